@@ -1,0 +1,130 @@
+//! An alert: the decision to tell people; a delivery: an alert on its way to one channel.
+//!
+//! Promises: an `Alert` holds everything a message can say, so that channels stay pure. Deliberately not here: how a
+//! message is worded or sent.
+
+use serde::Serialize;
+
+use crate::event::{Attributes, Event};
+use crate::issue::{Decided, Fingerprint};
+use crate::time::Time;
+
+/// The decision to tell people about an issue, with all that a message can say.
+#[derive(Clone, Debug)]
+pub struct Alert {
+    /// Identity in the archive.
+    pub id: i64,
+    /// Whether an error alerts or a window closes.
+    pub kind: Kind,
+    /// The issue.
+    pub fingerprint: Fingerprint,
+    /// The project whose key brought the issue.
+    pub project: String,
+    /// The window it was granted in.
+    pub window_opened_at: Time,
+    /// When that window ends.
+    pub window_ends_at: Time,
+    /// Position within the window's budget, from 1. For a closing: the alerts that were granted in the window.
+    pub ordinal: u32,
+    /// The window's budget.
+    pub budget: u32,
+    /// When it was granted.
+    pub granted_at: Time,
+    /// Occurrences in the window when it was granted, the granted one included.
+    pub occurrences: u64,
+    /// Occurrences ever, counted the same way.
+    pub occurrences_total: u64,
+    /// First occurrence ever.
+    pub first_seen: Time,
+    /// Last occurrence when it was granted.
+    pub last_seen: Time,
+    /// Whether the issue was new (its first window).
+    pub new: bool,
+    /// What a regression comes back from: who resolved the issue, when, and in which words.
+    pub regression: Option<Decided>,
+    /// The seven as received, scrubbed.
+    pub attributes: Attributes<'static>,
+    /// The seven as they are compared.
+    pub normalized: Attributes<'static>,
+    /// The event that earned it, when it is still stored.
+    pub event: Option<Event<'static>>,
+}
+
+/// Whether an error alerts or a window closes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// An error, told.
+    Alert,
+    /// The end of a window that held something back.
+    Closing {
+        /// Occurrences of its busiest minute.
+        peak_per_minute: u64,
+        /// Whether the error goes on: a newer window is open already.
+        ongoing: bool,
+    },
+}
+
+impl Kind {
+    /// The name in payloads and in the archive.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Kind::Alert => "alert",
+            Kind::Closing { .. } => "closing",
+        }
+    }
+}
+
+impl Alert {
+    /// Occurrences of the window that did not alert.
+    pub fn suppressed(&self) -> u64 {
+        self.occurrences.saturating_sub(u64::from(self.ordinal))
+    }
+}
+
+/// An alert on its way to one channel, claimed by this process.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// Identity in the archive; with the channel it makes the idempotency key.
+    pub id: i64,
+    /// The channel's name.
+    pub channel: String,
+    /// Which attempt this is, from 1.
+    pub attempt: u32,
+    /// Grows with every claim: a late result of an older claim changes nothing.
+    pub fence: i64,
+    /// After this moment it is too old to help.
+    pub expires_at: Time,
+    /// What to tell.
+    pub alert: Alert,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Attempt {
+    /// The far side took it.
+    Delivered,
+    /// Worth another try, not before the given moment when the far side named one.
+    Failed {
+        /// What happened, for people.
+        error: String,
+        /// The earliest moment the far side asked for.
+        not_before: Option<Time>,
+    },
+    /// The far side will never take it.
+    Refused {
+        /// What happened, for people.
+        error: String,
+    },
+}
+
+/// Where a delivery stands. The names are the API's and the archive's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeliveryState {
+    /// Waiting, or being tried.
+    Pending,
+    /// Taken by the far side.
+    Delivered,
+    /// Given up, with the reason: the dead letters.
+    Dead,
+}
