@@ -3,10 +3,12 @@
 //! Promises: an `Alert` holds everything a message can say, so that channels stay pure. Deliberately not here: how a
 //! message is worded or sent.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use crate::event::{Attributes, Event};
-use crate::issue::{Decided, Fingerprint};
+use crate::issue::{Decided, Fingerprint, Policy};
 use crate::time::Time;
 
 /// The decision to tell people about an issue, with all that a message can say.
@@ -87,7 +89,7 @@ pub struct Delivery {
     /// Identity in the archive; with the channel it makes the idempotency key.
     pub id: i64,
     /// The channel's name.
-    pub channel: String,
+    pub channel: Arc<str>,
     /// Which attempt this is, from 1.
     pub attempt: u32,
     /// Grows with every claim: a late result of an older claim changes nothing.
@@ -117,6 +119,15 @@ pub enum Attempt {
     },
 }
 
+/// Under which policy an error falls, and who is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// How often it may alert.
+    pub policy: Policy,
+    /// The names of the channels, each once. Empty: nobody is told.
+    pub channels: Vec<Arc<str>>,
+}
+
 /// Where a delivery stands. The names are the API's and the archive's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -127,4 +138,15 @@ pub enum DeliveryState {
     Delivered,
     /// Given up, with the reason: the dead letters.
     Dead,
+}
+
+impl DeliveryState {
+    /// The name in the API and in the archive.
+    pub fn name(self) -> &'static str {
+        match self {
+            DeliveryState::Pending => "pending",
+            DeliveryState::Delivered => "delivered",
+            DeliveryState::Dead => "dead",
+        }
+    }
 }

@@ -8,12 +8,12 @@ mod value;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
 
 pub use load::{ConfigError, from_toml, load};
+pub(crate) use load::{check_project_name, nearest};
 pub use value::{Secret, Span};
 
 use crate::issue::Policy;

@@ -6,7 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::event::Attributes;
 use crate::time::Time;
@@ -182,7 +182,7 @@ pub enum Action {
 }
 
 /// Who decided what about an issue, when, and in which words.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decided {
     /// When; `None` when nobody ever decided anything.
     pub at: Option<Time>,

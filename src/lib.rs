@@ -11,11 +11,14 @@
 //!
 //! Deliberately not here: a clock. `now` is an argument; `server` reads it.
 
+mod admit;
 pub mod alert;
+mod archive;
 pub mod config;
 pub mod deliver;
 pub mod event;
 pub mod fingerprint;
+mod gate;
 pub mod ingest;
 pub mod issue;
 pub mod normalize;

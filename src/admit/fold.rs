@@ -1,0 +1,99 @@
+//! Folding arrivals to one tally a fingerprint, and unfolding the gate's decisions to one outcome an arrival.
+//!
+//! Promises: pure; the order of arrival decides which of equal events is the first.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
+
+use super::{Arrival, Settings};
+use crate::archive::{Admitted, Batch, Tally};
+use crate::gate::Fate;
+use crate::outcome::{Counted, Outcome};
+
+/// Who counts when the archive counts itself.
+const SOURCE: &str = "archive";
+
+/// A batch, and which tally each arrival went to.
+pub(crate) struct Folded {
+    /// The batch, for the archive.
+    pub(crate) batch: Arc<Batch>,
+    tally_of: Vec<usize>,
+}
+
+/// Fingerprints are hashes already.
+#[derive(Default)]
+struct Identity(u64);
+
+impl Hasher for Identity {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("only fingerprints are hashed")
+    }
+    fn write_u128(&mut self, value: u128) {
+        self.0 = value as u64;
+    }
+}
+
+/// Folds arrivals, in order.
+pub(crate) fn fold(arrivals: impl Iterator<Item = Arrival>, settings: &Settings) -> Folded {
+    let mut index: HashMap<u128, usize, BuildHasherDefault<Identity>> = HashMap::default();
+    let mut tallies: Vec<Tally> = Vec::new();
+    let mut tally_of = Vec::new();
+    for arrival in arrivals {
+        let at = *index.entry(arrival.fingerprint.0).or_insert(tallies.len());
+        if at == tallies.len() {
+            tallies.push(Tally {
+                fingerprint: arrival.fingerprint,
+                cause: arrival.cause,
+                rules: settings.rules,
+                project: arrival.project,
+                route: arrival.route,
+                events: Vec::new(),
+                normalize: settings.normalize,
+            });
+        }
+        tallies[at].events.push(arrival.event);
+        tally_of.push(at);
+    }
+    let batch = Batch { tallies, source: SOURCE, samples_per_day: settings.samples_per_day, expiry: settings.expiry };
+    Folded { batch: Arc::new(batch), tally_of }
+}
+
+impl Folded {
+    /// One outcome an arrival, in the order in which they were folded.
+    pub(crate) fn outcomes(&self, admitted: &[Admitted]) -> Vec<Outcome> {
+        let mut fates: Vec<_> = self.batch.tallies.iter().zip(admitted).map(|(tally, one)| fates(tally, one)).collect();
+        self.tally_of.iter().map(|at| fates[*at].next().expect("the runs of a decision add up to its tally")).collect()
+    }
+}
+
+fn fates<'a>(tally: &'a Tally, admitted: &'a Admitted) -> impl Iterator<Item = Outcome> + 'a {
+    let window = admitted.decision.next.window.as_ref();
+    let mut occurrences = admitted.seen_before;
+    admitted.decision.runs.iter().flat_map(|run| (0..run.count).map(move |nth| (run, nth))).map(move |(run, nth)| {
+        if run.is_muted() {
+            let counted = Counted {
+                fingerprint: tally.fingerprint,
+                budget: tally.route.policy.budget,
+                occurrences: 0,
+                window_ends_at: None,
+            };
+            let Fate::Suppressed(reason) = run.fate else { unreachable!("muted is a reason to suppress") };
+            return Outcome::Suppressed { reason, counted };
+        }
+        occurrences += 1;
+        let counted = Counted {
+            fingerprint: tally.fingerprint,
+            budget: window.map_or(tally.route.policy.budget, |window| window.budget),
+            occurrences,
+            window_ends_at: window.map(|window| window.ends_at),
+        };
+        match run.fate {
+            Fate::Granted { first_ordinal } => Outcome::Alerted { ordinal: first_ordinal + nth as u32, counted },
+            Fate::Suppressed(reason) => Outcome::Suppressed { reason, counted },
+        }
+    })
+}

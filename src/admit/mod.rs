@@ -1,0 +1,168 @@
+//! Admission: every event is counted and decided before it is acknowledged.
+//!
+//! Promises: one committer takes whatever has queued while the previous batch was in flight, folds it to one tally a
+//! fingerprint, and answers every waiter once the archive has made the batch durable. No timers: an idle server answers
+//! after one commit, a busy one makes larger batches. Deliberately not here: the decision itself (`gate`).
+//!
+//! Invariant: *One outcome.* A request is answered with exactly as many outcomes as it brought events, in their order.
+
+mod fold;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use crate::alert::Route;
+use crate::archive::Archive;
+use crate::event::{Attributes, Event};
+use crate::issue::{CauseKey, Fingerprint};
+use crate::outcome::{Outcome, Reject, RejectReason};
+use crate::time::Time;
+
+pub(crate) use fold::{Folded, fold};
+
+/// Events of one batch, at most: bounds how long one transaction runs.
+const BATCH_EVENTS: usize = 4_096;
+
+/// An event on its way through the gate.
+pub(crate) struct Arrival {
+    /// Its issue.
+    pub(crate) fingerprint: Fingerprint,
+    /// The coarser identity.
+    pub(crate) cause: CauseKey,
+    /// The project whose key brought it.
+    pub(crate) project: Arc<str>,
+    /// Policy and channels it falls under.
+    pub(crate) route: Arc<Route>,
+    /// The event.
+    pub(crate) event: Event<'static>,
+}
+
+/// Events that came together and are answered together.
+struct Request {
+    arrivals: Vec<Arrival>,
+    reply: oneshot::Sender<Vec<Outcome>>,
+}
+
+/// What the committer needs besides the archive.
+pub(crate) struct Settings {
+    /// Events that may wait.
+    pub(crate) queued_events: usize,
+    /// Events stored of one issue and day.
+    pub(crate) samples_per_day: u32,
+    /// How long an alert is worth sending.
+    pub(crate) expiry: Duration,
+    /// Version of the rules that made the fingerprints.
+    pub(crate) rules: u8,
+    /// The rules, for the texts of a new issue.
+    pub(crate) normalize: for<'a> fn(&'a Event<'_>) -> Attributes<'a>,
+    /// Reads the clock.
+    pub(crate) now: fn() -> Time,
+}
+
+/// The way in: shared by all requests.
+pub(crate) struct Admission {
+    queue: mpsc::UnboundedSender<Request>,
+    queued_events: Arc<AtomicUsize>,
+    queued_events_max: usize,
+}
+
+impl Admission {
+    /// Starts the committer, which ends when the last request is answered after this is dropped. `granted` is notified
+    /// after each commit that granted an alert.
+    pub(crate) fn start(
+        archive: Archive,
+        settings: Settings,
+        granted: Arc<Notify>,
+    ) -> (Admission, tokio::task::JoinHandle<()>) {
+        let (queue, requests) = mpsc::unbounded_channel();
+        let queued_events = Arc::new(AtomicUsize::new(0));
+        let queued_events_max = settings.queued_events;
+        let committer = Committer { archive, settings, granted, queued_events: Arc::clone(&queued_events) };
+        let task = tokio::spawn(committer.run(requests));
+        (Admission { queue, queued_events, queued_events_max }, task)
+    }
+
+    /// Events that wait.
+    pub(crate) fn queued(&self) -> usize {
+        self.queued_events.load(Ordering::Relaxed)
+    }
+
+    /// Counts and decides; answers one outcome an arrival, in order.
+    pub(crate) async fn admit(&self, arrivals: Vec<Arrival>) -> Vec<Outcome> {
+        let count = arrivals.len();
+        if count == 0 {
+            return Vec::new();
+        }
+        // The queue is bounded by events rather than by requests, which differ ten thousandfold.
+        if self.queued_events.fetch_add(count, Ordering::Relaxed) >= self.queued_events_max {
+            self.queued_events.fetch_sub(count, Ordering::Relaxed);
+            return rejected(
+                count,
+                RejectReason::Overloaded,
+                "more events are waiting for the archive than limits.queued_events allows; send again later",
+            );
+        }
+        let (reply, outcomes) = oneshot::channel();
+        let sent = self.queue.send(Request { arrivals, reply });
+        match outcomes.await {
+            Ok(outcomes) if sent.is_ok() => outcomes,
+            _ => rejected(count, RejectReason::Unavailable, "the server is stopping; send again later"),
+        }
+    }
+}
+
+fn rejected(count: usize, reason: RejectReason, detail: &str) -> Vec<Outcome> {
+    vec![Outcome::Rejected(Reject { reason, detail: detail.to_owned() }); count]
+}
+
+struct Committer {
+    archive: Archive,
+    settings: Settings,
+    granted: Arc<Notify>,
+    queued_events: Arc<AtomicUsize>,
+}
+
+impl Committer {
+    async fn run(self, mut requests: mpsc::UnboundedReceiver<Request>) {
+        while let Some(first) = requests.recv().await {
+            let mut batch = vec![first];
+            let mut events = batch[0].arrivals.len();
+            while events < BATCH_EVENTS
+                && let Ok(request) = requests.try_recv()
+            {
+                events += request.arrivals.len();
+                batch.push(request);
+            }
+            self.commit(batch, events).await;
+        }
+    }
+
+    async fn commit(&self, batch: Vec<Request>, events: usize) {
+        let (arrivals, replies): (Vec<_>, Vec<_>) =
+            batch.into_iter().map(|request| (request.arrivals, request.reply)).unzip();
+        let counts: Vec<usize> = arrivals.iter().map(Vec::len).collect();
+        let folded = fold(arrivals.into_iter().flatten(), &self.settings);
+        let admitted = self.archive.admit(Arc::clone(&folded.batch), (self.settings.now)()).await;
+        self.queued_events.fetch_sub(events, Ordering::Relaxed);
+        let mut outcomes = match admitted {
+            Ok(admitted) => {
+                if admitted.iter().any(|one| one.decision.granted() > 0) {
+                    self.granted.notify_waiters();
+                }
+                folded.outcomes(&admitted)
+            }
+            Err(error) => {
+                tracing::error!(%error, events, "a batch was not admitted; its senders were told to send it again");
+                rejected(events, RejectReason::Unavailable, "the archive did not store the event; send again later")
+            }
+        }
+        .into_iter();
+        for (reply, count) in replies.into_iter().zip(counts) {
+            // Nobody waits any more when the client hung up; its events are counted all the same.
+            reply.send(outcomes.by_ref().take(count).collect()).ok();
+        }
+    }
+}

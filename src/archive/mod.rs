@@ -1,0 +1,221 @@
+//! The archive: the only door to SQL, and the only place where an alert can come into being.
+//!
+//! Promises: what a method has answered is durable; a batch is one transaction; nothing here reads the clock.
+//! Deliberately not here: policy. What may alert is `gate`'s decision, called inside the transaction that stores it, so
+//! that there is one copy of the rule; the table's constraints (`UNIQUE (issue, window_opened_at, ordinal)`, ordinal
+//! within the budget) hold even if that copy were wrong.
+
+mod admit;
+mod issues;
+mod outbox;
+mod projects;
+mod retention;
+mod rows;
+mod sqlite;
+mod standing;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+pub(crate) use admit::{Admitted, Batch, Tally};
+pub(crate) use issues::{AlertRow, DeliveryRow, IssueDetail, IssueFilter, MinuteCount, Page, WindowRow};
+pub(crate) use outbox::{Claim, Settlement};
+pub(crate) use projects::{KeyHash, KnownProject};
+pub(crate) use retention::Keep;
+use sqlite::Sqlite;
+
+use crate::config;
+use crate::issue::{Action, Fingerprint, Issue};
+use crate::time::Time;
+
+/// Why the archive did not do something. Nothing of it was stored.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The file cannot be opened or brought up to date.
+    #[error("cannot open the archive {path}: {why}")]
+    Open {
+        /// The file.
+        path: String,
+        /// What the system or SQLite said.
+        why: String,
+    },
+    /// A statement or the commit failed.
+    #[error("the archive failed: {0}")]
+    Failed(String),
+    /// The writing thread has ended.
+    #[error("the archive is closed")]
+    Closed,
+}
+
+impl Error {
+    fn open(path: &Path, why: &dyn std::fmt::Display) -> Error {
+        Error::Open { path: path.display().to_string(), why: why.to_string() }
+    }
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Error {
+        Error::Failed(error.to_string())
+    }
+}
+
+/// The archive of one configuration.
+#[derive(Clone)]
+pub(crate) struct Archive {
+    store: Sqlite,
+}
+
+impl Archive {
+    /// Opens the archive that the configuration names, and brings its tables up to date.
+    ///
+    /// # Errors
+    /// When the file cannot be opened, or was written by a newer version.
+    pub(crate) fn open(settings: &config::Archive) -> Result<Archive, Error> {
+        Ok(Archive { store: Sqlite::open(Path::new(sqlite_path(settings)))? })
+    }
+
+    /// Counts a batch, decides what of it alerts, and stores both with the alerts' deliveries, in one transaction.
+    /// Answers one decision a tally, in order.
+    pub(crate) async fn admit(&self, batch: Arc<Batch>, now: Time) -> Result<Vec<Admitted>, Error> {
+        self.store.write(move |connection| admit::admit(connection, &batch, now)).await
+    }
+
+    /// Settles what was sent and claims what is due on a channel, in one transaction.
+    pub(crate) async fn exchange(
+        &self,
+        settled: Vec<Settlement>,
+        claim: Claim,
+        now: Time,
+    ) -> Result<Vec<crate::alert::Delivery>, Error> {
+        self.store
+            .write(move |connection| {
+                outbox::settle(connection, &settled, now)?;
+                outbox::claim(connection, &claim, now)
+            })
+            .await
+    }
+
+    /// The earliest moment at which a pending delivery of the channel may be claimed.
+    pub(crate) async fn next_due(&self, channel: Arc<str>) -> Result<Option<Time>, Error> {
+        self.store.read(move |connection| outbox::next_due(connection, &channel)).await
+    }
+
+    /// Puts dead deliveries back in the queue. Answers how many there were.
+    pub(crate) async fn resend(&self, id: Option<i64>, expiry: Duration, now: Time) -> Result<usize, Error> {
+        self.store.write(move |connection| outbox::resend(connection, id, expiry, now)).await
+    }
+
+    /// Ends the windows that are over, at most `limit` of them, and stores the closing messages of those that held
+    /// something back. Answers how many windows were ended.
+    pub(crate) async fn close_windows(&self, expiry: Duration, limit: usize, now: Time) -> Result<usize, Error> {
+        self.store.write(move |connection| standing::close_due(connection, expiry, limit, now)).await
+    }
+
+    /// Does to an issue what a person decided. `None` when there is no such issue.
+    pub(crate) async fn act(
+        &self,
+        fingerprint: Fingerprint,
+        action: Action,
+        by: String,
+        note: String,
+        now: Time,
+    ) -> Result<Option<Issue>, Error> {
+        self.store.write(move |connection| standing::act(connection, fingerprint, &action, &by, &note, now)).await
+    }
+
+    /// One page of issues, the last seen first.
+    pub(crate) async fn issues(&self, filter: IssueFilter) -> Result<Page<Issue>, Error> {
+        self.store.read(move |connection| issues::list(connection, &filter)).await
+    }
+
+    /// All that is known of one issue.
+    pub(crate) async fn issue(&self, fingerprint: Fingerprint) -> Result<Option<IssueDetail>, Error> {
+        self.store.read(move |connection| issues::detail(connection, fingerprint)).await
+    }
+
+    /// The issues whose fingerprint begins with these hexadecimal digits; at most two, to tell one from many.
+    pub(crate) async fn fingerprints(&self, prefix: String) -> Result<Vec<Fingerprint>, Error> {
+        self.store.read(move |connection| issues::by_prefix(connection, &prefix)).await
+    }
+
+    /// One page of alerts, the newest first.
+    pub(crate) async fn alerts(
+        &self,
+        issue: Option<Fingerprint>,
+        before: Option<i64>,
+        limit: usize,
+    ) -> Result<Page<AlertRow>, Error> {
+        self.store.read(move |connection| issues::alerts(connection, issue, before, limit)).await
+    }
+
+    /// One page of deliveries, the newest first.
+    pub(crate) async fn deliveries(
+        &self,
+        state: Option<crate::alert::DeliveryState>,
+        before: Option<i64>,
+        limit: usize,
+    ) -> Result<Page<DeliveryRow>, Error> {
+        self.store.read(move |connection| issues::deliveries(connection, state, before, limit)).await
+    }
+
+    /// Pending and dead deliveries, for the metrics.
+    pub(crate) async fn backlog(&self) -> Result<(u64, u64), Error> {
+        self.store.read(outbox::backlog).await
+    }
+
+    /// Whether the archive takes a write now.
+    pub(crate) async fn probe(&self) -> Result<(), Error> {
+        self.store.write(|_| Ok(())).await
+    }
+
+    /// Makes a project, or another key for one that is there. Answers its number.
+    pub(crate) async fn add_project(&self, name: String, key: KeyHash, now: Time) -> Result<i64, Error> {
+        self.store.write(move |connection| projects::add(connection, &name, &key, now)).await
+    }
+
+    /// The projects, by number.
+    pub(crate) async fn projects(&self) -> Result<Vec<KnownProject>, Error> {
+        self.store.read(projects::list).await
+    }
+
+    /// The project that a key belongs to.
+    pub(crate) async fn project_of(&self, key: KeyHash) -> Result<Option<KnownProject>, Error> {
+        self.store.read(move |connection| projects::of_key(connection, &key)).await
+    }
+
+    /// A stored setting, such as the API token's hash.
+    pub(crate) async fn setting(&self, name: &'static str) -> Result<Option<Vec<u8>>, Error> {
+        self.store.read(move |connection| projects::setting(connection, name)).await
+    }
+
+    /// Stores a setting unless it is there already. Answers whether it was stored.
+    pub(crate) async fn set_once(&self, name: &'static str, value: Vec<u8>) -> Result<bool, Error> {
+        self.store.write(move |connection| projects::set_once(connection, name, &value)).await
+    }
+
+    /// Removes or folds a bounded part of what is too old. Answers whether there is more.
+    pub(crate) async fn forget(&self, keep: Keep, now: Time) -> Result<bool, Error> {
+        self.store.write(move |connection| retention::forget(connection, &keep, now)).await
+    }
+}
+
+/// The path of a checked `sqlite:PATH`.
+pub(crate) fn sqlite_path(settings: &config::Archive) -> &str {
+    let url = settings.url.expose();
+    url.strip_prefix("sqlite:").unwrap_or(url)
+}
+
+/// An archive in memory, for the simulation: the real tables and statements, without a file or a thread.
+#[cfg(test)]
+pub(crate) fn in_memory() -> Connection {
+    let mut connection = Connection::open_in_memory().unwrap();
+    sqlite::migrate(&mut connection).unwrap();
+    connection.set_prepared_statement_cache_capacity(64);
+    connection
+}
+
+#[cfg(test)]
+pub(crate) use {admit::admit as admit_on, standing::act as act_on, standing::close_due as close_due_on};

@@ -1,0 +1,195 @@
+//! SQLite's connections: one thread that writes, a few connections that read.
+//!
+//! Promises: a write is answered after its transaction is durable. Writes that queue up while a commit is in flight
+//! share the next one, so that the disk's flush is paid once for all of them. Deliberately not here: any query.
+//!
+//! Durability: WAL with `synchronous = FULL`. `NORMAL` would survive kill -9 but could lose the last commits in a power
+//! failure; an acknowledgement means more than that. The price is one flush a commit, which sharing makes small.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+
+use super::Error;
+
+/// Writes that may share one transaction: bounds how long the first of them waits.
+const WRITES_PER_COMMIT: usize = 64;
+/// Writes that may wait. Producers wait beyond it; each of them bounds its own work.
+const QUEUED_WRITES: usize = 256;
+/// Connections that read at a time.
+const READERS: usize = 4;
+/// How long a write waits for another process, such as a command of the CLI.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Pages after which the log is folded back into the file: 16 MiB, so that a busy minute's pages are copied once.
+const CHECKPOINT_PAGES: u32 = 4_096;
+/// Statements kept prepared on each connection: more than there are, so that none is prepared twice.
+const PREPARED_STATEMENTS: usize = 64;
+
+const MIGRATIONS: &[&str] = &[include_str!("../../migrations/sqlite/0001_first.sql")];
+
+type Work = Box<dyn FnOnce(&Connection) -> Answer + Send>;
+type Answer = Box<dyn FnOnce(Result<(), &Error>) + Send>;
+
+/// One SQLite file.
+#[derive(Clone)]
+pub(super) struct Sqlite {
+    writer: mpsc::Sender<Work>,
+    readers: Arc<Readers>,
+}
+
+struct Readers {
+    path: PathBuf,
+    idle: Mutex<Vec<Connection>>,
+    permits: Semaphore,
+}
+
+impl Sqlite {
+    /// Opens or creates the file, brings its tables up to date, and starts the writing thread, which ends with the
+    /// last clone.
+    pub(super) fn open(path: &Path) -> Result<Sqlite, Error> {
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            create_private(folder).map_err(|e| Error::open(path, &e))?;
+        }
+        let mut connection = connect(path).map_err(|e| Error::open(path, &e))?;
+        migrate(&mut connection).map_err(|e| Error::open(path, &e))?;
+        let (writer, queue) = mpsc::channel(QUEUED_WRITES);
+        std::thread::Builder::new()
+            .name("archive-writer".to_owned())
+            .spawn(move || write_all(connection, queue))
+            .map_err(|e| Error::open(path, &e))?;
+        let readers = Readers { path: path.to_owned(), idle: Mutex::new(Vec::new()), permits: Semaphore::new(READERS) };
+        Ok(Sqlite { writer, readers: Arc::new(readers) })
+    }
+
+    /// Runs `work` in a transaction and answers once it is durable. What `work` did is undone when it fails, without
+    /// harm to the writes that share its transaction.
+    pub(super) async fn write<T, F>(&self, work: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let job: Work = Box::new(move |connection| {
+            let done = in_savepoint(connection, work);
+            Box::new(move |committed| {
+                let result = match (committed, done) {
+                    (Ok(()), Ok(value)) => Ok(value),
+                    (Ok(()), Err(error)) => Err(Error::from(error)),
+                    (Err(error), _) => Err(error.clone()),
+                };
+                // Nobody waits any more when the request was cancelled.
+                reply.send(result).ok();
+            })
+        });
+        self.writer.send(job).await.map_err(|_| Error::Closed)?;
+        answer.await.map_err(|_| Error::Closed)?
+    }
+
+    /// Runs `query` on a connection of its own that cannot write.
+    pub(super) async fn read<T, F>(&self, query: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let readers = Arc::clone(&self.readers);
+        let _permit = self.readers.permits.acquire().await.map_err(|_| Error::Closed)?;
+        let read = move || {
+            let idle = readers.idle.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).pop();
+            let connection = match idle {
+                Some(connection) => connection,
+                None => connect_to_read(&readers.path)?,
+            };
+            let result = query(&connection);
+            readers.idle.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(connection);
+            result
+        };
+        tokio::task::spawn_blocking(read).await.map_err(|_| Error::Closed)?.map_err(Error::from)
+    }
+}
+
+/// Creates a folder that only its owner may enter: the file in it holds what users sent.
+fn create_private(folder: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
+    connection.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);
+    Ok(connection)
+}
+
+fn connect_to_read(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);
+    Ok(connection)
+}
+
+/// Applies the migrations that the file has not seen, each in a transaction, counted in `user_version`.
+pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let seen: usize = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    for (number, migration) in MIGRATIONS.iter().enumerate().skip(seen) {
+        transaction.execute_batch(migration)?;
+        transaction.pragma_update(None, "user_version", number + 1)?;
+    }
+    transaction.commit()
+}
+
+fn write_all(mut connection: Connection, mut queue: mpsc::Receiver<Work>) {
+    while let Some(first) = queue.blocking_recv() {
+        let mut answers: Vec<Answer> = Vec::new();
+        let committed = commit_together(&mut connection, first, &mut queue, &mut answers).map_err(Error::from);
+        if let Err(error) = &committed {
+            tracing::error!(%error, writes = answers.len(), "the archive could not commit");
+        }
+        for answer in answers {
+            answer(committed.as_ref().map(|()| ()));
+        }
+    }
+}
+
+/// One transaction for all writes that are waiting. When it cannot even begin, the first write is dropped unrun: its
+/// waiter is told so by the closed channel.
+fn commit_together(
+    connection: &mut Connection,
+    first: Work,
+    queue: &mut mpsc::Receiver<Work>,
+    answers: &mut Vec<Answer>,
+) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    answers.push(first(&transaction));
+    while answers.len() < WRITES_PER_COMMIT
+        && let Ok(work) = queue.try_recv()
+    {
+        answers.push(work(&transaction));
+    }
+    transaction.commit()
+}
+
+fn in_savepoint<T>(
+    connection: &Connection,
+    work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    connection.prepare_cached("SAVEPOINT work")?.execute([])?;
+    let result = work(connection);
+    if result.is_err() {
+        connection.prepare_cached("ROLLBACK TO work")?.execute([])?;
+    }
+    connection.prepare_cached("RELEASE work")?.execute([])?;
+    result
+}

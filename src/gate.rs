@@ -1,0 +1,322 @@
+//! The gate's decision: who may speak, and why the others may not.
+//!
+//! Promises: pure and total. Deliberately not here: counting over several processes, storing, sending.
+//!
+//! Invariant: *Budget.* Within a window no more alerts are granted than its budget, and an issue's windows never
+//! overlap: a new one opens only at or after the end of the one before, and a resolve or a mute ends the open one.
+//!
+//! Invariant: *No silent loss.* Every occurrence is granted an alert, or held back for a reason that was true at `now`.
+
+use smallvec::SmallVec;
+
+use crate::issue::{Action, Policy, Reason, Standing, State, Window};
+use crate::time::Time;
+
+/// What became of a tally: runs of occurrences with the same fate, in the order in which the occurrences came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Decision {
+    /// The fates, in order; the counts add up to the tally.
+    pub(crate) runs: SmallVec<[Run; 2]>,
+    /// What the gate knows from now on.
+    pub(crate) next: Standing,
+}
+
+/// Occurrences with the same fate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Run {
+    /// How many.
+    pub(crate) count: u64,
+    /// Their fate.
+    pub(crate) fate: Fate,
+}
+
+/// What becomes of one occurrence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It alerts. The first of the run has this ordinal, each further one the next.
+    Granted {
+        /// Ordinal of the run's first occurrence, from 1.
+        first_ordinal: u32,
+    },
+    /// It is held back.
+    Suppressed(Reason),
+}
+
+impl Decision {
+    /// Alerts granted.
+    pub(crate) fn granted(&self) -> u64 {
+        let granted = |run: &&Run| matches!(run.fate, Fate::Granted { .. });
+        self.runs.iter().filter(granted).map(|run| run.count).sum()
+    }
+}
+
+impl Run {
+    /// Muted occurrences lie in no window.
+    pub(crate) fn is_muted(&self) -> bool {
+        self.fate == Fate::Suppressed(Reason::Muted)
+    }
+}
+
+/// Decides on `count` occurrences of one issue that arrived together at `now`.
+pub(crate) fn decide(standing: &Standing, count: u64, policy: &Policy, now: Time) -> Decision {
+    let mut next = standing.clone();
+    let mut runs = SmallVec::new();
+    let mut left = count;
+    let ended_by_people = matches!(standing.state, State::Muted { .. } | State::Resolved);
+
+    let muted = take_muted(&mut next.state, left, now);
+    push(&mut runs, muted, Fate::Suppressed(Reason::Muted));
+    left -= muted;
+    if left == 0 {
+        return Decision { runs, next };
+    }
+
+    open_window(&mut next, ended_by_people, policy, now);
+    let acknowledged = next.state == State::Acknowledged;
+    let window = next.window.as_mut().expect("a window was open or has just been opened");
+    // A clock that went back does not reopen what was decided: the window's own time goes on from its last grant.
+    let now = window.last_granted_at.map_or(now, |granted_at| granted_at.max(now));
+    while left > 0 && !acknowledged && window.granted < window.budget && gap_elapsed(window, policy, now) {
+        window.granted += 1;
+        window.last_granted_at = Some(now);
+        window.seen += 1;
+        left -= 1;
+        match runs.last_mut() {
+            Some(Run { count, fate: Fate::Granted { .. } }) => *count += 1,
+            _ => push(&mut runs, 1, Fate::Granted { first_ordinal: window.granted }),
+        }
+    }
+    window.seen += left;
+    let reason = if acknowledged {
+        Reason::Acknowledged
+    } else if window.granted >= window.budget {
+        Reason::Budget
+    } else {
+        Reason::Spacing
+    };
+    push(&mut runs, left, Fate::Suppressed(reason));
+    Decision { runs, next }
+}
+
+fn push(runs: &mut SmallVec<[Run; 2]>, count: u64, fate: Fate) {
+    if count > 0 {
+        runs.push(Run { count, fate });
+    }
+}
+
+/// How many of `count` occurrences a mute holds back; opens the state again when the mute is used up or over.
+fn take_muted(state: &mut State, count: u64, now: Time) -> u64 {
+    let State::Muted { until, more } = state else { return 0 };
+    if until.is_some_and(|until| now >= until) {
+        *state = State::Open;
+        return 0;
+    }
+    let Some(more) = more else { return count };
+    let held = count.min(*more);
+    *more -= held;
+    if *more == 0 {
+        *state = State::Open;
+    }
+    held
+}
+
+/// Opens a window at this occurrence when `now` lies in none.
+fn open_window(standing: &mut Standing, ended_by_people: bool, policy: &Policy, now: Time) {
+    let before = standing.window.as_ref();
+    if !ended_by_people && before.is_some_and(|window| now < window.ends_at) {
+        return;
+    }
+    // Not before the end of the one before it, even when the clock went back; and with a start of its own, which is half
+    // of an alert's identity.
+    let earliest = before.map(|window| window.ends_at.max(Time(window.opened_at.ms() + 1)));
+    let opened_at = earliest.map_or(now, |earliest| earliest.max(now));
+    standing.window = Some(Window {
+        opened_at,
+        ends_at: opened_at.plus(policy.window),
+        budget: policy.budget,
+        seen: 0,
+        granted: 0,
+        last_granted_at: None,
+        regression: standing.state == State::Resolved,
+        closing: policy.closing,
+    });
+    standing.state = State::Open;
+}
+
+fn gap_elapsed(window: &Window, policy: &Policy, now: Time) -> bool {
+    window.last_granted_at.is_none_or(|last| now.since(last) >= policy.gap_before(window.granted + 1))
+}
+
+/// What an action makes of an issue's standing. A resolve or a mute ends the open window at `now`: what is granted
+/// after it belongs to a window of its own.
+pub(crate) fn act(standing: &Standing, action: &Action, now: Time) -> Standing {
+    let mut window = standing.window.clone();
+    let mut end = || {
+        if let Some(window) = window.as_mut().filter(|window| now < window.ends_at) {
+            // Never before its start, even when the clock went back.
+            window.ends_at = now.max(window.opened_at);
+            window.closing = false;
+        }
+    };
+    let state = match action {
+        Action::Acknowledge => State::Acknowledged,
+        Action::Reopen => State::Open,
+        Action::Resolve => {
+            end();
+            State::Resolved
+        }
+        Action::Mute { until, more } => {
+            end();
+            State::Muted { until: *until, more: *more }
+        }
+    };
+    Standing { state, window }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use expect_test::{Expect, expect};
+
+    use super::*;
+
+    const T0: Time = Time(1_000_000);
+
+    fn policy(spacing_s: &[u64]) -> Policy {
+        Policy {
+            budget: 5,
+            window: Duration::from_secs(600),
+            spacing: spacing_s.iter().map(|s| Duration::from_secs(*s)).collect(),
+            closing: true,
+        }
+    }
+
+    enum Step {
+        Seen(u64),
+        Do(Action),
+    }
+    use Step::{Do, Seen};
+
+    fn check(policy: &Policy, steps: &[(u64, Step)], expected: Expect) {
+        let mut standing = Standing::default();
+        let mut story = String::new();
+        for (at_s, step) in steps {
+            let now = T0.plus(Duration::from_secs(*at_s));
+            match step {
+                Seen(count) => {
+                    let decision = decide(&standing, *count, policy, now);
+                    assert_eq!(decision.runs.iter().map(|run| run.count).sum::<u64>(), *count);
+                    story += &format!("{at_s}s:");
+                    for run in &decision.runs {
+                        story += &match run.fate {
+                            Fate::Granted { first_ordinal } => format!(" granted {}x from {first_ordinal}", run.count),
+                            Fate::Suppressed(reason) => format!(" {} {}x", reason.name(), run.count),
+                        };
+                    }
+                    let regression = decision.next.window.as_ref().is_some_and(|window| window.regression);
+                    story += if regression { " (regression)\n" } else { "\n" };
+                    standing = decision.next;
+                }
+                Do(action) => standing = act(&standing, action, now),
+            }
+        }
+        expected.assert_eq(&story);
+    }
+
+    #[test]
+    fn a_window_grants_its_budget_and_is_not_extended() {
+        let steps = [(0, Seen(3)), (10, Seen(1_000)), (599, Seen(1)), (600, Seen(7))];
+        check(
+            &policy(&[]),
+            &steps,
+            expect![[r#"
+            0s: granted 3x from 1
+            10s: granted 2x from 4 budget 998x
+            599s: budget 1x
+            600s: granted 5x from 1 budget 2x
+        "#]],
+        );
+    }
+
+    #[test]
+    fn spacing_lets_each_alert_tell_more_than_the_last() {
+        let steps = [(0, Seen(9)), (29, Seen(1)), (30, Seen(4)), (150, Seen(1)), (151, Seen(1))];
+        check(
+            &policy(&[0, 30, 120]),
+            &steps,
+            expect![[r#"
+            0s: granted 1x from 1 spacing 8x
+            29s: spacing 1x
+            30s: granted 1x from 2 spacing 3x
+            150s: granted 1x from 3
+            151s: spacing 1x
+        "#]],
+        );
+    }
+
+    #[test]
+    fn a_mute_holds_back_until_a_time_or_so_many_more() {
+        let until = Action::Mute { until: Some(T0.plus(Duration::from_secs(60))), more: None };
+        check(
+            &policy(&[]),
+            &[(0, Seen(1)), (1, Do(until)), (59, Seen(2)), (60, Seen(1))],
+            expect![[r#"
+            0s: granted 1x from 1
+            59s: muted 2x
+            60s: granted 1x from 1
+        "#]],
+        );
+        let more = Action::Mute { until: None, more: Some(10) };
+        check(
+            &policy(&[]),
+            &[(0, Seen(6)), (1, Do(more)), (2, Seen(9)), (3, Seen(3))],
+            expect![[r#"
+            0s: granted 5x from 1 budget 1x
+            2s: muted 9x
+            3s: muted 1x granted 2x from 1
+        "#]],
+        );
+    }
+
+    #[test]
+    fn a_resolved_issue_comes_back_as_a_regression() {
+        check(
+            &policy(&[]),
+            &[(0, Seen(9)), (5, Do(Action::Resolve)), (6, Seen(1)), (7, Seen(1))],
+            expect![[r#"
+            0s: granted 5x from 1 budget 4x
+            6s: granted 1x from 1 (regression)
+            7s: granted 1x from 2 (regression)
+        "#]],
+        );
+    }
+
+    #[test]
+    fn an_acknowledged_issue_is_quiet_for_the_rest_of_its_window_only() {
+        check(
+            &policy(&[]),
+            &[(0, Seen(1)), (5, Do(Action::Acknowledge)), (6, Seen(2)), (600, Seen(1))],
+            expect![[r#"
+            0s: granted 1x from 1
+            6s: acknowledged 2x
+            600s: granted 1x from 1
+        "#]],
+        );
+    }
+
+    #[test]
+    fn a_window_opened_in_the_millisecond_of_a_resolve_is_another_window() {
+        let first = decide(&Standing::default(), 1, &policy(&[]), T0).next;
+        let second = decide(&act(&first, &Action::Resolve, T0), 1, &policy(&[]), T0).next;
+        let (first, second) = (first.window.unwrap(), second.window.unwrap());
+        assert!(second.regression && second.opened_at > first.opened_at);
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_grants_nothing_twice() {
+        let standing = decide(&Standing::default(), 5, &policy(&[]), T0).next;
+        let earlier = decide(&standing, 3, &policy(&[]), Time(T0.0 - 5_000));
+        assert_eq!(earlier.runs.as_slice(), [Run { count: 3, fate: Fate::Suppressed(Reason::Budget) }]);
+    }
+}

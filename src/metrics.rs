@@ -1,0 +1,161 @@
+//! What the server counts about itself, for Prometheus.
+//!
+//! Promises: a counter on the path of an event is one atomic addition; every label comes from a fixed set or from the
+//! configuration, never from a client. This is the one place besides the server that reads the monotonic clock: it
+//! measures, and decides nothing.
+
+use std::time::Instant;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::issue::Reason;
+use crate::outcome::{Outcome, RejectReason};
+
+/// The counters, and the registry that writes them.
+pub(crate) struct Metrics {
+    registry: Registry,
+    alerted: Counter,
+    suppressed: [Counter; Reason::ALL.len()],
+    rejected: [Counter; RejectReason::ALL.len()],
+    /// Secrets and personal data replaced by a mark.
+    pub(crate) scrubbed: Counter,
+    /// Windows whose end was told or had nothing to tell.
+    pub(crate) windows_ended: Counter,
+    /// Events that wait for the archive.
+    pub(crate) queued_events: Gauge,
+    /// Deliveries that wait or are being tried.
+    pub(crate) deliveries_pending: Gauge,
+    /// Deliveries that were given up.
+    pub(crate) deliveries_dead: Gauge,
+    ignored: Family<KindLabel, Counter>,
+    attempts: Family<AttemptLabels, Counter>,
+    archive: Family<OperationLabel, Histogram>,
+    sends: Family<ChannelLabel, Histogram>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabels {
+    outcome: &'static str,
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KindLabel {
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OperationLabel {
+    operation: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ChannelLabel {
+    channel: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AttemptLabels {
+    channel: String,
+    result: &'static str,
+}
+
+impl Metrics {
+    /// All counters at zero.
+    pub(crate) fn new() -> Metrics {
+        let mut registry = Registry::with_prefix("bongsu");
+        let outcomes = Family::<OutcomeLabels, Counter>::default();
+        let counter = |outcome, reason| outcomes.get_or_create_owned(&OutcomeLabels { outcome, reason });
+        let alerted = counter("alerted", "");
+        let suppressed = Reason::ALL.map(|reason| counter("suppressed", reason.name()));
+        let rejected = RejectReason::ALL.map(|reason| counter("rejected", reason.name()));
+        let metrics = Metrics {
+            alerted,
+            suppressed,
+            rejected,
+            scrubbed: Counter::default(),
+            windows_ended: Counter::default(),
+            queued_events: Gauge::default(),
+            deliveries_pending: Gauge::default(),
+            deliveries_dead: Gauge::default(),
+            ignored: Family::default(),
+            attempts: Family::default(),
+            // 50 µs to 3.3 s.
+            archive: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.000_05, 2.0, 17))),
+            // 1 ms to 16 s.
+            sends: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.001, 2.0, 15))),
+            registry: Registry::default(),
+        };
+        registry.register("build", "Version of this server", Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]));
+        registry.register("events", "Events by what became of them", outcomes);
+        registry.register("scrubbed", "Secrets and personal data replaced by a mark", metrics.scrubbed.clone());
+        registry.register("windows_ended", "Windows that ended", metrics.windows_ended.clone());
+        registry.register("ignored_items", "Sentry envelope items that are no error events", metrics.ignored.clone());
+        registry.register("queued_events", "Events waiting for the archive", metrics.queued_events.clone());
+        registry.register("deliveries_pending", "Deliveries waiting or being tried", metrics.deliveries_pending.clone());
+        registry.register("deliveries_dead", "Deliveries given up (dead letters)", metrics.deliveries_dead.clone());
+        registry.register("delivery_attempts", "Attempts to deliver by channel and result", metrics.attempts.clone());
+        registry.register_with_unit("archive", "Archive operations", Unit::Seconds, metrics.archive.clone());
+        registry.register_with_unit("delivery", "Requests to channels", Unit::Seconds, metrics.sends.clone());
+        Metrics { registry, ..metrics }
+    }
+
+    /// Counts what became of an event.
+    pub(crate) fn count(&self, outcome: &Outcome) {
+        match outcome {
+            Outcome::Alerted { .. } => self.alerted.inc(),
+            Outcome::Suppressed { reason, .. } => self.suppressed[*reason as usize].inc(),
+            Outcome::Rejected(reject) => self.rejected[reject.reason as usize].inc(),
+        };
+    }
+
+    /// Counts a request that was turned away before its events were known.
+    pub(crate) fn count_refused(&self, reason: RejectReason) {
+        self.rejected[reason as usize].inc();
+    }
+
+    /// Counts an envelope item that is no error event. `kind` must come from a fixed set.
+    pub(crate) fn count_ignored(&self, kind: &'static str) {
+        self.ignored.get_or_create(&KindLabel { kind }).inc();
+    }
+
+    /// Counts an attempt to deliver.
+    pub(crate) fn count_attempt(&self, channel: &str, result: &'static str, took: Stopwatch) {
+        let channel = channel.to_owned();
+        self.sends.get_or_create(&ChannelLabel { channel: channel.clone() }).observe(took.seconds());
+        self.attempts.get_or_create(&AttemptLabels { channel, result }).inc();
+    }
+
+    /// Records how long an archive operation took.
+    pub(crate) fn observe_archive(&self, operation: &'static str, took: Stopwatch) {
+        self.archive.get_or_create(&OperationLabel { operation }).observe(took.seconds());
+    }
+
+    /// Everything in the OpenMetrics text format.
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry).expect("a string takes any text");
+        text
+    }
+}
+
+/// A running measurement.
+#[derive(Clone, Copy)]
+pub(crate) struct Stopwatch(Instant);
+
+impl Stopwatch {
+    /// Starts measuring.
+    pub(crate) fn start() -> Stopwatch {
+        Stopwatch(Instant::now())
+    }
+
+    fn seconds(self) -> f64 {
+        self.0.elapsed().as_secs_f64()
+    }
+}

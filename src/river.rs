@@ -1,0 +1,82 @@
+//! The river: the stages in order. Read this first.
+//!
+//! Promises: every event that a protocol read goes through the same stages, and comes out as exactly one outcome that
+//! is counted. A stage never names another stage; they meet here.
+//!
+//! Invariant: *One outcome.* As many outcomes come out as events went in, in the same order.
+
+use std::sync::Arc;
+
+use crate::admit::{Admission, Arrival};
+use crate::archive::KnownProject;
+use crate::deliver::Routes;
+use crate::event::Event;
+use crate::metrics::Metrics;
+use crate::outcome::{Outcome, Reject};
+use crate::scrub::Scrubber;
+use crate::{fingerprint, normalize};
+
+/// The stages, shared by all requests.
+pub(crate) struct River {
+    pub(crate) scrubber: Scrubber,
+    pub(crate) routes: Routes,
+    pub(crate) admission: Admission,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+/// What a request brought, made ready for the gate: free of its body.
+pub(crate) struct Gathered {
+    arrivals: Vec<Arrival>,
+    /// Positions in the request, and why each was refused.
+    refused: Vec<(usize, Reject)>,
+}
+
+impl River {
+    /// Carries what a protocol read up to the gate.
+    pub(crate) fn gather<'a>(
+        &self,
+        project: &KnownProject,
+        read: impl IntoIterator<Item = Result<Event<'a>, Reject>>,
+    ) -> Gathered {
+        let mut gathered = Gathered { arrivals: Vec::new(), refused: Vec::new() };
+        for (position, event) in read.into_iter().enumerate() {
+            match event {
+                Ok(event) => gathered.arrivals.push(self.prepare(project, event)),
+                Err(reject) => gathered.refused.push((position, reject)),
+            }
+        }
+        gathered
+    }
+
+    fn prepare(&self, project: &KnownProject, mut event: Event<'_>) -> Arrival {
+        if event.attributes.module.is_empty() {
+            event.attributes.module = project.name.to_string().into();
+        }
+        self.scrubber.scrub(&mut event);
+        if event.scrubbed > 0 {
+            self.metrics.scrubbed.inc_by(u64::from(event.scrubbed));
+        }
+        let (fingerprint, cause) = fingerprint::identify(&event, &normalize::normalize(&event));
+        let route = self.routes.of(&event, &project.name);
+        Arrival { fingerprint, cause, project: Arc::clone(&project.name), route, event: event.into_owned() }
+    }
+
+    /// Counts and decides. Answers one outcome an event, in the order in which they were read.
+    pub(crate) async fn admit(&self, gathered: Gathered) -> Vec<Outcome> {
+        let mut admitted = self.admission.admit(gathered.arrivals).await;
+        let outcomes = if gathered.refused.is_empty() {
+            admitted
+        } else {
+            let count = admitted.len() + gathered.refused.len();
+            let (mut admitted, mut refused) = (admitted.drain(..), gathered.refused.into_iter().peekable());
+            (0..count)
+                .filter_map(|position| match refused.next_if(|(at, _)| *at == position) {
+                    Some((_, reject)) => Some(Outcome::Rejected(reject)),
+                    None => admitted.next(),
+                })
+                .collect()
+        };
+        outcomes.iter().for_each(|outcome| self.metrics.count(outcome));
+        outcomes
+    }
+}
