@@ -240,6 +240,8 @@ pub struct Limits {
     pub body_bytes: usize,
     /// A request's body after decompression, in bytes.
     pub decoded_bytes: usize,
+    /// Bytes that the bodies of all requests hold together, as sent and decompressed; beyond, clients get 429.
+    pub held_bytes: usize,
     /// Events of one request.
     pub batch_events: usize,
     /// Characters of one text of an event (message, location, …); longer ones keep their beginning and their end.
@@ -263,6 +265,7 @@ impl Default for Limits {
         Limits {
             body_bytes: 2 << 20,
             decoded_bytes: 16 << 20,
+            held_bytes: 128 << 20,
             batch_events: 10_000,
             text_chars: 8_192,
             frames: 100,

@@ -1,2 +1,10 @@
-//! tmp
-fn main() {}
+//! The `bongsu` command.
+
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    bongsu::cli::main()
+}

@@ -22,7 +22,7 @@ use rusqlite::Connection;
 
 pub(crate) use admit::{Admitted, Batch, Tally};
 pub(crate) use issues::{AlertRow, DeliveryRow, IssueDetail, IssueFilter, MinuteCount, Page, WindowRow};
-pub(crate) use outbox::{Claim, Settlement};
+pub(crate) use outbox::{Claim, End, Settlement};
 pub(crate) use projects::{KeyHash, KnownProject};
 pub(crate) use retention::Keep;
 use sqlite::Sqlite;
@@ -86,7 +86,7 @@ impl Archive {
     /// Settles what was sent and claims what is due on a channel, in one transaction.
     pub(crate) async fn exchange(
         &self,
-        settled: Vec<Settlement>,
+        settled: Arc<Vec<Settlement>>,
         claim: Claim,
         now: Time,
     ) -> Result<Vec<crate::alert::Delivery>, Error> {
@@ -161,6 +161,11 @@ impl Archive {
         self.store.read(move |connection| issues::deliveries(connection, state, before, limit)).await
     }
 
+    /// Gives up what waits for channels other than these. Answers how many deliveries there were.
+    pub(crate) async fn bury_orphans(&self, channels: Vec<Arc<str>>, now: Time) -> Result<usize, Error> {
+        self.store.write(move |connection| outbox::bury_orphans(connection, &channels, now)).await
+    }
+
     /// Pending and dead deliveries, for the metrics.
     pub(crate) async fn backlog(&self) -> Result<(u64, u64), Error> {
         self.store.read(outbox::backlog).await
@@ -171,9 +176,14 @@ impl Archive {
         self.store.write(|_| Ok(())).await
     }
 
-    /// Makes a project, or another key for one that is there. Answers its number.
-    pub(crate) async fn add_project(&self, name: String, key: KeyHash, now: Time) -> Result<i64, Error> {
-        self.store.write(move |connection| projects::add(connection, &name, &key, now)).await
+    /// The number of the project with this name, which is made when it is not there.
+    pub(crate) async fn add_project(&self, name: String, now: Time) -> Result<i64, Error> {
+        self.store.write(move |connection| projects::add(connection, &name, now)).await
+    }
+
+    /// Lets a key send for a project.
+    pub(crate) async fn add_key(&self, project: i64, key: KeyHash, now: Time) -> Result<(), Error> {
+        self.store.write(move |connection| projects::add_key(connection, project, &key, now)).await
     }
 
     /// The projects, by number.
@@ -181,9 +191,9 @@ impl Archive {
         self.store.read(projects::list).await
     }
 
-    /// The project that a key belongs to.
-    pub(crate) async fn project_of(&self, key: KeyHash) -> Result<Option<KnownProject>, Error> {
-        self.store.read(move |connection| projects::of_key(connection, &key)).await
+    /// The hashes of all keys, each with its project's number.
+    pub(crate) async fn keys(&self) -> Result<Vec<(KeyHash, i64)>, Error> {
+        self.store.read(projects::keys).await
     }
 
     /// A stored setting, such as the API token's hash.

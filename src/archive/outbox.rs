@@ -41,6 +41,8 @@ pub(crate) enum End {
     Again {
         /// The earliest moment.
         due_at: Time,
+        /// Whether the far side named that moment.
+        asked: bool,
         /// What went wrong.
         error: String,
     },
@@ -48,11 +50,6 @@ pub(crate) enum End {
     Dead {
         /// Why.
         error: String,
-    },
-    /// Never tried: it goes back as it was.
-    Untried {
-        /// The earliest moment.
-        due_at: Time,
     },
 }
 
@@ -72,17 +69,11 @@ pub(super) fn settle(connection: &Connection, settlements: &[Settlement], now: T
                      WHERE id = ?1 AND fence = ?2 AND state = 'pending'",
                 )?
                 .execute(params![id, fence, now, error])?,
-            End::Again { due_at, error } => connection
+            End::Again { due_at, error, .. } => connection
                 .prepare_cached(
                     "UPDATE deliveries SET due_at = ?3, error = ?4 WHERE id = ?1 AND fence = ?2 AND state = 'pending'",
                 )?
                 .execute(params![id, fence, due_at, error])?,
-            End::Untried { due_at } => connection
-                .prepare_cached(
-                    "UPDATE deliveries SET due_at = ?3, attempts = attempts - 1 \
-                     WHERE id = ?1 AND fence = ?2 AND state = 'pending'",
-                )?
-                .execute(params![id, fence, due_at])?,
         };
     }
     Ok(())
@@ -166,6 +157,24 @@ pub(super) fn resend(connection: &Connection, id: Option<i64>, expiry: Duration,
              WHERE state = 'dead' AND (?1 IS NULL OR id = ?1)",
         )?
         .execute(params![id, now, now.plus(expiry)])
+}
+
+/// See [`super::Archive::bury_orphans`].
+pub(super) fn bury_orphans(connection: &Connection, channels: &[Arc<str>], now: Time) -> rusqlite::Result<usize> {
+    let waiting: Vec<String> = connection
+        .prepare_cached("SELECT DISTINCT channel FROM deliveries WHERE state = 'pending'")?
+        .query_map([], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    let mut buried = 0;
+    for channel in waiting.iter().filter(|waiting| !channels.iter().any(|known| **known == ***waiting)) {
+        buried += connection
+            .prepare_cached(
+                "UPDATE deliveries SET state = 'dead', settled_at = ?2, error = 'the channel is no longer configured' \
+                 WHERE channel = ?1 AND state = 'pending'",
+            )?
+            .execute(params![channel, now])?;
+    }
+    Ok(buried)
 }
 
 /// Pending and dead deliveries.

@@ -1,5 +1,7 @@
 //! Projects, the hashes of their keys, and the few settings that outlive a start.
 
+use std::sync::Arc;
+
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::time::Time;
@@ -13,7 +15,7 @@ pub(crate) struct KnownProject {
     /// Its number in a DSN.
     pub(crate) id: i64,
     /// Its name.
-    pub(crate) name: String,
+    pub(crate) name: Arc<str>,
     /// When it was made.
     pub(crate) created_at: Time,
     /// How many keys it has.
@@ -33,24 +35,28 @@ pub(super) fn add(connection: &Connection, name: &str, key: &KeyHash, now: Time)
     Ok(id)
 }
 
-const SELECT: &str = "SELECT p.id, p.name, p.created_at, (SELECT count(*) FROM project_keys k WHERE k.project = p.id) \
-     FROM projects p";
-
-fn project(row: &Row<'_>) -> rusqlite::Result<KnownProject> {
-    Ok(KnownProject { id: row.get(0)?, name: row.get(1)?, created_at: row.get(2)?, keys: row.get(3)? })
-}
 
 /// See [`super::Archive::projects`].
 pub(super) fn list(connection: &Connection) -> rusqlite::Result<Vec<KnownProject>> {
-    connection.prepare_cached(&format!("{SELECT} ORDER BY p.id"))?.query_map([], project)?.collect()
+    let project = |row: &Row<'_>| {
+        let name: String = row.get(1)?;
+        Ok(KnownProject { id: row.get(0)?, name: name.into(), created_at: row.get(2)?, keys: row.get(3)? })
+    };
+    connection
+        .prepare_cached(
+            "SELECT p.id, p.name, p.created_at, (SELECT count(*) FROM project_keys k WHERE k.project = p.id) \
+             FROM projects p ORDER BY p.id",
+        )?
+        .query_map([], project)?
+        .collect()
 }
 
-/// See [`super::Archive::project_of`].
-pub(super) fn of_key(connection: &Connection, key: &KeyHash) -> rusqlite::Result<Option<KnownProject>> {
+/// See [`super::Archive::keys`].
+pub(super) fn keys(connection: &Connection) -> rusqlite::Result<Vec<(KeyHash, i64)>> {
     connection
-        .prepare_cached(&format!("{SELECT} JOIN project_keys k ON k.project = p.id WHERE k.hash = ?"))?
-        .query_row([key], project)
-        .optional()
+        .prepare_cached("SELECT hash, project FROM project_keys")?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect()
 }
 
 /// See [`super::Archive::setting`].

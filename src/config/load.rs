@@ -171,6 +171,7 @@ impl Config {
         for (name, value) in [
             ("body_bytes", limits.body_bytes),
             ("decoded_bytes", limits.decoded_bytes),
+            ("held_bytes", limits.held_bytes),
             ("batch_events", limits.batch_events),
             ("text_chars", limits.text_chars),
             ("frames", limits.frames),

@@ -1,0 +1,139 @@
+//! The command line: one file a command.
+//!
+//! Promises: results on standard output, everything else on standard error; `--json` where a machine would read;
+//! colours only on a terminal; exit code 0 when it worked, 1 when it did not, 2 when it was asked wrongly.
+
+mod check;
+mod issues;
+mod print;
+mod project;
+mod sameness;
+mod send;
+mod serve;
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::archive::Archive;
+use crate::config::{self, Config, LogFormat};
+
+/// Self-hosted, real-time error alerts: the same error at most five times, nothing lost silently.
+#[derive(Parser)]
+#[command(name = "bongsu", version, about, max_term_width = 120, disable_help_subcommand = true)]
+struct Cli {
+    /// Configuration file; without one, ./bongsu.toml when it is there, otherwise the defaults
+    #[arg(long, short, global = true, value_name = "FILE", env = "BONGSU_CONFIG")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the server (what happens without a command)
+    Serve,
+    /// Check the configuration, and whether every store and channel can be reached
+    Check(check::Check),
+    /// Make projects and list them
+    #[command(subcommand)]
+    Project(project::Project),
+    /// Send a test error to a running server
+    Send(send::Send),
+    /// Print the fingerprint of each event of a file of JSON lines
+    Fingerprint(sameness::FingerprintOf),
+    /// Explain an event's sameness: attributes before and after; with two events, what separates them
+    Explain(sameness::Explain),
+    /// List issues, or show one
+    Issues(issues::List),
+    /// Say that an issue is over: the next occurrence is a regression and alerts at once
+    Resolve(issues::Resolve),
+    /// Hold an issue's alerts back for a time, or until so many more occurrences
+    Mute(issues::Mute),
+    /// Say who looks after an issue: no further alerts in its window
+    Ack(issues::Ack),
+    /// Open an issue again, whatever it was
+    Reopen(issues::Reopen),
+    /// Print a shell's completions
+    Completions(Completions),
+}
+
+#[derive(clap::Args)]
+struct Completions {
+    /// Which shell
+    shell: clap_complete::Shell,
+}
+
+/// Runs the command of this process's arguments.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            error.print().ok();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    match run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            print::error(&format!("bongsu: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<ExitCode> {
+    let config = || load(cli.config.as_deref()).map(|(config, _)| config);
+    match cli.command.unwrap_or(Command::Serve) {
+        Command::Serve => serve::run(load(cli.config.as_deref())?),
+        Command::Check(command) => command.run(load(cli.config.as_deref())),
+        Command::Project(command) => block_on(command.run(config()?)),
+        Command::Send(command) => block_on(command.run(config()?)),
+        Command::Fingerprint(command) => command.run(&config()?.limits),
+        Command::Explain(command) => command.run(&config()?.limits),
+        Command::Issues(command) => block_on(command.run(config()?)),
+        Command::Resolve(command) => block_on(command.run(config()?)),
+        Command::Mute(command) => block_on(command.run(config()?)),
+        Command::Ack(command) => block_on(command.run(config()?)),
+        Command::Reopen(command) => block_on(command.run(config()?)),
+        Command::Completions(Completions { shell }) => {
+            clap_complete::generate(shell, &mut Cli::command(), "bongsu", &mut std::io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn load(file: Option<&std::path::Path>) -> Result<(Config, Option<PathBuf>)> {
+    Ok(config::load(file, std::env::vars())?)
+}
+
+fn block_on(command: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(command)
+}
+
+/// The archive of a configuration, for commands that ask or act without the server.
+fn archive(config: &Config) -> Result<Archive> {
+    Ok(Archive::open(&config.archive)?)
+}
+
+/// Starts the log on standard error.
+fn start_log(log: &config::Log) -> Result<()> {
+    use tracing_subscriber::filter::EnvFilter;
+    let filter = EnvFilter::try_new(&log.level).map_err(|error| anyhow::anyhow!("log.level: {error}"))?;
+    let terminal = std::io::stderr().is_terminal();
+    let text = match log.format {
+        LogFormat::Auto => terminal,
+        LogFormat::Text => true,
+        LogFormat::Json => false,
+    };
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if text {
+        builder.with_ansi(terminal && std::env::var_os("NO_COLOR").is_none()).with_target(false).init();
+    } else {
+        builder.json().flatten_event(true).init();
+    }
+    Ok(())
+}

@@ -1,0 +1,27 @@
+//! Writing to the terminal, or to whoever reads instead of it.
+
+use std::io::{IsTerminal, Write};
+
+/// Writes a line to standard output. A reader that has gone away (`| head`) ends the process quietly.
+pub(super) fn line(text: &str) {
+    let mut out = std::io::stdout().lock();
+    if out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).is_err() {
+        std::process::exit(0);
+    }
+}
+
+/// Writes a value as JSON, for machines.
+pub(super) fn json(value: &impl serde::Serialize) {
+    line(&serde_json::to_string_pretty(value).expect("our values always serialise"));
+}
+
+/// Writes a line to standard error.
+pub(super) fn error(text: &str) {
+    writeln!(std::io::stderr(), "{text}").ok();
+}
+
+/// The text in bold, when standard output is a terminal.
+pub(super) fn bold(text: &str) -> String {
+    let plain = !std::io::stdout().is_terminal() || std::env::var_os("NO_COLOR").is_some();
+    if plain { text.to_owned() } else { format!("\u{1b}[1m{text}\u{1b}[0m") }
+}

@@ -1,0 +1,99 @@
+//! Reading a request's body: within its limits of size and time, and within what the server holds at a time.
+//!
+//! Promises: bytes are counted as they arrive, so a slow client holds only what it has sent; what a request holds is
+//! given back when its outcome is known.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, StatusCode, header};
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::http::Problem;
+
+/// Bytes that all requests hold together are counted in units of this many.
+const UNIT_BYTES: usize = 1 << 10;
+
+/// What bounds the bodies of all requests.
+pub(crate) struct Bodies {
+    held: Arc<Semaphore>,
+    body_bytes: usize,
+    timeout: Duration,
+}
+
+/// A share of the bytes that the server holds at a time, given back when dropped.
+pub(crate) struct Held(Option<OwnedSemaphorePermit>);
+
+impl Bodies {
+    /// `held_bytes`: what all requests may hold together; `body_bytes`: what one may send.
+    pub(crate) fn new(held_bytes: usize, body_bytes: usize, timeout: Duration) -> Bodies {
+        let units = held_bytes.div_ceil(UNIT_BYTES).min(Semaphore::MAX_PERMITS);
+        Bodies { held: Arc::new(Semaphore::new(units)), body_bytes, timeout }
+    }
+
+    /// Holds a share for so many bytes more.
+    pub(crate) fn hold(&self, held: &mut Held, bytes: usize) -> Result<(), Problem> {
+        let units = u32::try_from(bytes.div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX);
+        let permit = Arc::clone(&self.held).try_acquire_many_owned(units).map_err(|_| {
+            Problem::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "too much at a time",
+                "the bodies of the requests being read fill limits.held_bytes",
+            )
+            .hint("send again later")
+            .retry_after(1)
+        })?;
+        match &mut held.0 {
+            Some(mine) => mine.merge(permit),
+            none => *none = Some(permit),
+        }
+        Ok(())
+    }
+
+    /// Reads a whole body.
+    pub(crate) async fn read(&self, headers: &HeaderMap, body: Body) -> Result<(Bytes, Held), Problem> {
+        let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+        if announced.is_some_and(|bytes| bytes > self.body_bytes) {
+            return Err(self.too_large());
+        }
+        tokio::time::timeout(self.timeout, self.read_frames(body)).await.unwrap_or_else(|_| {
+            let detail = format!("the body was not complete within {:?} (limits.read_timeout)", self.timeout);
+            Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "body too slow", detail))
+        })
+    }
+
+    async fn read_frames(&self, mut body: Body) -> Result<(Bytes, Held), Problem> {
+        let mut held = Held(None);
+        // Most bodies arrive in one piece and are used where they lie.
+        let mut first = Bytes::new();
+        let mut rest = BytesMut::new();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| {
+                Problem::new(StatusCode::BAD_REQUEST, "body broken off", format!("the body could not be read: {error}"))
+            })?;
+            let Ok(piece) = frame.into_data() else { continue };
+            let so_far = if rest.is_empty() { first.len() } else { rest.len() };
+            if so_far + piece.len() > self.body_bytes {
+                return Err(self.too_large());
+            }
+            self.hold(&mut held, piece.len())?;
+            if so_far == 0 {
+                first = piece;
+                continue;
+            }
+            if rest.is_empty() {
+                rest.extend_from_slice(&first);
+            }
+            rest.extend_from_slice(&piece);
+        }
+        Ok((if rest.is_empty() { first } else { rest.freeze() }, held))
+    }
+
+    fn too_large(&self) -> Problem {
+        let detail = format!("the body is larger than {} bytes (limits.body_bytes)", self.body_bytes);
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body too large", detail).hint("send smaller batches, or compress them")
+    }
+}

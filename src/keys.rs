@@ -1,0 +1,104 @@
+//! Keys and tokens: made, hashed, looked up.
+//!
+//! Promises: only hashes are stored; a flood of unknown keys costs the archive at most one read a second. Deliberately
+//! not here: what a key allows. A project's key may send and nothing else; the API token may read and act.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, RwLock};
+
+use sha2::{Digest, Sha256};
+
+use crate::archive::{Archive, Error, KeyHash, KnownProject};
+use crate::config;
+use crate::time::Time;
+
+/// How long after a look-up the next unknown key may cause another, in milliseconds.
+const REFRESH_MS: i64 = 1_000;
+
+/// A new random key: 128 bits as 32 hexadecimal digits.
+///
+/// # Panics
+/// When the operating system gives no random numbers: nothing secret could be made at all then.
+pub(crate) fn new_key() -> String {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).expect("the operating system gives random numbers");
+    format!("{:032x}", u128::from_be_bytes(bytes))
+}
+
+/// A new random API token: 192 bits, 48 hexadecimal digits, marked as ours for secret scanners.
+pub(crate) fn new_token() -> String {
+    format!("bongsu_{}{}", new_key(), &new_key()[..16])
+}
+
+/// What is stored and compared of a key.
+pub(crate) fn hash(key: &str) -> KeyHash {
+    Sha256::digest(key.as_bytes()).into()
+}
+
+/// The projects that may send.
+pub(crate) struct Keys {
+    archive: Archive,
+    /// Keys of the configuration: never stored, gone with it.
+    configured: HashMap<KeyHash, Arc<KnownProject>>,
+    stored: RwLock<HashMap<KeyHash, Arc<KnownProject>>>,
+    refreshed_at: AtomicI64,
+}
+
+impl Keys {
+    /// Loads the stored keys and adds those of the configuration, whose projects are made when they are not there.
+    ///
+    /// # Errors
+    /// When the archive fails.
+    pub(crate) async fn load(archive: Archive, configured: &[config::Project], now: Time) -> Result<Keys, Error> {
+        let mut keys = HashMap::new();
+        for project in configured {
+            let id = archive.add_project(project.name.clone(), now).await?;
+            let known = KnownProject { id, name: project.name.as_str().into(), created_at: now, keys: 1 };
+            keys.insert(hash(&project.key.expose().to_ascii_lowercase()), Arc::new(known));
+        }
+        let keys = Keys {
+            archive,
+            configured: keys,
+            stored: RwLock::default(),
+            refreshed_at: AtomicI64::new(now.ms()),
+        };
+        keys.refresh().await?;
+        Ok(keys)
+    }
+
+    async fn refresh(&self) -> Result<(), Error> {
+        let projects: HashMap<i64, Arc<KnownProject>> =
+            self.archive.projects().await?.into_iter().map(|project| (project.id, Arc::new(project))).collect();
+        let keys = self.archive.keys().await?;
+        let stored = keys.into_iter().filter_map(|(key, id)| Some((key, Arc::clone(projects.get(&id)?)))).collect();
+        *self.stored.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = stored;
+        Ok(())
+    }
+
+    fn known(&self, key: &KeyHash) -> Option<Arc<KnownProject>> {
+        let stored = self.stored.read().unwrap_or_else(|poisoned| poisoned.into_inner());
+        self.configured.get(key).or_else(|| stored.get(key)).cloned()
+    }
+
+    /// The project that a key sends for.
+    pub(crate) async fn project_of(&self, key: &str, now: Time) -> Option<Arc<KnownProject>> {
+        if key.len() != 32 {
+            return None;
+        }
+        let hash = hash(&key.to_ascii_lowercase());
+        if let Some(project) = self.known(&hash) {
+            return Some(project);
+        }
+        let last = self.refreshed_at.load(Ordering::Relaxed);
+        let due = now.ms().saturating_sub(last) >= REFRESH_MS || now.ms() < last;
+        let claimed = due && self.refreshed_at.compare_exchange(last, now.ms(), Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        if !claimed {
+            return None;
+        }
+        if let Err(error) = self.refresh().await {
+            tracing::warn!(%error, "the stored keys could not be read; those known so far still hold");
+        }
+        self.known(&hash)
+    }
+}

@@ -1,0 +1,288 @@
+//! The server: the one place where the stages are put together, the clock is read and sockets are opened.
+//!
+//! Promises: a signal to stop closes the doors, answers what has come in, lets deliveries on their way end, and then
+//! returns; what was not sent is in the outbox for the next start. Deliberately not here: any decision.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, Result};
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio::task::JoinSet;
+
+use crate::admit::{self, Admission};
+use crate::archive::{Archive, Keep, KeyHash, KnownProject};
+use crate::config::{Config, Limits};
+use crate::deliver::{Channels, Courier, Routes, Worker};
+use crate::ingest::Ingest;
+use crate::keys::{self, Keys};
+use crate::metrics::Metrics;
+use crate::normalize;
+use crate::river::River;
+use crate::scrub::Scrubber;
+use crate::time::Time;
+use crate::web::Web;
+
+/// Header fields of a request: far more than any client sends, far fewer than would cost memory.
+const HEADERS_MAX: usize = 100;
+/// Bytes of a request's head. DSN, token and a proxy's additions fit several times.
+const HEAD_BYTES_MAX: usize = 64 << 10;
+/// How long open requests may take to end after the signal to stop.
+const DRAIN_MAX: Duration = Duration::from_secs(20);
+/// How often windows that are over are looked for: how late a closing message may be.
+const CLOSE_EVERY: Duration = Duration::from_secs(1);
+/// Windows ended in one transaction.
+const CLOSED_AT_A_TIME: usize = 200;
+/// How often the archive forgets what is too old.
+const FORGET_EVERY: Duration = Duration::from_secs(60);
+/// How often the gauges of the outbox are read.
+const GAUGE_EVERY: Duration = Duration::from_secs(5);
+
+/// The wall clock.
+pub(crate) fn now() -> Time {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Time(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// A number in [0, 1).
+fn random() -> f64 {
+    getrandom::u32().map_or(0.5, |n| f64::from(n) / (f64::from(u32::MAX) + 1.0))
+}
+
+/// What the first start made: shown once, since only hashes are stored.
+#[derive(Default)]
+pub struct Made {
+    /// A project and its key, when there was no project at all.
+    pub(crate) key: Option<(KnownProject, String)>,
+    /// The token for reads and actions, when neither the configuration nor the archive had one.
+    pub(crate) token: Option<String>,
+}
+
+/// A server that is ready to accept connections.
+pub struct Server {
+    made: Made,
+    listener: TcpListener,
+    app: Router,
+    limits: Limits,
+    workers: Vec<Arc<Worker>>,
+    admission: tokio::task::JoinHandle<()>,
+    janitor: Janitor,
+}
+
+impl Server {
+    /// Opens the archive, puts the stages together and binds the address.
+    ///
+    /// # Errors
+    /// When the configuration names something that cannot be used, or the archive or the address cannot be opened.
+    pub async fn open(config: Config) -> Result<Server> {
+        let archive = Archive::open(&config.archive)?;
+        let metrics = Arc::new(Metrics::new());
+        let channels = Channels::new(&config).map_err(anyhow::Error::msg)?;
+        let routes = Routes::new(&config).map_err(anyhow::Error::msg)?;
+        let courier = Courier::new(&config.outgoing, config.deliver.timeout.get())?;
+        let (made, token) = make_missing(&archive, &config).await?;
+        let keys = Arc::new(Keys::load(archive.clone(), &config.project, now()).await?);
+        let buried = archive.bury_orphans(channels.iter().map(|channel| Arc::clone(channel.name())).collect(), now()).await?;
+        if buried > 0 {
+            tracing::warn!(buried, "deliveries to channels that are no longer configured went to the dead letters");
+        }
+        let granted = Arc::new(Notify::new());
+        let settings = admit::Settings {
+            queued_events: config.limits.queued_events,
+            samples_per_day: config.retention.samples_per_day,
+            expiry: config.deliver.expiry.get(),
+            rules: normalize::VERSION,
+            normalize: normalize::normalize,
+            metrics: Arc::clone(&metrics),
+            now,
+        };
+        let (admission, committer) = Admission::start(archive.clone(), settings, Arc::clone(&granted));
+        let river = Arc::new(River {
+            scrubber: Scrubber::new(&config.scrub).map_err(anyhow::Error::msg)?,
+            routes,
+            admission,
+            metrics: Arc::clone(&metrics),
+        });
+        let workers = channels.iter().map(|channel| {
+            Arc::new(Worker {
+                channel: Arc::clone(channel),
+                archive: archive.clone(),
+                courier: courier.clone(),
+                settings: config.deliver.clone(),
+                metrics: Arc::clone(&metrics),
+                granted: Arc::clone(&granted),
+                now,
+                random,
+            })
+        });
+        let workers = workers.collect();
+        let web = Web::new(archive.clone(), Arc::clone(&river), token, config.deliver.expiry.get(), Arc::clone(&granted), now);
+        let ingest = Ingest::new(river, keys, config.limits.clone(), now);
+        let listener =
+            TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
+        let janitor = Janitor { archive, metrics, granted, expiry: config.deliver.expiry.get(), keep: Keep(config.retention) };
+        let app = ingest.router().merge(web.router(Ingest::description()));
+        Ok(Server { made, listener, app, limits: config.limits, workers, admission: committer, janitor })
+    }
+
+    /// What this start made, to be shown once.
+    pub fn made(&self) -> &Made {
+        &self.made
+    }
+
+    /// The address it listens on.
+    ///
+    /// # Errors
+    /// When the operating system does not say.
+    pub fn address(&self) -> std::io::Result<std::net::SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until `stop` is ready, then drains.
+    pub async fn run(self, stop: impl Future<Output = ()>) {
+        let (stopped, stopping) = watch::channel(false);
+        let mut tasks = JoinSet::new();
+        for worker in self.workers {
+            tasks.spawn(worker.run(stopping.clone()));
+        }
+        tasks.spawn(self.janitor.run(stopping));
+        accept(self.listener, self.app, &self.limits, stop).await;
+        // All requests are answered or given up: the committer ends when the last sender of the queue is gone.
+        tokio::time::timeout(DRAIN_MAX, self.admission).await.ok();
+        stopped.send(true).ok();
+        if tokio::time::timeout(DRAIN_MAX, async { while tasks.join_next().await.is_some() {} }).await.is_err() {
+            tracing::warn!("deliveries were still on their way; they go again when their lease ends");
+        }
+        tracing::info!("stopped");
+    }
+}
+
+/// Makes what a server cannot do without: a project, and a token for reads and actions. Answers the token's hash too.
+async fn make_missing(archive: &Archive, config: &Config) -> Result<(Made, KeyHash)> {
+    const TOKEN: &str = "api-token-hash";
+    const FIRST_PROJECT: &str = "default";
+    let mut made = Made::default();
+    if config.project.is_empty() && archive.projects().await?.is_empty() {
+        let key = keys::new_key();
+        let id = archive.add_project(FIRST_PROJECT.to_owned(), now()).await?;
+        archive.add_key(id, keys::hash(&key), now()).await?;
+        made.key = Some((KnownProject { id, name: FIRST_PROJECT.into(), created_at: now(), keys: 1 }, key));
+    }
+    if let Some(token) = &config.api.token {
+        return Ok((made, keys::hash(token.expose())));
+    }
+    let token = keys::new_token();
+    if archive.set_once(TOKEN, keys::hash(&token).to_vec()).await? {
+        made.token = Some(token);
+    }
+    let stored = archive.setting(TOKEN).await?.and_then(|hash| hash.try_into().ok());
+    Ok((made, stored.context("the archive's hash of the API token is damaged; set [api] token")?))
+}
+
+async fn accept(listener: TcpListener, app: Router, limits: &Limits, stop: impl Future<Output = ()>) {
+    let connections = Arc::new(Semaphore::new(limits.connections));
+    let open = GracefulShutdown::new();
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(limits.read_timeout.get());
+    http.max_headers(HEADERS_MAX).max_buf_size(HEAD_BYTES_MAX).half_close(true);
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let accepted = async {
+            let permit = Arc::clone(&connections).acquire_owned().await;
+            (listener.accept().await, permit)
+        };
+        let (accepted, permit) = tokio::select! {
+            accepted = accepted => accepted,
+            () = &mut stop => break,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                // Out of file descriptors, most likely: without a pause this loop would only burn a core.
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        stream.set_nodelay(true).ok();
+        let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(app.clone()));
+        let connection = open.watch(connection);
+        tokio::spawn(async move {
+            // A client that breaks off is not ours to report.
+            connection.await.ok();
+            drop(permit);
+        });
+    }
+    drop(listener);
+    drop(app);
+    tracing::info!("stopping: answering what has come in");
+    if tokio::time::timeout(DRAIN_MAX, open.shutdown()).await.is_err() {
+        tracing::warn!("some requests did not end in time and were given up unacknowledged");
+    }
+}
+
+/// What has to be done now and then.
+struct Janitor {
+    archive: Archive,
+    metrics: Arc<Metrics>,
+    granted: Arc<Notify>,
+    expiry: Duration,
+    keep: Keep,
+}
+
+impl Janitor {
+    async fn run(self, mut stop: watch::Receiver<bool>) {
+        let every = |period| {
+            let mut interval = tokio::time::interval(period);
+            interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            interval
+        };
+        let (mut close, mut forget, mut gauge) = (every(CLOSE_EVERY), every(FORGET_EVERY), every(GAUGE_EVERY));
+        loop {
+            let done = tokio::select! {
+                _ = close.tick() => self.close_windows().await,
+                _ = forget.tick() => self.forget().await,
+                _ = gauge.tick() => self.read_gauges().await,
+                _ = stop.changed() => return,
+            };
+            if let Err(error) = done {
+                tracing::error!(%error, "housekeeping failed; it goes on at its next turn");
+            }
+        }
+    }
+
+    async fn close_windows(&self) -> Result<(), crate::archive::Error> {
+        loop {
+            let ended = self.archive.close_windows(self.expiry, CLOSED_AT_A_TIME, now()).await?;
+            self.metrics.windows_ended.inc_by(ended as u64);
+            if ended > 0 {
+                self.granted.notify_waiters();
+            }
+            if ended < CLOSED_AT_A_TIME {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn forget(&self) -> Result<(), crate::archive::Error> {
+        while self.archive.forget(self.keep.clone(), now()).await? {
+            // Between two parts, so that admission goes first.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
+    }
+
+    async fn read_gauges(&self) -> Result<(), crate::archive::Error> {
+        let (pending, dead) = self.archive.backlog().await?;
+        self.metrics.deliveries_pending.set(i64::try_from(pending).unwrap_or(i64::MAX));
+        self.metrics.deliveries_dead.set(i64::try_from(dead).unwrap_or(i64::MAX));
+        Ok(())
+    }
+}

@@ -1,0 +1,49 @@
+//! Liveness, readiness, metrics: for orchestrators and Prometheus, without a token and without secrets.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::Response;
+use serde::Serialize;
+
+use super::Web;
+use crate::http;
+
+/// Whether the server can do its work.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct Readiness {
+    /// Whether events are taken.
+    ready: bool,
+    /// `up`, or what is wrong with the archive.
+    archive: String,
+    /// Events that wait for the archive.
+    queued_events: usize,
+}
+
+/// The process runs.
+#[utoipa::path(get, path = "/healthz", tag = "health", responses((status = 200, description = "The process runs")))]
+pub(super) async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// The archive takes writes now.
+#[utoipa::path(get, path = "/readyz", tag = "health", responses(
+    (status = 200, description = "Events are taken", body = Readiness),
+    (status = 503, description = "Events are refused for now", body = Readiness)
+))]
+pub(super) async fn readyz(State(web): State<Arc<Web>>) -> Response<Body> {
+    let probe = web.archive.probe().await;
+    let ready = probe.is_ok();
+    let archive = probe.map_or_else(|error| error.to_string(), |()| "up".to_owned());
+    let readiness = Readiness { ready, archive, queued_events: web.river.admission.queued() };
+    http::json(if ready { 200 } else { 503 }, "application/json", &readiness)
+}
+
+/// Everything the server counts about itself.
+#[utoipa::path(get, path = "/metrics", tag = "health", responses((status = 200, description = "OpenMetrics text")))]
+pub(super) async fn metrics(State(web): State<Arc<Web>>) -> Response<Body> {
+    let metrics = &web.river.metrics;
+    metrics.queued_events.set(i64::try_from(web.river.admission.queued()).unwrap_or(i64::MAX));
+    http::with_type("application/openmetrics-text; version=1.0.0; charset=utf-8", metrics.text())
+}

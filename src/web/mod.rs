@@ -1,0 +1,123 @@
+//! Questions and actions over HTTP: the API, its description, liveness, readiness and metrics.
+//!
+//! Promises: reads and actions need the API token; a project's key opens nothing here. Lists are pages of bounded
+//! length. Deliberately not here: anything that sends alerts or counts events.
+
+mod api;
+mod health;
+mod view;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::{StatusCode, header};
+use axum::routing::{get, post};
+use subtle::ConstantTimeEq;
+use tokio::sync::Notify;
+use utoipa::OpenApi;
+
+pub(crate) use view::{IssueDetailView, IssueView};
+
+use crate::archive::{Archive, KeyHash};
+use crate::http::{self, Problem};
+use crate::keys;
+use crate::river::River;
+use crate::time::Time;
+
+/// What the handlers share.
+pub(crate) struct Web {
+    archive: Archive,
+    river: Arc<River>,
+    token: KeyHash,
+    expiry: Duration,
+    granted: Arc<Notify>,
+    now: fn() -> Time,
+}
+
+/// The API's description, generated from its code.
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "bongsu", description = "Error alerts: issues, alerts, deliveries, and what people decide about them."),
+    paths(
+        api::issues, api::issue, api::acknowledge, api::resolve, api::mute, api::reopen, api::alerts, api::deliveries,
+        api::resend, health::healthz, health::readyz, health::metrics
+    ),
+    modifiers(&Tokens)
+)]
+struct Description;
+
+struct Tokens;
+
+impl utoipa::Modify for Tokens {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+        let bearer = || SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
+        let components = openapi.components.get_or_insert_default();
+        components.add_security_scheme("api_token", bearer());
+        components.add_security_scheme("project_key", bearer());
+    }
+}
+
+impl Web {
+    /// Handlers over an archive and a river. `token`: the hash of the API token; `expiry`: how long a delivery that is
+    /// sent again is worth sending.
+    pub(crate) fn new(
+        archive: Archive,
+        river: Arc<River>,
+        token: KeyHash,
+        expiry: Duration,
+        granted: Arc<Notify>,
+        now: fn() -> Time,
+    ) -> Web {
+        Web { archive, river, token, expiry, granted, now }
+    }
+
+    /// The routes. `described_elsewhere`: the description of other doors of the same server.
+    pub(crate) fn router(self, described_elsewhere: utoipa::openapi::OpenApi) -> Router {
+        let mut description = Description::openapi();
+        description.merge(described_elsewhere);
+        let openapi = move || std::future::ready(http::json(200, "application/json", &description));
+        Router::new()
+            .route("/api/v1/issues", get(api::issues))
+            .route("/api/v1/issues/{fingerprint}", get(api::issue))
+            .route("/api/v1/issues/{fingerprint}/acknowledge", post(api::acknowledge))
+            .route("/api/v1/issues/{fingerprint}/resolve", post(api::resolve))
+            .route("/api/v1/issues/{fingerprint}/mute", post(api::mute))
+            .route("/api/v1/issues/{fingerprint}/reopen", post(api::reopen))
+            .route("/api/v1/alerts", get(api::alerts))
+            .route("/api/v1/deliveries", get(api::deliveries))
+            .route("/api/v1/deliveries/{id}/resend", post(api::resend))
+            .route("/api/openapi.json", get(openapi))
+            .route("/healthz", get(health::healthz))
+            .route("/readyz", get(health::readyz))
+            .route("/metrics", get(health::metrics))
+            .fallback(not_found)
+            .method_not_allowed_fallback(wrong_method)
+            .with_state(Arc::new(self))
+    }
+
+    /// Whether the request carries the API token.
+    fn authorize(&self, headers: &axum::http::HeaderMap) -> Result<(), Problem> {
+        let token = headers.get(header::AUTHORIZATION).and_then(|value| http::bearer(value.to_str().ok()?));
+        let known = token.is_some_and(|token| keys::hash(token).ct_eq(&self.token).into());
+        known.then_some(()).ok_or_else(|| {
+            let detail = if token.is_some() { "the token is not this server's API token" } else { "there is no token" };
+            Problem::new(StatusCode::UNAUTHORIZED, "not allowed", detail)
+                .hint("send the API token as `Authorization: Bearer TOKEN`; a project's key may only send events")
+        })
+    }
+}
+
+async fn not_found(request: Request) -> Problem {
+    let detail = format!("there is nothing at {}", request.uri().path());
+    Problem::new(StatusCode::NOT_FOUND, "not found", detail)
+        .hint("events go to POST /api/v1/events or to a DSN; /api/openapi.json describes the rest")
+}
+
+async fn wrong_method(request: Request) -> Problem {
+    let detail = format!("{} takes no {}", request.uri().path(), request.method());
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method not allowed", detail)
+        .hint("/api/openapi.json names the methods of each path")
+}

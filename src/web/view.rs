@@ -1,0 +1,296 @@
+//! How issues, alerts and deliveries look in the API: nouns with their times as RFC 3339.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::archive::{AlertRow, DeliveryRow, IssueDetail, MinuteCount, Page, WindowRow};
+use crate::event::{Attributes, Event};
+use crate::issue::{Issue, State, Window};
+use crate::time::Time;
+
+/// A part of a list.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct List<T> {
+    /// The items.
+    items: Vec<T>,
+    /// `after` of the next page; null when this is the last.
+    next: Option<String>,
+}
+
+impl<T> List<T> {
+    /// A page in the API's form.
+    pub(crate) fn of<R>(page: Page<R>, view: impl Fn(R) -> T) -> List<T> {
+        List { items: page.items.into_iter().map(view).collect(), next: page.next }
+    }
+}
+
+/// The seven attributes.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct AttributesView {
+    category: String,
+    module: String,
+    environment: String,
+    url: String,
+    method: String,
+    location: String,
+    detail: String,
+}
+
+impl From<&Attributes<'_>> for AttributesView {
+    fn from(attributes: &Attributes<'_>) -> AttributesView {
+        let Attributes { category, module, environment, url, method, location, detail } = attributes;
+        AttributesView {
+            category: category.to_string(),
+            module: module.to_string(),
+            environment: environment.to_string(),
+            url: url.to_string(),
+            method: method.to_string(),
+            location: location.to_string(),
+            detail: detail.to_string(),
+        }
+    }
+}
+
+/// All events with one fingerprint.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct IssueView {
+    /// 32 hexadecimal digits.
+    fingerprint: String,
+    /// The coarser identity: the same cause in other modules and environments.
+    cause: String,
+    project: String,
+    /// `open`, `acknowledged`, `muted` or `resolved`.
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    muted_until: Option<String>,
+    /// Occurrences that the mute still holds back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    muted_more: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decided_at: Option<String>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    decided_by: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    note: String,
+    first_seen: String,
+    last_seen: String,
+    occurrences: u64,
+    alerts: u64,
+    /// Occurrences that did not alert.
+    suppressed: u64,
+    /// The newest window, which may be over.
+    window: Option<WindowView>,
+    /// As received, scrubbed.
+    attributes: AttributesView,
+    /// As compared.
+    normalized: AttributesView,
+}
+
+impl From<Issue> for IssueView {
+    fn from(issue: Issue) -> IssueView {
+        let suppressed = issue.suppressed();
+        let (muted_until, muted_more) = match issue.standing.state {
+            State::Muted { until, more } => (until, more),
+            _ => (None, None),
+        };
+        IssueView {
+            fingerprint: issue.fingerprint.to_string(),
+            cause: issue.cause.to_string(),
+            project: issue.project,
+            state: issue.standing.state.name(),
+            muted_until: muted_until.map(rfc3339),
+            muted_more,
+            decided_at: issue.decided.at.map(rfc3339),
+            decided_by: issue.decided.by,
+            note: issue.decided.note,
+            first_seen: rfc3339(issue.first_seen),
+            last_seen: rfc3339(issue.last_seen),
+            occurrences: issue.occurrences,
+            alerts: issue.alerts,
+            suppressed,
+            window: issue.standing.window.as_ref().map(WindowView::from),
+            attributes: (&issue.attributes).into(),
+            normalized: (&issue.normalized).into(),
+        }
+    }
+}
+
+/// A span in which the issue alerts at most `budget` times.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct WindowView {
+    opened_at: String,
+    ends_at: String,
+    budget: u32,
+    /// Occurrences in it.
+    occurrences: u64,
+    /// Alerts granted in it.
+    alerts: u32,
+    /// Whether the issue had been resolved before.
+    regression: bool,
+}
+
+impl From<&Window> for WindowView {
+    fn from(window: &Window) -> WindowView {
+        WindowView {
+            opened_at: rfc3339(window.opened_at),
+            ends_at: rfc3339(window.ends_at),
+            budget: window.budget,
+            occurrences: window.seen,
+            alerts: window.granted,
+            regression: window.regression,
+        }
+    }
+}
+
+impl From<WindowRow> for WindowView {
+    fn from(row: WindowRow) -> WindowView {
+        WindowView {
+            opened_at: rfc3339(row.opened_at),
+            ends_at: rfc3339(row.ends_at),
+            budget: row.budget,
+            occurrences: row.seen,
+            alerts: row.granted,
+            regression: row.regression,
+        }
+    }
+}
+
+/// An issue with what belongs to it.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct IssueDetailView {
+    #[serde(flatten)]
+    issue: IssueView,
+    /// Windows that are over, the newest first.
+    windows: Vec<WindowView>,
+    /// Occurrences of the day up to the last one, by minute and outcome.
+    minutes: Vec<MinuteView>,
+    /// A few stored events, the newest first.
+    events: Vec<EventView>,
+    /// Events stored in all.
+    events_stored: u64,
+}
+
+impl From<IssueDetail> for IssueDetailView {
+    fn from(detail: IssueDetail) -> IssueDetailView {
+        IssueDetailView {
+            issue: detail.issue.into(),
+            windows: detail.windows.into_iter().map(WindowView::from).collect(),
+            minutes: detail.minutes.into_iter().map(MinuteView::from).collect(),
+            events: detail.events.into_iter().map(EventView::from).collect(),
+            events_stored: detail.events_stored,
+        }
+    }
+}
+
+/// Occurrences of one minute with the same outcome.
+#[derive(Serialize, ToSchema)]
+struct MinuteView {
+    at: String,
+    /// `alerted`, `budget`, `spacing`, `muted` or `acknowledged`.
+    outcome: String,
+    occurrences: u64,
+}
+
+impl From<MinuteCount> for MinuteView {
+    fn from(count: MinuteCount) -> MinuteView {
+        MinuteView { at: rfc3339(count.at), outcome: count.outcome, occurrences: count.total }
+    }
+}
+
+/// A stored event.
+#[derive(Serialize, ToSchema)]
+struct EventView {
+    received_at: String,
+    /// The event as stored: attributes, exceptions with frames, tags, what was cut and scrubbed.
+    #[schema(value_type = Object)]
+    event: Event<'static>,
+}
+
+impl From<(Time, Event<'static>)> for EventView {
+    fn from((received_at, event): (Time, Event<'static>)) -> EventView {
+        EventView { received_at: rfc3339(received_at), event }
+    }
+}
+
+/// The decision to tell people.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct AlertView {
+    id: i64,
+    /// `alert`, or `closing` for the end of a window that held something back.
+    kind: &'static str,
+    fingerprint: String,
+    /// Position within the budget; for a closing, the alerts of its window.
+    ordinal: u32,
+    budget: u32,
+    granted_at: String,
+    /// Occurrences in the window when it was granted.
+    occurrences: u64,
+    window_opened_at: String,
+    window_ends_at: String,
+    module: String,
+    environment: String,
+    detail: String,
+}
+
+impl From<AlertRow> for AlertView {
+    fn from(row: AlertRow) -> AlertView {
+        AlertView {
+            id: row.id,
+            kind: if row.ordinal == 0 { "closing" } else { "alert" },
+            fingerprint: row.fingerprint.to_string(),
+            ordinal: row.granted,
+            budget: row.budget,
+            granted_at: rfc3339(row.granted_at),
+            occurrences: row.occurrences,
+            window_opened_at: rfc3339(row.window_opened_at),
+            window_ends_at: rfc3339(row.window_ends_at),
+            module: row.module,
+            environment: row.environment,
+            detail: row.detail,
+        }
+    }
+}
+
+/// An alert on its way to one channel.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct DeliveryView {
+    id: i64,
+    alert: i64,
+    fingerprint: String,
+    channel: String,
+    /// `pending`, `delivered` or `dead`.
+    state: &'static str,
+    attempts: u32,
+    created_at: String,
+    /// When a pending one is tried next, at the earliest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    due_at: Option<String>,
+    expires_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    settled_at: Option<String>,
+    /// What went wrong last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+impl From<DeliveryRow> for DeliveryView {
+    fn from(row: DeliveryRow) -> DeliveryView {
+        DeliveryView {
+            id: row.id,
+            alert: row.alert,
+            fingerprint: row.fingerprint.to_string(),
+            channel: row.channel,
+            state: row.state.name(),
+            attempts: row.attempts,
+            created_at: rfc3339(row.created_at),
+            due_at: row.settled_at.is_none().then(|| rfc3339(row.due_at)),
+            expires_at: rfc3339(row.expires_at),
+            settled_at: row.settled_at.map(rfc3339),
+            error: row.error,
+        }
+    }
+}
+
+fn rfc3339(time: Time) -> String {
+    time.to_string()
+}
