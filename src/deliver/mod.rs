@@ -1,1 +1,30 @@
-//! Stub.
+//! Deliver: says which route an event falls under, puts a granted alert into words, and carries it to a channel.
+//!
+//! Promises: everything but the courier is a pure function of its arguments. A channel *composes* a parcel from a
+//! delivery, and *judges* what the courier brought back; so each channel is tested without a network, and the network
+//! once for all channels. Deliberately not here: SQL; which delivery is due, and that none is lost, is the archive's.
+
+mod address;
+mod backoff;
+mod channels;
+mod console;
+mod courier;
+mod glob;
+mod judge;
+mod message;
+mod parcel;
+mod routes;
+mod slack;
+mod text;
+mod webhook;
+
+#[cfg(test)]
+mod sample;
+
+pub(crate) use address::check_url;
+pub(crate) use backoff::delay;
+pub(crate) use channels::{Channel, Channels};
+pub(crate) use courier::Courier;
+pub(crate) use message::{Message, Style};
+pub(crate) use parcel::{Failure, Parcel, Reply};
+pub(crate) use routes::{Route, Routes};

@@ -1,0 +1,321 @@
+//! The configured channels, compiled: what can be wrong with one is found at the start, not at three in the morning.
+//!
+//! Promises: pure; a compiled channel composes parcels and judges answers, and neither can fail. Deliberately not here:
+//! the network (`courier`), and any state between two deliveries.
+
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use url::Url;
+
+use crate::alert::{Attempt, Delivery};
+use crate::config::{self, ChannelKind, Config, Locale, Secret};
+use crate::time::Time;
+
+use super::message::Style;
+use super::parcel::{Failure, Parcel, Reply};
+use super::webhook::{OWN_HEADERS, Webhook};
+use super::{address, console, courier, judge, slack};
+
+/// The channel that there is when none is configured.
+const DEFAULT_NAME: &str = "console";
+/// Shorter parts of a URL are words (`services`, `hook`), not tokens; hiding them would make answers unreadable.
+const TOKEN_CHARS_MIN: usize = 8;
+
+/// All channels, in the order of the configuration.
+#[derive(Clone, Debug)]
+pub(crate) struct Channels(Vec<Channel>);
+
+impl Channels {
+    /// Compiles the configured channels; without any, there is one console named `console`. The error names every
+    /// channel that cannot work, and why.
+    pub(crate) fn new(config: &Config) -> Result<Channels, String> {
+        let mut problems = Vec::new();
+        let mut channels: Vec<Channel> = Vec::new();
+        for configured in &config.channel {
+            let twice = channels.iter().any(|channel| *channel.name == *configured.name);
+            match Channel::new(configured, config) {
+                Ok(_) if twice => problems.push(format!("channel {:?}: the name is used twice", configured.name)),
+                Ok(channel) => channels.push(channel),
+                Err(why) => problems.push(format!("channel {:?}: {why}", configured.name)),
+            }
+        }
+        if config.channel.is_empty() {
+            let style = Style { locale: Locale::default(), zone: TimeZone::UTC, public_url: config.public_url() };
+            channels.push(Channel { name: DEFAULT_NAME.into(), style, speech: Speech::Console, hidden: Vec::new() });
+        }
+        if problems.is_empty() { Ok(Channels(channels)) } else { Err(problems.join("\n")) }
+    }
+
+    /// The channel of that name.
+    pub(crate) fn get(&self, name: &str) -> Option<&Channel> {
+        self.0.iter().find(|channel| &*channel.name == name)
+    }
+
+    /// All of them.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Channel> {
+        self.0.iter()
+    }
+}
+
+/// The names that routes may use.
+pub(crate) fn names(config: &Config) -> Vec<Arc<str>> {
+    match config.channel.is_empty() {
+        true => vec![DEFAULT_NAME.into()],
+        false => config.channel.iter().map(|channel| channel.name.as_str().into()).collect(),
+    }
+}
+
+/// One compiled channel.
+#[derive(Clone, Debug)]
+pub(crate) struct Channel {
+    name: Arc<str>,
+    style: Style,
+    speech: Speech,
+    /// What an answer may quote but people must not read.
+    hidden: Vec<String>,
+}
+
+/// What it speaks.
+#[derive(Clone, Debug)]
+enum Speech {
+    Console,
+    Webhook(Webhook),
+    Slack { url: Secret },
+}
+
+impl Channel {
+    fn new(configured: &config::Channel, config: &Config) -> Result<Channel, String> {
+        if configured.name.trim().is_empty() {
+            return Err("a channel needs a name".to_owned());
+        }
+        let speaks_webhook = configured.kind == ChannelKind::Webhook;
+        if configured.secret.is_some() && !speaks_webhook {
+            return Err("`secret` is for channels of type \"webhook\"".to_owned());
+        }
+        if !configured.headers.is_empty() && !speaks_webhook {
+            return Err("`headers` are for channels of type \"webhook\"".to_owned());
+        }
+        let url = match (configured.kind, &configured.url) {
+            (ChannelKind::Console, None) => None,
+            (ChannelKind::Console, Some(_)) => return Err("a console has no `url`".to_owned()),
+            (_, None) => return Err("`url` is missing".to_owned()),
+            (_, Some(url)) => Some(
+                address::check_url(url.expose(), config.outgoing.allow_private)
+                    .map_err(|why| format!("`url`: {why}"))?,
+            ),
+        };
+        let address = || configured.url.clone().unwrap_or_else(|| Secret::new(""));
+        Ok(Channel {
+            name: configured.name.as_str().into(),
+            style: Style {
+                locale: configured.locale,
+                zone: zone(configured.time_zone.as_deref())?,
+                public_url: config.public_url(),
+            },
+            hidden: hidden(configured, url.as_ref()),
+            speech: match configured.kind {
+                ChannelKind::Console => Speech::Console,
+                ChannelKind::Slack => Speech::Slack { url: address() },
+                ChannelKind::Webhook => Speech::Webhook(Webhook {
+                    url: address(),
+                    secret: secret(configured)?,
+                    headers: headers(configured)?,
+                }),
+            },
+        })
+    }
+
+    /// The channel's name.
+    pub(crate) fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// The delivery as this channel sends it, at this moment.
+    pub(crate) fn compose(&self, delivery: &Delivery, now: Time) -> Parcel {
+        match &self.speech {
+            Speech::Console => console::compose(delivery, &self.style),
+            Speech::Webhook(webhook) => webhook.compose(delivery, &self.style, now),
+            Speech::Slack { url } => slack::compose(url, delivery, &self.style),
+        }
+    }
+
+    /// What became of the attempt.
+    pub(crate) fn judge(&self, brought: &Result<Reply, Failure>, now: Time) -> Attempt {
+        match &self.speech {
+            Speech::Slack { .. } => slack::judge(brought, &self.hidden, now),
+            Speech::Console | Speech::Webhook(_) => judge::judge(brought, &self.hidden, now),
+        }
+    }
+}
+
+fn zone(name: Option<&str>) -> Result<TimeZone, String> {
+    let Some(name) = name else { return Ok(TimeZone::UTC) };
+    TimeZone::get(name).map_err(|_| format!("`time_zone`: {name:?} is not an IANA time zone, such as \"Asia/Seoul\""))
+}
+
+/// An empty secret signs nothing: it is an environment variable that was not set, and must not pass for a signature.
+fn secret(configured: &config::Channel) -> Result<Option<Secret>, String> {
+    match &configured.secret {
+        Some(secret) if secret.expose().trim().is_empty() => Err("`secret` is empty".to_owned()),
+        secret => Ok(secret.clone()),
+    }
+}
+
+fn headers(configured: &config::Channel) -> Result<Vec<(String, Secret)>, String> {
+    for (name, value) in &configured.headers {
+        if OWN_HEADERS.iter().any(|own| own.eq_ignore_ascii_case(name)) {
+            return Err(format!("`headers`: {name} is set by bongsu"));
+        }
+        courier::check_header(name, value).map_err(|why| format!("`headers`: {why}"))?;
+    }
+    Ok(configured.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect())
+}
+
+/// Everything of the configured channel that lets others in, the longest first.
+fn hidden(configured: &config::Channel, url: Option<&Url>) -> Vec<String> {
+    let mut hidden: Vec<String> = configured.headers.values().map(|value| value.expose().to_owned()).collect();
+    hidden.extend(configured.secret.iter().map(|secret| secret.expose().to_owned()));
+    if let Some(url) = url {
+        hidden.extend(url.password().map(str::to_owned));
+        hidden.extend(url.path_segments().into_iter().flatten().map(str::to_owned));
+        hidden.extend(url.query_pairs().map(|(_, value)| value.into_owned()));
+        hidden.push(url.path().to_owned());
+        hidden.push(url.to_string());
+    }
+    hidden.extend(configured.url.iter().map(|url| url.expose().to_owned()));
+    hidden.retain(|text| text.chars().count() >= TOKEN_CHARS_MIN);
+    hidden.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then(a.cmp(b)));
+    hidden.dedup();
+    hidden
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+
+    use super::*;
+    use crate::deliver::sample;
+
+    fn compiled(toml: &str) -> Result<Channels, String> {
+        Channels::new(&toml::from_str(toml).expect("the test's TOML is well formed"))
+    }
+
+    fn check(toml: &str, expected: Expect) {
+        let seen = match compiled(toml) {
+            Ok(channels) => channels.iter().map(|channel| format!("{channel:?}\n")).collect(),
+            Err(why) => why,
+        };
+        expected.assert_eq(&seen);
+    }
+
+    #[test]
+    fn without_any_there_is_a_console() {
+        let channels = compiled("").unwrap();
+        let parcel = channels.get("console").unwrap().compose(&sample::delivery(sample::alert(1)), sample::NOW);
+        assert!(matches!(parcel, Parcel::Print(text) if text.starts_with("🔥") && text.ends_with("\n\n")));
+        assert_eq!(names(&Config::default()), [Arc::from("console")]);
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_said_at_once_and_no_secret_with_it() {
+        check(
+            r#"
+            [[channel]]
+            name = ""
+            type = "console"
+            [[channel]]
+            name = "no-url"
+            type = "slack"
+            [[channel]]
+            name = "scheme"
+            type = "slack"
+            url = "ftp://token@example.com"
+            [[channel]]
+            name = "metadata"
+            type = "webhook"
+            url = "http://169.254.169.254/token"
+            [[channel]]
+            name = "zone"
+            type = "console"
+            time_zone = "Asia/Soul"
+            [[channel]]
+            name = "own-header"
+            type = "webhook"
+            url = "https://example.com"
+            headers = { Host = "x" }
+            [[channel]]
+            name = "bad-header"
+            type = "webhook"
+            url = "https://example.com"
+            headers = { "X Y" = "token" }
+            [[channel]]
+            name = "bad-value"
+            type = "webhook"
+            url = "https://example.com"
+            headers = { "X-Y" = "token\n" }
+            [[channel]]
+            name = "empty-secret"
+            type = "webhook"
+            url = "https://example.com"
+            secret = ""
+            [[channel]]
+            name = "secret-where-none-is-used"
+            type = "slack"
+            url = "https://example.com"
+            secret = "token"
+            [[channel]]
+            name = "ops"
+            type = "console"
+            [[channel]]
+            name = "ops"
+            type = "console"
+            "#,
+            expect![[r#"
+                channel "": a channel needs a name
+                channel "no-url": `url` is missing
+                channel "scheme": `url`: the scheme is "ftp"; use http:// or https://
+                channel "metadata": `url`: 169.254.169.254 is a cloud metadata address, which is never reached
+                channel "zone": `time_zone`: "Asia/Soul" is not an IANA time zone, such as "Asia/Seoul"
+                channel "own-header": `headers`: Host is set by bongsu
+                channel "bad-header": `headers`: "X Y" is not a header's name
+                channel "bad-value": `headers`: the value of X-Y has characters that a header cannot have
+                channel "empty-secret": `secret` is empty
+                channel "secret-where-none-is-used": `secret` is for channels of type "webhook"
+                channel "ops": the name is used twice"#]],
+        );
+    }
+
+    #[test]
+    fn private_addresses_can_be_forbidden() {
+        check(
+            r#"
+            outgoing.allow_private = false
+            [[channel]]
+            name = "ops"
+            type = "webhook"
+            url = "http://127.0.0.1:9000/hook"
+            "#,
+            expect![[r#"channel "ops": `url`: 127.0.0.1 is a private or loopback address; set `outgoing.allow_private = true` to reach it"#]],
+        );
+    }
+
+    #[test]
+    fn an_answer_that_quotes_the_url_is_shown_without_it() {
+        let channels = compiled(
+            r#"
+            [[channel]]
+            name = "slack"
+            type = "slack"
+            url = "https://hooks.slack.com/services/T00000000/B00000000/XXXXXXXXXXXX"
+            "#,
+        )
+        .unwrap();
+        let channel = channels.get("slack").unwrap();
+        let body = "POST /services/T00000000/B00000000/XXXXXXXXXXXX: token XXXXXXXXXXXX of team T00000000 unknown";
+        let reply = Reply { status: 404, retry_after: None, body: body.as_bytes().to_vec() };
+        let error = "answered 404: POST (hidden): token (hidden) of team (hidden) unknown".to_owned();
+        assert_eq!(channel.judge(&Ok(reply), sample::NOW), Attempt::Refused { error });
+        assert!(!format!("{:?}", channel.compose(&sample::delivery(sample::alert(1)), sample::NOW)).contains("XXXX"));
+    }
+}

@@ -1,0 +1,180 @@
+//! The courier: the only door through which messages leave.
+//!
+//! Promises: one attempt a call; it never follows a redirect, never asks a proxy of the environment, never connects to
+//! an address that `address` refuses, never waits longer than its time limit, and never reads more of an answer than
+//! people will be shown. Deliberately not here: retries (the archive remembers them), and what an answer means.
+
+use std::error::Error as _;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use tokio::sync::Mutex;
+
+use crate::config::{Outgoing, Secret};
+
+use super::address;
+use super::parcel::{Failure, Parcel, Reply};
+
+/// Beyond this nothing is read: an answer explains itself in its first lines, or not at all.
+const ANSWER_BYTES_MAX: usize = 64 << 10;
+/// A connection that takes longer than this will not come; the rest of the time limit is for the answer.
+const CONNECT_MAX: Duration = Duration::from_secs(5);
+/// Shorter than the idle limit of common load balancers (60 s), or the first request after a pause would meet a
+/// connection that is closed already.
+const IDLE_MAX: Duration = Duration::from_secs(45);
+
+/// Carries parcels. Cheap to clone; clones share their connections.
+#[derive(Clone, Debug)]
+pub(crate) struct Courier {
+    client: reqwest::Client,
+    allow_private: bool,
+    timeout: Duration,
+    /// At most one thread waits for standard output, however long the far end of the pipe sleeps.
+    stdout: Arc<Mutex<()>>,
+}
+
+impl Courier {
+    /// A courier that takes at most `timeout` for a parcel.
+    pub(crate) fn new(outgoing: &Outgoing, timeout: Duration) -> anyhow::Result<Courier> {
+        if rustls::crypto::CryptoProvider::get_default().is_none() {
+            // The error is that another thread was faster, with the same provider.
+            let _ = rustls::crypto::ring::default_provider().install_default();
+        }
+        let allow_private = outgoing.allow_private;
+        let builder = || {
+            reqwest::Client::builder()
+                .redirect(reqwest::redirect::Policy::none())
+                .retry(reqwest::retry::never())
+                .no_proxy()
+                .referer(false)
+                .dns_resolver(Guard { allow_private })
+                .timeout(timeout)
+                .connect_timeout(timeout.min(CONNECT_MAX))
+                .pool_idle_timeout(IDLE_MAX)
+        };
+        let client = builder().build().or_else(|error| {
+            // A minimal container has no certificates; console and http:// channels work without.
+            tracing::warn!(error = chain(&error), "no certificate authorities: https:// channels cannot be reached");
+            builder().tls_certs_only([]).build().context("cannot make an HTTP client")
+        })?;
+        Ok(Courier { client, allow_private, timeout, stdout: Arc::default() })
+    }
+
+    /// Carries one parcel, and brings back what the far side said.
+    pub(crate) async fn carry(&self, parcel: Parcel) -> Result<Reply, Failure> {
+        match parcel {
+            Parcel::Post { url, headers, body } => self.post(&url, &headers, body).await,
+            Parcel::Print(text) => self.print(text).await,
+        }
+    }
+
+    async fn post(&self, url: &Secret, headers: &[(String, Secret)], body: bytes::Bytes) -> Result<Reply, Failure> {
+        // The resolver is not asked about an address that is written out.
+        let url = address::check_url(url.expose(), self.allow_private).map_err(Failure::Address)?;
+        let headers = headers.iter().map(|(name, value)| check_header(name, value)).collect::<Result<HeaderMap, _>>();
+        let request = self.client.post(url).headers(headers.map_err(Failure::Invalid)?).body(body);
+        let mut response = request.send().await.map_err(failure)?;
+        let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let mut reply = Reply { status: response.status().as_u16(), retry_after, body: Vec::new() };
+        // The status decides. An answer that breaks off here only explains itself worse; to call it a failure would
+        // send the message twice.
+        while let Ok(Some(chunk)) = response.chunk().await {
+            let room = ANSWER_BYTES_MAX - reply.body.len();
+            reply.body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+            if chunk.len() >= room {
+                break;
+            }
+        }
+        Ok(reply)
+    }
+
+    async fn print(&self, text: String) -> Result<Reply, Failure> {
+        let turn = Arc::clone(&self.stdout).lock_owned();
+        let printed = async {
+            let turn = turn.await;
+            tokio::task::spawn_blocking(move || {
+                let _turn = turn;
+                let mut out = std::io::stdout().lock();
+                out.write_all(text.as_bytes()).and_then(|()| out.flush())
+            })
+            .await
+        };
+        match tokio::time::timeout(self.timeout, printed).await {
+            Ok(Ok(Ok(()))) => Ok(Reply { status: 200, ..Reply::default() }),
+            Ok(Ok(Err(error))) => Err(Failure::Print(error.to_string())),
+            Ok(Err(error)) => Err(Failure::Print(error.to_string())),
+            Err(_) => Err(Failure::Timeout),
+        }
+    }
+}
+
+/// A header that can be sent. The error never quotes the value.
+pub(crate) fn check_header(name: &str, value: &Secret) -> Result<(HeaderName, HeaderValue), String> {
+    let parsed = HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("{name:?} is not a header's name"))?;
+    let mut value = HeaderValue::from_bytes(value.expose().as_bytes())
+        .map_err(|_| format!("the value of {name} has characters that a header cannot have"))?;
+    value.set_sensitive(true);
+    Ok((parsed, value))
+}
+
+/// Resolves names as the system does, and drops the addresses that must not be reached. At connect time, so that a
+/// name cannot point elsewhere between a check and its use.
+struct Guard {
+    allow_private: bool,
+}
+
+impl Resolve for Guard {
+    fn resolve(&self, name: Name) -> Resolving {
+        let allow_private = self.allow_private;
+        Box::pin(async move {
+            let mut refused = None;
+            let mut allowed: Vec<SocketAddr> = Vec::new();
+            for found in tokio::net::lookup_host((name.as_str(), 0)).await? {
+                match address::check(found.ip(), allow_private) {
+                    Ok(()) => allowed.push(found),
+                    Err(why) => refused = Some(why),
+                }
+            }
+            match refused {
+                Some(why) if allowed.is_empty() => Err(why.into()),
+                _ => Ok(Box::new(allowed.into_iter()) as Addrs),
+            }
+        })
+    }
+}
+
+fn failure(error: reqwest::Error) -> Failure {
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        if let Some(refused) = inner.downcast_ref::<address::Refused>() {
+            return Failure::Address(refused.to_string());
+        }
+        cause = inner.source();
+    }
+    match &error {
+        e if e.is_timeout() => Failure::Timeout,
+        e if e.is_connect() => Failure::Connect(chain(e)),
+        e if e.is_builder() => Failure::Invalid(chain(e)),
+        e => Failure::Broken(chain(e)),
+    }
+}
+
+/// The innermost cause: the outer ones quote the URL.
+fn chain(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    match cause.is::<reqwest::Error>() {
+        true => "the request could not be sent".to_owned(),
+        false => cause.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

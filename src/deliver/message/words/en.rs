@@ -1,0 +1,54 @@
+//! English.
+
+use super::super::figures::thousands;
+use super::{Ended, Resolved, Words, span_in};
+
+pub(super) const WORDS: Words = Words {
+    category: "Category",
+    request: "Request",
+    thrown_at: "Thrown at",
+    wrapped_in: "Wrapped in",
+    occurrences: "Occurrences",
+    first_seen: "First seen",
+    last_seen: "Last seen",
+    window_opened: "Window opened",
+    window_ends: "Window ends",
+    release: "Release",
+    server: "Server",
+    trace_id: "Trace ID",
+    level: "Level",
+    alerts_sent: "Alerts sent",
+    held_back: "Held back",
+    busiest_minute: "Busiest minute",
+    details: "Details",
+    new: "New",
+    known: "Known error, new window",
+    still_occurring: "still occurring",
+    quiet: "quiet",
+    environment: str::to_owned,
+    times: thousands,
+    in_all: |n| format!("{} in all", thousands(n)),
+    span: |span| span_in([" d", " h", " min", " s"], span),
+    again: |so_far| format!("Same error again · {} so far", thousands(so_far)),
+    last_of_window: |ends| format!("Last alert of this window: further ones are counted silently until {ends}"),
+    regression,
+    window_ended,
+};
+
+fn regression(resolved: &Resolved) -> String {
+    let at = resolved.at.as_deref().map(|at| format!(" {at}")).unwrap_or_default();
+    let by = if resolved.by.is_empty() { String::new() } else { format!(" by {}", resolved.by) };
+    let note = if resolved.note.is_empty() { String::new() } else { format!(" · last note: \"{}\"", resolved.note) };
+    format!("Regression: resolved{at}{by}, seen again{note}")
+}
+
+fn window_ended(ended: &Ended) -> String {
+    let Ended { span, last_seen, .. } = ended;
+    let plural = if ended.alerts == 1 { "" } else { "s" };
+    let [occurrences, alerts, suppressed] = [ended.occurrences, ended.alerts, ended.suppressed].map(thousands);
+    let counts = format!("{occurrences} in {span} ({alerts} alert{plural}, {suppressed} held back)");
+    match ended.ongoing {
+        true => format!("Window ended · {counts} · still occurring, next window open"),
+        false => format!("Window ended · {counts} · last at {last_seen}, none since"),
+    }
+}

@@ -1,0 +1,67 @@
+//! Korean: labels are nouns, sentences end in 합니다; 에러 and 알림, not 오류 and 알람.
+
+use super::super::figures::thousands;
+use super::{Ended, Resolved, Words, span_in};
+
+pub(super) const WORDS: Words = Words {
+    category: "예외 구분",
+    request: "요청",
+    thrown_at: "예외 발생 위치",
+    wrapped_in: "감싼 예외",
+    occurrences: "발생",
+    first_seen: "최초 발생",
+    last_seen: "마지막 발생",
+    window_opened: "구간 시작",
+    window_ends: "구간 종료",
+    release: "배포 버전",
+    server: "서버",
+    trace_id: "추적 ID",
+    level: "심각도",
+    alerts_sent: "알림",
+    held_back: "억제",
+    busiest_minute: "분당 최대",
+    details: "상세 보기",
+    new: "신규",
+    known: "기존 에러, 새 제한 구간",
+    still_occurring: "아직 발생 중",
+    quiet: "진정됨",
+    environment,
+    times: |n| format!("{}건", thousands(n)),
+    in_all: |n| format!("누적 {}건", thousands(n)),
+    span: |span| span_in(["일", "시간", "분", "초"], span),
+    again: |so_far| format!("같은 에러 반복 발생 · 지금까지 {}건", thousands(so_far)),
+    last_of_window: |ends| format!("이번 구간의 마지막 알림입니다. {ends}까지 같은 에러는 알림 없이 집계합니다."),
+    regression,
+    window_ended,
+};
+
+fn environment(name: &str) -> String {
+    const NAMES: [(&str, &str); 7] = [
+        ("prod", "운영"),
+        ("production", "운영"),
+        ("staging", "스테이징"),
+        ("stage", "스테이징"),
+        ("stg", "스테이징"),
+        ("dev", "개발"),
+        ("development", "개발"),
+    ];
+    NAMES.iter().find(|(en, _)| en.eq_ignore_ascii_case(name)).map_or(name, |(_, ko)| ko).to_owned()
+}
+
+fn regression(resolved: &Resolved) -> String {
+    let at = resolved.at.as_deref().map(|at| format!("{at} ")).unwrap_or_default();
+    let by = if resolved.by.is_empty() { String::new() } else { format!("{} 님이 ", resolved.by) };
+    let note =
+        if resolved.note.is_empty() { String::new() } else { format!(" 지난 해결 메모: \"{}\"", resolved.note) };
+    format!("재발 · {at}{by}해결 처리한 에러가 다시 발생했습니다.{note}")
+}
+
+fn window_ended(ended: &Ended) -> String {
+    let Ended { span, last_seen, .. } = ended;
+    let [occurrences, alerts, suppressed] = [ended.occurrences, ended.alerts, ended.suppressed].map(thousands);
+    let counts = format!("{span} 동안 {occurrences}건(알림 {alerts}건, 억제 {suppressed}건)");
+    match ended.ongoing {
+        true => format!("제한 구간 종료 · {counts} · 아직 발생 중 · 다음 구간 시작"),
+        false => format!("제한 구간 종료 · {counts} · 마지막 발생 {last_seen}, 이후 0건"),
+    }
+}

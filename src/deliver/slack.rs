@@ -1,0 +1,174 @@
+//! The channel `slack`: an incoming webhook, laid out in Block Kit.
+//!
+//! Promises: within Slack's limits whatever the error says, counted as Slack may count at worst (escaped, in UTF-16
+//! units), and the sum of all parts within 12,000: beyond about 13,000 Slack refuses a message for a limit it does not
+//! document. Text from outside can neither mention people, nor break out of a code block. Deliberately not here:
+//! threads, edits and buttons; an incoming webhook's answer names no message to refer to.
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use crate::alert::{Attempt, Delivery};
+use crate::config::Secret;
+use crate::time::Time;
+
+use super::message::{Field, Message, Style};
+use super::parcel::{Failure, Parcel, Reply};
+use super::{judge, text};
+
+/// Slack's own: `header` takes 150.
+const HEADER_UNITS: usize = 150;
+/// What a phone shows of a push.
+const PREVIEW_UNITS: usize = 300;
+const WHY_UNITS: usize = 1_000;
+const DETAIL_UNITS: usize = 2_500;
+/// Slack takes 2,000; twelve fields of that would be too much in all.
+const FIELD_UNITS: usize = 350;
+const FRAMES_UNITS: usize = 1_500;
+/// Slack's own: a section takes ten fields.
+const FIELDS_MAX: usize = 10;
+/// Breaks what Slack would obey, and is not seen.
+const ZERO_WIDTH_SPACE: char = '\u{200b}';
+
+/// The delivery as a request.
+pub(crate) fn compose(url: &Secret, delivery: &Delivery, style: &Style) -> Parcel {
+    let body = layout(&Message::of(&delivery.alert, style)).to_string();
+    let headers = vec![("Content-Type".to_owned(), Secret::new("application/json; charset=utf-8"))];
+    Parcel::Post { url: url.clone(), headers, body: Bytes::from(body) }
+}
+
+/// Judges Slack's answer: the words it says go before the status it says them with.
+pub(crate) fn judge(brought: &Result<Reply, Failure>, hidden: &[String], now: Time) -> Attempt {
+    let Ok(reply) = brought else { return judge::judge(brought, hidden, now) };
+    match fate(&reply.body) {
+        Some(Fate::Temporary) => judge::failed(reply, hidden, now),
+        Some(Fate::Permanent) => judge::refused(reply, hidden),
+        None => judge::judge(brought, hidden, now),
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Fate {
+    Permanent,
+    Temporary,
+}
+
+/// The error words of incoming webhooks.
+const WORDS: [(&str, Fate); 22] = [
+    ("invalid_payload", Fate::Permanent),
+    ("invalid_blocks", Fate::Permanent),
+    ("invalid_blocks_format", Fate::Permanent),
+    ("msg_blocks_too_long", Fate::Permanent),
+    ("too_many_attachments", Fate::Permanent),
+    ("no_text", Fate::Permanent),
+    ("user_not_found", Fate::Permanent),
+    ("channel_not_found", Fate::Permanent),
+    ("channel_is_archived", Fate::Permanent),
+    ("action_prohibited", Fate::Permanent),
+    ("posting_to_general_channel_denied", Fate::Permanent),
+    ("no_service", Fate::Permanent),
+    ("no_service_id", Fate::Permanent),
+    ("no_active_hooks", Fate::Permanent),
+    ("no_team", Fate::Permanent),
+    ("team_disabled", Fate::Permanent),
+    ("invalid_token", Fate::Permanent),
+    ("rate_limited", Fate::Temporary),
+    ("ratelimited", Fate::Temporary),
+    ("message_limit_exceeded", Fate::Temporary),
+    ("rollup_error", Fate::Temporary),
+    ("internal_error", Fate::Temporary),
+];
+
+/// What the answer says: a word alone, or `{"ok":false,"error":"word"}`, where an unknown word is still no success.
+fn fate(body: &[u8]) -> Option<Fate> {
+    let known = |word: &str| WORDS.iter().find(|(known, _)| *known == word).map(|(_, fate)| *fate);
+    match serde_json::from_slice::<Value>(body) {
+        Ok(answer) if answer["ok"] == false => answer["error"].as_str().and_then(known).or(Some(Fate::Temporary)),
+        _ => known(std::str::from_utf8(body).ok()?.trim()),
+    }
+}
+
+fn layout(message: &Message) -> Value {
+    let mut blocks = vec![
+        json!({"type": "header", "text": {
+            "type": "plain_text", "text": plain(&message.title, HEADER_UNITS), "emoji": false,
+        }}),
+        section(plain(&message.why, WHY_UNITS)),
+    ];
+    if !message.detail.is_empty() {
+        blocks.push(section(code_block(&message.detail, DETAIL_UNITS)));
+    }
+    for fields in message.fields.chunks(FIELDS_MAX) {
+        let fields: Vec<Value> = fields.iter().map(|field| markup(labelled(field))).collect();
+        blocks.push(json!({"type": "section", "fields": fields}));
+    }
+    if !message.frames.is_empty() {
+        blocks.push(section(code_block(&message.frames.join("\n"), FRAMES_UNITS)));
+    }
+    let link = format!("<{}|{}> · `{}`", escaped(&message.link), message.link_label, message.fingerprint);
+    blocks.push(json!({"type": "context", "elements": [markup(link)]}));
+    json!({"text": plain(&format!("{} · {}", message.title, message.why), PREVIEW_UNITS), "blocks": blocks})
+}
+
+fn section(text: String) -> Value {
+    json!({"type": "section", "text": markup(text)})
+}
+
+/// `verbatim`, or Slack would make links and mentions of what merely looks like them.
+fn markup(text: String) -> Value {
+    json!({"type": "mrkdwn", "text": text, "verbatim": true})
+}
+
+fn labelled(field: &Field) -> String {
+    let value = plain(&field.value, FIELD_UNITS - 50);
+    match field.code && !value.contains('`') {
+        true => format!("*{}*\n`{value}`", field.label),
+        false => format!("*{}*\n{value}", field.label),
+    }
+}
+
+/// Text that is shown as it is.
+fn plain(text: &str, units: usize) -> String {
+    escaped(&text::cut_by(text, units, |c| if c == '@' { 2 } else { units_of(c) }))
+}
+
+/// Text in a code block. A backtick is kept from the next one, and from the closing fence.
+fn code_block(text: &str, units: usize) -> String {
+    const FENCES_UNITS: usize = 8;
+    let cut = text::cut_by(text, units - FENCES_UNITS, |c| if c == '@' || c == '`' { 2 } else { units_of(c) });
+    let unfenced = cut.replace('`', &format!("`{ZERO_WIDTH_SPACE}"));
+    format!("```\n{}\n```", escaped(&unfenced))
+}
+
+/// The length of a character after escaping, in UTF-16 units.
+fn units_of(c: char) -> usize {
+    match c {
+        '&' => "&amp;".len(),
+        '<' | '>' => "&lt;".len(),
+        c => c.len_utf16(),
+    }
+}
+
+/// Escaped as Slack asks, with its words for everybody broken.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 16);
+    for (at, c) in text.char_indices() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '@' if calls_everybody(&text[at + 1..]) => out.extend(['@', ZERO_WIDTH_SPACE]),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+fn calls_everybody(after: &str) -> bool {
+    ["channel", "here", "everyone", "group"]
+        .iter()
+        .any(|word| after.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word)))
+}
+
+#[cfg(test)]
+mod tests;

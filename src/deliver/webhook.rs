@@ -1,0 +1,378 @@
+//! The channel `webhook`: the machine-readable form of every message, signed.
+//!
+//! Promises: the payload's names are stable (they are documented); the signature covers the very bytes that are sent and
+//! the moment of this attempt; the idempotency key is the same for every attempt of one delivery. Deliberately not here:
+//! templates of the user's own.
+
+use std::fmt::Write;
+
+use bytes::Bytes;
+use hmac::{Hmac, KeyInit, Mac};
+use serde::Serialize;
+use sha2::Sha256;
+
+use crate::alert::{Alert, Delivery, Kind};
+use crate::config::Secret;
+use crate::event::{Attributes, Event, Frame, Level};
+use crate::issue::Fingerprint;
+use crate::time::Time;
+
+use super::message::{Message, Style, application_frames, issue_link};
+use super::parcel::Parcel;
+
+/// Headers that are bongsu's own or the transport's; the configuration cannot replace them.
+pub(crate) const OWN_HEADERS: [&str; 8] = [
+    "content-type",
+    "content-length",
+    "host",
+    "connection",
+    "transfer-encoding",
+    "user-agent",
+    "idempotency-key",
+    "x-bongsu-signature",
+];
+
+/// A compiled webhook.
+#[derive(Clone, Debug)]
+pub(crate) struct Webhook {
+    pub(crate) url: Secret,
+    pub(crate) secret: Option<Secret>,
+    pub(crate) headers: Vec<(String, Secret)>,
+}
+
+impl Webhook {
+    /// The delivery as a signed request.
+    pub(crate) fn compose(&self, delivery: &Delivery, style: &Style, now: Time) -> Parcel {
+        let body = payload(&delivery.alert, style);
+        let own = |name: &str, value: String| (name.to_owned(), Secret::new(value));
+        let mut headers = vec![
+            own("Content-Type", "application/json".to_owned()),
+            own("User-Agent", concat!("bongsu/", env!("CARGO_PKG_VERSION")).to_owned()),
+            own("Idempotency-Key", format!("bongsu-delivery-{}", delivery.id)),
+        ];
+        if let Some(secret) = &self.secret {
+            headers.push(own("X-Bongsu-Signature", signature(secret, now, &body)));
+        }
+        headers.extend(self.headers.iter().cloned());
+        Parcel::Post { url: self.url.clone(), headers, body }
+    }
+}
+
+/// `t=<unix seconds>,v1=<hex of HMAC-SHA256 over "{t}.{body}">`. The moment is signed too, so that a recorded request
+/// cannot be replayed later.
+fn signature(secret: &Secret, now: Time, body: &[u8]) -> String {
+    let t = now.ms().div_euclid(1_000);
+    let mut mac = <Hmac<Sha256>>::new_from_slice(secret.expose().as_bytes()).expect("HMAC takes keys of any length");
+    mac.update(format!("{t}.").as_bytes());
+    mac.update(body);
+    let mut out = format!("t={t},v1=");
+    for byte in mac.finalize().into_bytes() {
+        let _ = write!(out, "{byte:02x}");
+    }
+    out
+}
+
+#[derive(Serialize)]
+struct Payload<'a> {
+    kind: &'static str,
+    id: i64,
+    project: &'a str,
+    fingerprint: Fingerprint,
+    ordinal: u32,
+    budget: u32,
+    occurrences: u64,
+    occurrences_total: u64,
+    suppressed: u64,
+    window: WindowSpan,
+    granted_at: String,
+    attributes: &'a Attributes<'static>,
+    normalized: &'a Attributes<'static>,
+    first_seen: String,
+    last_seen: String,
+    new: bool,
+    regression: bool,
+    level: Option<Level>,
+    exception: Option<Root<'a>>,
+    trace_id: Option<&'a str>,
+    release: Option<&'a str>,
+    links: Links,
+    #[serde(flatten)]
+    closing: Option<Closing>,
+    text: String,
+}
+
+#[derive(Serialize)]
+struct WindowSpan {
+    opened_at: String,
+    ends_at: String,
+}
+
+/// The root cause, with the frames that a message shows.
+#[derive(Serialize)]
+struct Root<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    value: &'a str,
+    frames: Vec<&'a Frame<'static>>,
+}
+
+#[derive(Serialize)]
+struct Links {
+    issue: String,
+}
+
+#[derive(Serialize)]
+struct Closing {
+    alerts: u32,
+    peak_per_minute: u64,
+    ongoing: bool,
+}
+
+fn payload(alert: &Alert, style: &Style) -> Bytes {
+    let event = alert.event.as_ref();
+    let payload = Payload {
+        kind: alert.kind.name(),
+        id: alert.id,
+        project: &alert.project,
+        fingerprint: alert.fingerprint,
+        ordinal: alert.ordinal,
+        budget: alert.budget,
+        occurrences: alert.occurrences,
+        occurrences_total: alert.occurrences_total,
+        suppressed: alert.suppressed(),
+        window: WindowSpan { opened_at: alert.window_opened_at.to_string(), ends_at: alert.window_ends_at.to_string() },
+        granted_at: alert.granted_at.to_string(),
+        attributes: &alert.attributes,
+        normalized: &alert.normalized,
+        first_seen: alert.first_seen.to_string(),
+        last_seen: alert.last_seen.to_string(),
+        new: alert.new,
+        regression: alert.regression.is_some(),
+        level: event.map(|event| event.level),
+        exception: event.and_then(root),
+        trace_id: event.and_then(|event| event.trace_id.as_deref()),
+        release: event.and_then(|event| event.release.as_deref()),
+        links: Links { issue: issue_link(style, alert.fingerprint) },
+        closing: match alert.kind {
+            Kind::Alert => None,
+            Kind::Closing { peak_per_minute, ongoing } => {
+                Some(Closing { alerts: alert.ordinal, peak_per_minute, ongoing })
+            }
+        },
+        text: Message::of(alert, style).text(),
+    };
+    Bytes::from(serde_json::to_vec(&payload).expect("texts and numbers under text keys are always JSON"))
+}
+
+fn root<'a>(event: &'a Event<'static>) -> Option<Root<'a>> {
+    let root = event.root()?;
+    Some(Root { kind: &root.kind, value: &root.value, frames: application_frames(event) })
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+    use jiff::tz::TimeZone;
+    use sha2::Digest;
+
+    use super::*;
+    use crate::config::Locale;
+    use crate::deliver::sample;
+
+    fn style() -> Style {
+        Style { locale: Locale::En, zone: TimeZone::UTC, public_url: "https://bongsu.example".to_owned() }
+    }
+
+    fn hook() -> Webhook {
+        Webhook {
+            url: Secret::new("https://hooks.example/x"),
+            secret: Some(Secret::new("whsec_봉수")),
+            headers: vec![("X-Team".to_owned(), Secret::new("pay"))],
+        }
+    }
+
+    fn composed(alert: Alert, now: Time) -> (Vec<(String, String)>, Bytes) {
+        let Parcel::Post { headers, body, .. } = hook().compose(&sample::delivery(alert), &style(), now) else {
+            panic!("a webhook posts");
+        };
+        (headers.into_iter().map(|(name, value)| (name, value.expose().to_owned())).collect(), body)
+    }
+
+    fn check(alert: Alert, expected: Expect) {
+        let value: serde_json::Value = serde_json::from_slice(&composed(alert, sample::NOW).1).unwrap();
+        expected.assert_eq(&serde_json::to_string_pretty(&value).unwrap());
+    }
+
+    /// HMAC by its definition (RFC 2104), without the crate.
+    fn hmac_by_definition(key: &[u8], message: &[u8]) -> String {
+        assert!(key.len() <= 64);
+        let pad = |byte: u8| -> Vec<u8> { (0..64).map(|i| key.get(i).copied().unwrap_or(0) ^ byte).collect() };
+        let inner = Sha256::digest([pad(0x36), message.to_vec()].concat());
+        let outer = Sha256::digest([pad(0x5c), inner.to_vec()].concat());
+        outer.iter().map(|b| format!("{b:02x}")).collect()
+    }
+
+    #[test]
+    fn an_alert_as_json() {
+        check(sample::alert(1), expect![[r#"
+            {
+              "attributes": {
+                "category": "Runtime",
+                "detail": "payment failed",
+                "environment": "prod",
+                "location": "com.acme.order.DiscountService.apply",
+                "method": "POST",
+                "module": "order-api",
+                "url": "/orders/1234/pay"
+              },
+              "budget": 5,
+              "exception": {
+                "frames": [
+                  {
+                    "file": "DiscountService.kt",
+                    "function": "apply",
+                    "line": 87,
+                    "module": "com.acme.order.DiscountService"
+                  },
+                  {
+                    "file": "PayService.kt",
+                    "function": "pay",
+                    "line": 41,
+                    "module": "com.acme.order.PayService"
+                  }
+                ],
+                "type": "java.lang.NullPointerException",
+                "value": "Cannot invoke \"Coupon.getRate()\" because \"coupon\" is null"
+              },
+              "fingerprint": "9f2c0000000000000000000000000001",
+              "first_seen": "2026-11-23T05:02:11.000Z",
+              "granted_at": "2026-11-23T05:02:11.000Z",
+              "id": 41,
+              "kind": "alert",
+              "last_seen": "2026-11-23T05:02:11.000Z",
+              "level": "error",
+              "links": {
+                "issue": "https://bongsu.example/issues/9f2c0000000000000000000000000001"
+              },
+              "new": true,
+              "normalized": {
+                "category": "Runtime",
+                "detail": "payment failed",
+                "environment": "prod",
+                "location": "com.acme.order.DiscountService.apply",
+                "method": "POST",
+                "module": "order-api",
+                "url": "/orders/{}/pay"
+              },
+              "occurrences": 1,
+              "occurrences_total": 1,
+              "ordinal": 1,
+              "project": "shop",
+              "regression": false,
+              "release": "v1.42.0",
+              "suppressed": 0,
+              "text": "🔥▫️▫️▫️▫️ 1/5 [prod] order-api · NullPointerException\nNew\nCannot invoke \"Coupon.getRate()\" because \"coupon\" is null\nCategory: Runtime\nRequest: POST /orders/1234/pay\nThrown at: com.acme.order.DiscountService.apply\nWrapped in: PaymentException\nOccurrences: 1\nLast seen: 05:02:11 UTC\nWindow ends: 05:12:11\nRelease: v1.42.0\nServer: order-api-7c9f-x2x8k\nTrace ID: 4bf92f3577b34da6\n  at com.acme.order.DiscountService.apply (DiscountService.kt:87)\n  at com.acme.order.PayService.pay (PayService.kt:41)\nDetails: https://bongsu.example/issues/9f2c0000000000000000000000000001",
+              "trace_id": "4bf92f3577b34da6",
+              "window": {
+                "ends_at": "2026-11-23T05:12:11.000Z",
+                "opened_at": "2026-11-23T05:02:11.000Z"
+              }
+            }"#]]);
+    }
+
+    #[test]
+    fn a_closing_as_json() {
+        check(sample::closing(true), expect![[r#"
+            {
+              "alerts": 5,
+              "attributes": {
+                "category": "Runtime",
+                "detail": "payment failed",
+                "environment": "prod",
+                "location": "com.acme.order.DiscountService.apply",
+                "method": "POST",
+                "module": "order-api",
+                "url": "/orders/1234/pay"
+              },
+              "budget": 5,
+              "exception": null,
+              "fingerprint": "9f2c0000000000000000000000000001",
+              "first_seen": "2026-11-23T05:02:11.000Z",
+              "granted_at": "2026-11-23T05:12:11.000Z",
+              "id": 45,
+              "kind": "closing",
+              "last_seen": "2026-11-23T05:09:40.000Z",
+              "level": null,
+              "links": {
+                "issue": "https://bongsu.example/issues/9f2c0000000000000000000000000001"
+              },
+              "new": false,
+              "normalized": {
+                "category": "Runtime",
+                "detail": "payment failed",
+                "environment": "prod",
+                "location": "com.acme.order.DiscountService.apply",
+                "method": "POST",
+                "module": "order-api",
+                "url": "/orders/{}/pay"
+              },
+              "occurrences": 8310,
+              "occurrences_total": 8357,
+              "ongoing": true,
+              "ordinal": 5,
+              "peak_per_minute": 1204,
+              "project": "shop",
+              "regression": false,
+              "release": null,
+              "suppressed": 8305,
+              "text": "🔥 [prod] order-api · payment failed · still occurring\nWindow ended · 8,310 in 10 min (5 alerts, 8,305 held back) · still occurring, next window open\nOccurrences: 8,310 · 8,357 in all\nAlerts sent: 5\nHeld back: 8,305\nBusiest minute: 1,204\nWindow opened: 05:02:11\nLast seen: 05:09:40 UTC\nDetails: https://bongsu.example/issues/9f2c0000000000000000000000000001",
+              "trace_id": null,
+              "window": {
+                "ends_at": "2026-11-23T05:12:11.000Z",
+                "opened_at": "2026-11-23T05:02:11.000Z"
+              }
+            }"#]]);
+    }
+
+    #[test]
+    fn the_signature_covers_the_moment_and_the_bytes_sent() {
+        let (headers, body) = composed(sample::alert(1), Time(1_795_410_131_999));
+        let signed = [b"1795410131.".as_slice(), &body].concat();
+        let expected = format!("t=1795410131,v1={}", hmac_by_definition("whsec_봉수".as_bytes(), &signed));
+        assert!(headers.contains(&("X-Bongsu-Signature".to_owned(), expected)), "{headers:?}");
+    }
+
+    #[test]
+    fn the_definition_used_above_is_right() {
+        // RFC 4231, test case 2.
+        assert_eq!(
+            hmac_by_definition(b"Jefe", b"what do ya want for nothing?"),
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+        );
+    }
+
+    #[test]
+    fn the_idempotency_key_is_the_same_for_every_attempt() {
+        let key = |attempt, now| {
+            let delivery = Delivery { attempt, fence: i64::from(attempt), ..sample::delivery(sample::alert(1)) };
+            let Parcel::Post { headers, .. } = hook().compose(&delivery, &style(), now) else {
+                panic!("a webhook posts")
+            };
+            headers.into_iter().find(|(name, _)| name == "Idempotency-Key").map(|(_, value)| value)
+        };
+        assert_eq!(key(1, sample::NOW), Some(Secret::new("bongsu-delivery-7")));
+        assert_eq!(key(1, sample::NOW), key(9, Time(sample::NOW.ms() + 60_000)));
+    }
+
+    #[test]
+    fn headers_of_the_configuration_are_sent_and_no_signature_without_a_secret() {
+        let (headers, _) = composed(sample::alert(1), sample::NOW);
+        assert!(headers.contains(&("X-Team".to_owned(), "pay".to_owned())));
+        let bare = Webhook { secret: None, ..hook() };
+        let Parcel::Post { headers, .. } = bare.compose(&sample::delivery(sample::alert(1)), &style(), sample::NOW)
+        else {
+            panic!("a webhook posts");
+        };
+        assert!(headers.iter().all(|(name, _)| name != "X-Bongsu-Signature"));
+    }
+}
