@@ -123,7 +123,7 @@ pub enum Attempt {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
     /// How often it may alert.
-    pub policy: Policy,
+    pub policy: Arc<Policy>,
     /// The names of the channels, each once. Empty: nobody is told.
     pub channels: Vec<Arc<str>>,
 }

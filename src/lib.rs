@@ -14,14 +14,24 @@
 mod admit;
 pub mod alert;
 mod archive;
+pub mod cli;
 pub mod config;
-pub mod deliver;
+mod deliver;
 pub mod event;
 pub mod fingerprint;
 mod gate;
-pub mod ingest;
+mod http;
+mod ingest;
 pub mod issue;
+mod keys;
+mod metrics;
 pub mod normalize;
-pub mod outcome;
-pub mod scrub;
+mod outcome;
+mod river;
+mod scrub;
+mod server;
 pub mod time;
+mod web;
+
+pub use config::Config;
+pub use server::Server;

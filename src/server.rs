@@ -124,7 +124,7 @@ impl Server {
         });
         let workers = workers.collect();
         let web = Web::new(archive.clone(), Arc::clone(&river), token, config.deliver.expiry.get(), Arc::clone(&granted), now);
-        let ingest = Ingest::new(river, keys, config.limits.clone(), now);
+        let ingest = Ingest::new(river, keys, config.limits.clone(), normalize::location_of, now);
         let listener =
             TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
         let janitor = Janitor { archive, metrics, granted, expiry: config.deliver.expiry.get(), keep: Keep(config.retention) };

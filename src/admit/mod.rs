@@ -18,6 +18,7 @@ use crate::alert::Route;
 use crate::archive::Archive;
 use crate::event::{Attributes, Event};
 use crate::issue::{CauseKey, Fingerprint};
+use crate::metrics::{Metrics, Stopwatch};
 use crate::outcome::{Outcome, Reject, RejectReason};
 use crate::time::Time;
 
@@ -58,6 +59,8 @@ pub(crate) struct Settings {
     pub(crate) rules: u8,
     /// The rules, for the texts of a new issue.
     pub(crate) normalize: for<'a> fn(&'a Event<'_>) -> Attributes<'a>,
+    /// Counts how long commits take.
+    pub(crate) metrics: Arc<Metrics>,
     /// Reads the clock.
     pub(crate) now: fn() -> Time,
 }
@@ -145,7 +148,9 @@ impl Committer {
             batch.into_iter().map(|request| (request.arrivals, request.reply)).unzip();
         let counts: Vec<usize> = arrivals.iter().map(Vec::len).collect();
         let folded = fold(arrivals.into_iter().flatten(), &self.settings);
+        let started = Stopwatch::start();
         let admitted = self.archive.admit(Arc::clone(&folded.batch), (self.settings.now)()).await;
+        self.settings.metrics.observe_archive("admit", started);
         self.queued_events.fetch_sub(events, Ordering::Relaxed);
         let mut outcomes = match admitted {
             Ok(admitted) => {

@@ -86,7 +86,7 @@ impl Archive {
     /// Settles what was sent and claims what is due on a channel, in one transaction.
     pub(crate) async fn exchange(
         &self,
-        settled: Arc<Vec<Settlement>>,
+        settled: Vec<Settlement>,
         claim: Claim,
         now: Time,
     ) -> Result<Vec<crate::alert::Delivery>, Error> {

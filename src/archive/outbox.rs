@@ -24,6 +24,7 @@ pub(crate) struct Claim {
 }
 
 /// How a claimed delivery ended, for now or for good.
+#[derive(Clone)]
 pub(crate) struct Settlement {
     /// The delivery.
     pub(crate) id: i64,
@@ -34,6 +35,7 @@ pub(crate) struct Settlement {
 }
 
 /// What becomes of a delivery.
+#[derive(Clone)]
 pub(crate) enum End {
     /// The far side took it.
     Delivered,

@@ -24,36 +24,36 @@ const TOKEN_CHARS_MIN: usize = 8;
 
 /// All channels, in the order of the configuration.
 #[derive(Clone, Debug)]
-pub(crate) struct Channels(Vec<Channel>);
+pub(crate) struct Channels(Vec<Arc<Channel>>);
 
 impl Channels {
     /// Compiles the configured channels; without any, there is one console named `console`. The error names every
     /// channel that cannot work, and why.
     pub(crate) fn new(config: &Config) -> Result<Channels, String> {
         let mut problems = Vec::new();
-        let mut channels: Vec<Channel> = Vec::new();
+        let mut channels: Vec<Arc<Channel>> = Vec::new();
         for configured in &config.channel {
             let twice = channels.iter().any(|channel| *channel.name == *configured.name);
             match Channel::new(configured, config) {
                 Ok(_) if twice => problems.push(format!("channel {:?}: the name is used twice", configured.name)),
-                Ok(channel) => channels.push(channel),
+                Ok(channel) => channels.push(Arc::new(channel)),
                 Err(why) => problems.push(format!("channel {:?}: {why}", configured.name)),
             }
         }
         if config.channel.is_empty() {
             let style = Style { locale: Locale::default(), zone: TimeZone::UTC, public_url: config.public_url() };
-            channels.push(Channel { name: DEFAULT_NAME.into(), style, speech: Speech::Console, hidden: Vec::new() });
+            channels.push(Arc::new(Channel {
+                name: DEFAULT_NAME.into(),
+                style,
+                speech: Speech::Console,
+                hidden: Vec::new(),
+            }));
         }
         if problems.is_empty() { Ok(Channels(channels)) } else { Err(problems.join("\n")) }
     }
 
-    /// The channel of that name.
-    pub(crate) fn get(&self, name: &str) -> Option<&Channel> {
-        self.0.iter().find(|channel| &*channel.name == name)
-    }
-
     /// All of them.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Channel> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Channel>> {
         self.0.iter()
     }
 }
@@ -212,7 +212,7 @@ mod tests {
     #[test]
     fn without_any_there_is_a_console() {
         let channels = compiled("").unwrap();
-        let parcel = channels.get("console").unwrap().compose(&sample::delivery(sample::alert(1)), sample::NOW);
+        let parcel = channels.iter().next().unwrap().compose(&sample::delivery(sample::alert(1)), sample::NOW);
         assert!(matches!(parcel, Parcel::Print(text) if text.starts_with("🔥") && text.ends_with("\n\n")));
         assert_eq!(names(&Config::default()), [Arc::from("console")]);
     }
@@ -311,7 +311,7 @@ mod tests {
             "#,
         )
         .unwrap();
-        let channel = channels.get("slack").unwrap();
+        let channel = channels.iter().next().unwrap();
         let body = "POST /services/T00000000/B00000000/XXXXXXXXXXXX: token XXXXXXXXXXXX of team T00000000 unknown";
         let reply = Reply { status: 404, retry_after: None, body: body.as_bytes().to_vec() };
         let error = "answered 404: POST (hidden): token (hidden) of team (hidden) unknown".to_owned();

@@ -17,14 +17,13 @@ mod routes;
 mod slack;
 mod text;
 mod webhook;
+mod worker;
 
 #[cfg(test)]
 mod sample;
 
 pub(crate) use address::check_url;
-pub(crate) use backoff::delay;
 pub(crate) use channels::{Channel, Channels};
 pub(crate) use courier::Courier;
-pub(crate) use message::{Message, Style};
-pub(crate) use parcel::{Failure, Parcel, Reply};
-pub(crate) use routes::{Route, Routes};
+pub(crate) use routes::Routes;
+pub(crate) use worker::Worker;

@@ -7,21 +7,13 @@
 
 use std::sync::Arc;
 
+use crate::alert::Route;
 use crate::config::{self, Config, PolicySettings};
 use crate::event::{Event, Level};
 use crate::issue::Policy;
 
 use super::channels;
 use super::glob::Glob;
-
-/// Under what an event falls.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Route {
-    /// How often the issue may alert.
-    pub(crate) policy: Arc<Policy>,
-    /// Who is told, by channel name. Empty: nobody.
-    pub(crate) channels: Vec<Arc<str>>,
-}
 
 /// All routes, compiled.
 #[derive(Clone, Debug)]

@@ -103,13 +103,11 @@ impl Worker {
         now: Time,
     ) -> Result<Vec<Delivery>, crate::archive::Error> {
         let started = Stopwatch::start();
-        let ended = Arc::new(std::mem::take(settled));
         let claim = Claim { channel: Arc::clone(self.channel.name()), limit, lease: self.settings.lease.get() };
-        let claimed = self.archive.exchange(Arc::clone(&ended), claim, now).await;
+        let claimed = self.archive.exchange(settled.clone(), claim, now).await;
         self.metrics.observe_archive("exchange", started);
-        if claimed.is_err() {
-            // Not settled: to be said again. The archive has given its share back.
-            *settled = Arc::try_unwrap(ended).unwrap_or_default();
+        if claimed.is_ok() {
+            settled.clear();
         }
         claimed
     }

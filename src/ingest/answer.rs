@@ -101,22 +101,23 @@ pub(super) fn answer(outcomes: Vec<Outcome>) -> Response<Body> {
 
 /// What is wrong with the rejected events; `None` when there are none.
 pub(super) fn problem(outcomes: &[Outcome]) -> Option<Problem> {
-    let rejects: Vec<&Reject> =
-        outcomes.iter().filter_map(|outcome| if let Outcome::Rejected(reject) = outcome { Some(reject) } else { None }).collect();
+    let reject = |outcome| if let &Outcome::Rejected(ref reject) = outcome { Some(reject) } else { None };
+    let rejects: Vec<&Reject> = outcomes.iter().filter_map(reject).collect();
     let first = rejects.first()?;
-    let detail = match first.reason {
-        RejectReason::Invalid | RejectReason::TooLarge => {
-            let listed: Vec<&str> = rejects.iter().take(LISTED).map(|reject| &*reject.detail).collect();
-            let further = rejects.len() - listed.len();
-            listed.join("; ") + &(if further > 0 { format!("; and {further} more") } else { String::new() })
-        }
-        _ => first.detail.clone(),
-    };
-    Some(of_reject(first.reason, detail))
+    let mut detail = first.detail.clone();
+    // A queue that is full says the same of every event; bad events each say something of their own.
+    for other in rejects[1..].iter().take(LISTED - 1).filter(|other| other.detail != first.detail) {
+        detail += "; ";
+        detail += &other.detail;
+    }
+    if rejects.len() > LISTED {
+        detail += &format!("; and {} more", rejects.len() - LISTED);
+    }
+    Some(of_reject(Reject { reason: first.reason, detail }))
 }
 
 /// The problem document of a rejection.
-pub(super) fn of_reject(reason: RejectReason, detail: String) -> Problem {
+pub(super) fn of_reject(Reject { reason, detail }: Reject) -> Problem {
     match reason {
         RejectReason::Invalid => Problem::new(StatusCode::BAD_REQUEST, "not an event", detail),
         RejectReason::TooLarge => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too large", detail),

@@ -3,13 +3,13 @@
 //! Promises: bytes are counted as they arrive, so a slow client holds only what it has sent; what a request holds is
 //! given back when its outcome is known.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode, header};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
-use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::http::Problem;
@@ -25,6 +25,7 @@ pub(crate) struct Bodies {
 }
 
 /// A share of the bytes that the server holds at a time, given back when dropped.
+#[derive(Default)]
 pub(crate) struct Held(Option<OwnedSemaphorePermit>);
 
 impl Bodies {
@@ -66,7 +67,7 @@ impl Bodies {
     }
 
     async fn read_frames(&self, mut body: Body) -> Result<(Bytes, Held), Problem> {
-        let mut held = Held(None);
+        let mut held = Held::default();
         // Most bodies arrive in one piece and are used where they lie.
         let mut first = Bytes::new();
         let mut rest = BytesMut::new();

@@ -6,9 +6,11 @@
 //! while reading (`lenient`), and the fingerprint and notes lists, which their readers bound.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use crate::config::Limits;
 use crate::event::{Event, Text};
+use crate::time::Time;
 
 /// Cuts whatever is over its limit.
 pub(crate) fn bound(event: &mut Event<'_>, limits: &Limits) {
@@ -36,6 +38,20 @@ pub(crate) fn bound(event: &mut Event<'_>, limits: &Limits) {
     }
     if cutter.cleaned > 0 {
         event.notes.push(format!("control characters in {} texts are replaced", cutter.cleaned).into());
+    }
+}
+
+/// How far a client's clock may be ahead.
+const AHEAD_MAX: Duration = Duration::from_secs(5 * 60);
+/// How old an event may be: SDKs send what they kept while they were offline.
+const AGE_MAX: Duration = Duration::from_secs(30 * 86_400);
+
+/// Leaves out a time that cannot be true: it is only shown, and a wrong one would mislead.
+pub(crate) fn plausible(event: &mut Event<'_>, now: Time) {
+    let Some(time) = event.occurred_at else { return };
+    if time > now.plus(AHEAD_MAX) || time < now.minus(AGE_MAX) {
+        event.occurred_at = None;
+        event.notes.push(format!("timestamp: {time} is in the future or too long ago; left out").into());
     }
 }
 

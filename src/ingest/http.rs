@@ -4,25 +4,31 @@
 //! every alert it earned is stored with its deliveries; it survives kill -9 and a power failure. Browsers may send from
 //! any origin: a DSN's key is public and may only send.
 
+use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use axum::routing::{MethodRouter, post};
 use bytes::Bytes;
+use serde::Serialize;
+use utoipa::OpenApi;
 
 use super::body::{Bodies, Held};
-use super::{answer, encoding, native, sentry};
+use super::sentry::envelope::ItemKind;
+use super::sentry::event::Pick;
+use super::{answer, bound, encoding, native, sentry};
 use crate::archive::KnownProject;
 use crate::config::Limits;
-use crate::event::Event;
+use crate::event::{Event, Text};
 use crate::http::{self, Problem};
 use crate::keys::Keys;
 use crate::metrics::Metrics;
 use crate::outcome::{Outcome, Reject, RejectReason};
-use crate::river::{Gathered, River};
+use crate::river::River;
 use crate::time::Time;
 
 /// What the doors share.
@@ -32,14 +38,16 @@ pub(crate) struct Ingest {
     metrics: Arc<Metrics>,
     limits: Limits,
     bodies: Bodies,
+    /// Finds the throw location among frames.
+    pick: Pick,
     now: fn() -> Time,
 }
 
 impl Ingest {
     /// The doors to a river.
-    pub(crate) fn new(river: Arc<River>, keys: Arc<Keys>, limits: Limits, now: fn() -> Time) -> Ingest {
+    pub(crate) fn new(river: Arc<River>, keys: Arc<Keys>, limits: Limits, pick: Pick, now: fn() -> Time) -> Ingest {
         let bodies = Bodies::new(limits.held_bytes, limits.body_bytes, limits.read_timeout.get());
-        Ingest { metrics: Arc::clone(&river.metrics), river, keys, limits, bodies, now }
+        Ingest { metrics: Arc::clone(&river.metrics), river, keys, limits, bodies, pick, now }
     }
 
     async fn project(&self, key: Option<&str>) -> Result<Arc<KnownProject>, Problem> {
@@ -48,7 +56,7 @@ impl Ingest {
             Some(key) => self.keys.project_of(key, (self.now)()).await.ok_or("the key is not one of this server's"),
         };
         found.map_err(|why| {
-            answer::of_reject(RejectReason::Unauthorized, why.to_owned())
+            Problem::new(StatusCode::UNAUTHORIZED, "unknown key", why)
                 .hint("send a project's key as `Authorization: Bearer KEY` (Sentry SDKs: the DSN); `bongsu project add` makes one")
         })
     }
@@ -85,60 +93,195 @@ impl Ingest {
         .unwrap_or_else(|error| Err(encoding_problem(&error)))
     }
 
-    fn gather(&self, project: &KnownProject, events: Vec<Result<Event<'_>, Reject>>) -> Result<Gathered, Problem> {
-        if events.len() > self.limits.batch_events {
-            let detail = format!("{} events in one request; at most {} (limits.batch_events)", events.len(), self.limits.batch_events);
-            return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too many events", detail).hint("send smaller batches"));
-        }
-        Ok(self.river.gather(project, events))
-    }
-
+    /// What became of a request's events; the key decides whose they are.
     async fn native(&self, request: Request) -> Result<Response<Body>, Problem> {
         let (parts, body) = request.into_parts();
-        let key = parts.headers.get(header::AUTHORIZATION).and_then(|value| bearer(value.to_str().ok()?));
+        let key = parts.headers.get(header::AUTHORIZATION).and_then(|value| http::bearer(value.to_str().ok()?));
         let project = self.project(key).await?;
         let (body, mut held) = self.bodies.read(&parts.headers, body).await?;
         let gathered = self.decoded(&parts.headers, &body, &mut held, |body| {
-            let events = native::read(body, &self.limits, (self.now)())
-                .map_err(|reject| answer::of_reject(reject.reason, reject.detail))?;
-            self.gather(&project, events)
+            native::read(body, &self.limits, (self.now)(), |events| self.river.gather(&project, events))
+                .map_err(answer::of_reject)
         })?;
         Ok(answer::answer(self.river.admit(gathered).await))
     }
 
-    async fn sentry(&self, project_in_path: &str, shape: Shape, request: Request) -> Result<Response<Body>, Problem> {
+    async fn sentry(&self, shape: Shape, project: &str, request: Request) -> Result<Response<Body>, Problem> {
         let (parts, body) = request.into_parts();
-        let (body, mut held) = self.bodies.read(&parts.headers, body).await?;
         let text = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
-        let key = |dsn: Option<&str>| {
-            sentry::auth::key_of(text("x-sentry-auth"), text("authorization"), parts.uri.query(), dsn)
+        let key_with = |dsn| sentry::auth::key_of(text("x-sentry-auth"), text("authorization"), parts.uri.query(), dsn);
+        // Without a key outside, the body has to be read to find the one inside.
+        let known = match key_with(None) {
+            Some(key) => Some(self.sentry_project(project, Some(key.as_str())).await?),
+            None => None,
         };
-        // The key may be inside the envelope, so it is looked for before the events are read.
-        let dsn = match key(None) {
-            Some(_) => None,
-            None if shape == Shape::Store => None,
-            None => self.decoded(&parts.headers, &body, &mut Held::none(), |body| Ok(sentry::envelope::dsn_of(body)))?,
+        let (body, mut held) = self.bodies.read(&parts.headers, body).await?;
+        let known = match known {
+            Some(known) => known,
+            None => {
+                let dsn = self.decoded(&parts.headers, &body, &mut Held::default(), |body| {
+                    Ok(sentry::envelope::split(body).ok().and_then(|envelope| envelope.dsn.map(Cow::into_owned)))
+                })?;
+                self.sentry_project(project, key_with(dsn.as_deref()).map(|key| key.as_str())).await?
+            }
         };
-        let key = key(dsn.as_deref());
-        let project = self.project(key.as_ref().map(|key| key.as_str())).await?;
-        if project_in_path != project.id.to_string() && project_in_path != &*project.name {
-            let detail = format!("the key does not belong to project {project_in_path:?}");
-            return Err(answer::of_reject(RejectReason::Unauthorized, detail)
-                .hint("use the DSN as `bongsu project add` printed it, with its number at the end"));
-        }
-        let (gathered, id) = self.decoded(&parts.headers, &body, &mut held, |body| {
-            let (events, id) = match shape {
-                Shape::Store => (vec![sentry::event::read(body, pick, (self.now)())], sentry::event::id_of(body)),
+        let (id, gathered) = self.decoded(&parts.headers, &body, &mut held, |body| {
+            let (id, events) = match shape {
+                Shape::Store => (sentry::event::id(body), vec![self.sentry_event(body)]),
                 Shape::Envelope => self.envelope(body)?,
             };
-            let events = events.into_iter().map(|event| self.bounded(event)).collect();
-            Ok((self.gather(&project, events)?, id))
+            Ok((id.map(Cow::into_owned), self.river.gather(&known, events)))
         })?;
         let outcomes = self.river.admit(gathered).await;
-        let accepted = outcomes.is_empty() || outcomes.iter().any(|outcome| !matches!(outcome, Outcome::Rejected(_)));
+        let none_accepted = outcomes.iter().all(|outcome| matches!(outcome, Outcome::Rejected(_)));
         match answer::problem(&outcomes) {
-            Some(problem) if !accepted => Err(Counted(problem).0),
-            _ => Ok(http::json(200, "application/json", &serde_json::json!({ "id": id }))),
+            Some(problem) if none_accepted => Ok(sentry_refusal(&problem)),
+            _ => Ok(http::json(200, "application/json", &SentryAnswer { id })),
         }
     }
+
+    async fn sentry_project(&self, in_path: &str, key: Option<&str>) -> Result<Arc<KnownProject>, Problem> {
+        let project = self.project(key).await?;
+        if in_path == project.id.to_string() || in_path == &*project.name {
+            return Ok(project);
+        }
+        let detail = format!("the key does not belong to the project {in_path:?} of the path");
+        Err(Problem::new(StatusCode::UNAUTHORIZED, "unknown key", detail)
+            .hint("use the DSN as it was printed, with the project's number at its end"))
+    }
+
+    /// The error events of an envelope. Everything else in it is counted and answered as taken: SDKs would only send it
+    /// again.
+    fn envelope<'a>(&self, body: &'a [u8]) -> Result<(Option<Text<'a>>, Events<'a>), Problem> {
+        let envelope = sentry::envelope::split(body).map_err(answer::of_reject)?;
+        let mut events = Vec::new();
+        for item in &envelope.items {
+            match &item.kind {
+                ItemKind::Event => events.push(self.sentry_event(item.payload)),
+                ItemKind::Other(name) => self.metrics.count_ignored(ignored_kind(name)),
+            }
+        }
+        events.extend(envelope.fault.map(Err));
+        Ok((envelope.event_id, events))
+    }
+
+    fn sentry_event<'a>(&self, json: &'a [u8]) -> Result<Event<'a>, Reject> {
+        let mut event = sentry::event::read(json, self.pick)?;
+        bound::bound(&mut event, &self.limits);
+        bound::plausible(&mut event, (self.now)());
+        Ok(event)
+    }
+
+    /// The doors.
+    pub(crate) fn router(self) -> Router {
+        Router::new()
+            .route("/api/v1/events", door(post(native_events)))
+            .route("/api/{project}/envelope/", door(post(envelope)))
+            .route("/api/{project}/envelope", door(post(envelope)))
+            .route("/api/{project}/store/", door(post(store)))
+            .route("/api/{project}/store", door(post(store)))
+            .with_state(Arc::new(self))
+    }
+
+    /// What the doors say of themselves.
+    pub(crate) fn description() -> utoipa::openapi::OpenApi {
+        Description::openapi()
+    }
+}
+
+/// How a Sentry request holds its events.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    Envelope,
+    Store,
+}
+
+type Events<'a> = Vec<Result<Event<'a>, Reject>>;
+
+#[derive(Serialize)]
+struct SentryAnswer {
+    id: Option<String>,
+}
+
+#[derive(OpenApi)]
+#[openapi(paths(native_events))]
+struct Description;
+
+/// Takes events: one JSON object, a list of them, or one a line.
+#[utoipa::path(post, path = "/api/v1/events", tag = "events", security(("project_key" = [])),
+    request_body(content = Object, description = "An event, a list of events, or one event a line (NDJSON)"),
+    responses(
+        (status = 202, description = "At least one event was counted; one outcome an event", body = answer::Answer),
+        (status = 400, description = "No event could be read", body = Problem),
+        (status = 401, description = "No key, or an unknown one", body = Problem),
+        (status = 413, description = "Over a limit", body = Problem),
+        (status = 429, description = "Send again later", body = Problem),
+        (status = 503, description = "Send again later", body = Problem)
+    ))]
+async fn native_events(State(ingest): State<Arc<Ingest>>, request: Request) -> Response<Body> {
+    let answer = ingest.native(request).await;
+    answer.unwrap_or_else(|problem| ingest.refuse(problem).into_response())
+}
+
+async fn envelope(state: State<Arc<Ingest>>, Path(project): Path<String>, request: Request) -> Response<Body> {
+    sentry(state, Shape::Envelope, &project, request).await
+}
+
+async fn store(state: State<Arc<Ingest>>, Path(project): Path<String>, request: Request) -> Response<Body> {
+    sentry(state, Shape::Store, &project, request).await
+}
+
+async fn sentry(State(ingest): State<Arc<Ingest>>, shape: Shape, project: &str, request: Request) -> Response<Body> {
+    let answer = ingest.sentry(shape, project, request).await;
+    answer.unwrap_or_else(|problem| sentry_refusal(&ingest.refuse(problem)))
+}
+
+/// A refusal as SDKs understand it: the reason in a header they log, and how long to hold back.
+fn sentry_refusal(problem: &Problem) -> Response<Body> {
+    let mut response = problem.clone().into_response();
+    let headers = response.headers_mut();
+    if let Ok(reason) = HeaderValue::from_str(&problem.title.replace(' ', "-")) {
+        headers.insert("x-sentry-error", reason);
+    }
+    if let Some(seconds) = problem.retry_after {
+        let (_, limits) = sentry::rate_limits(Duration::from_secs(seconds.into()), problem.title);
+        headers.extend(HeaderValue::from_str(&limits).ok().map(|limits| (HeaderName::from_static("x-sentry-rate-limits"), limits)));
+    }
+    response
+}
+
+/// The item types that are counted by name; what is not among them is counted together.
+fn ignored_kind(name: &str) -> &'static str {
+    const KINDS: [&str; 16] = [
+        "transaction", "span", "session", "sessions", "client_report", "attachment", "user_report", "feedback", "log",
+        "profile", "profile_chunk", "replay_event", "replay_recording", "check_in", "statsd", "metric_buckets",
+    ];
+    KINDS.into_iter().find(|kind| *kind == name).unwrap_or("other")
+}
+
+/// Lets browsers in from any origin, and answers what they ask before they send.
+fn door(post: MethodRouter<Arc<Ingest>>) -> MethodRouter<Arc<Ingest>> {
+    post.options(|| std::future::ready(StatusCode::NO_CONTENT)).layer(axum::middleware::map_response(allow_any_origin))
+}
+
+async fn allow_any_origin(mut response: Response<Body>) -> Response<Body> {
+    const HEADERS: [(HeaderName, &str); 5] = [
+        (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+        (header::ACCESS_CONTROL_ALLOW_METHODS, "POST, OPTIONS"),
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type, content-encoding, x-sentry-auth, sentry-trace, baggage"),
+        (header::ACCESS_CONTROL_EXPOSE_HEADERS, "retry-after, x-sentry-rate-limits, x-sentry-error"),
+        (header::ACCESS_CONTROL_MAX_AGE, "86400"),
+    ];
+    let all = HEADERS.into_iter().map(|(name, value)| (name, HeaderValue::from_static(value)));
+    response.headers_mut().extend(all);
+    response
+}
+
+fn encoding_problem(error: &encoding::DecodeError) -> Problem {
+    let status = match error {
+        encoding::DecodeError::Unsupported(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        encoding::DecodeError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        encoding::DecodeError::Corrupt { .. } => StatusCode::BAD_REQUEST,
+    };
+    Problem::new(status, "body not decoded", error.to_string()).hint("gzip, deflate, br, zstd and identity are understood")
 }

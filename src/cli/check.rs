@@ -1,0 +1,114 @@
+//! `bongsu check`: is the configuration good, and can everything it names be reached?
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args;
+use serde::Serialize;
+
+use super::{archive, block_on, print};
+use crate::config::{Channel, ChannelKind, Config};
+use crate::deliver::{Channels, Courier, Routes};
+use crate::scrub::Scrubber;
+
+#[derive(Args)]
+pub(super) struct Check {
+    /// Look at the configuration only; open and reach nothing
+    #[arg(long)]
+    offline: bool,
+    /// For machines
+    #[arg(long)]
+    json: bool,
+}
+
+/// What was found of one thing.
+#[derive(Serialize)]
+struct Finding {
+    what: String,
+    good: bool,
+    detail: String,
+}
+
+impl Finding {
+    fn of(what: impl Into<String>, found: Result<String, String>) -> Finding {
+        let good = found.is_ok();
+        Finding { what: what.into(), good, detail: found.unwrap_or_else(|why| why) }
+    }
+}
+
+impl Check {
+    pub(super) fn run(self, loaded: Result<(Config, Option<PathBuf>)>) -> Result<ExitCode> {
+        let findings = match loaded {
+            Err(error) => vec![Finding::of("configuration", Err(format!("{error:#}")))],
+            Ok((config, file)) => {
+                let mut findings = configuration(&config, file);
+                if !self.offline && findings.iter().all(|finding| finding.good) {
+                    block_on(async {
+                        findings.extend(reach(&config).await);
+                        Ok(ExitCode::SUCCESS)
+                    })?;
+                }
+                findings
+            }
+        };
+        let good = findings.iter().all(|finding| finding.good);
+        if self.json {
+            print::json(&serde_json::json!({ "good": good, "findings": findings }));
+        } else {
+            for Finding { what, good, detail } in &findings {
+                print::line(&format!("{}  {what}: {detail}", if *good { "ok  " } else { "BAD " }));
+            }
+        }
+        Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+/// What can be known without opening anything.
+fn configuration(config: &Config, file: Option<PathBuf>) -> Vec<Finding> {
+    let file = file.map_or_else(|| "the defaults (no file)".to_owned(), |file| file.display().to_string());
+    let mut findings = vec![Finding::of("configuration", Ok(file))];
+    let compiled = |what: &str, result: Result<(), String>| Finding::of(what, result.map(|()| "good".to_owned()));
+    findings.push(compiled("channels", Channels::new(config).map(drop)));
+    findings.push(compiled("routes", Routes::new(config).map(drop)));
+    findings.push(compiled("scrub rules", Scrubber::new(&config.scrub).map(drop)));
+    findings
+}
+
+/// What has to be opened.
+async fn reach(config: &Config) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let opened = match archive(config) {
+        Ok(archive) => archive.probe().await.map_err(|error| error.to_string()),
+        Err(error) => Err(format!("{error:#}")),
+    };
+    findings.push(Finding::of("archive", opened.map(|()| "opens and takes writes".to_owned())));
+    let listen = std::net::TcpListener::bind(config.listen);
+    findings.push(Finding::of(
+        "listen",
+        match listen {
+            Ok(_) => Ok(format!("{} is free", config.listen)),
+            // A running bongsu is the usual reason, and no fault.
+            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+                Ok(format!("{} is in use: by a bongsu that runs already, or by something else", config.listen))
+            }
+            Err(error) => Err(format!("{}: {error}", config.listen)),
+        },
+    ));
+    match Courier::new(&config.outgoing, config.deliver.timeout.get()) {
+        Err(error) => findings.push(Finding::of("outgoing", Err(format!("{error:#}")))),
+        Ok(courier) => {
+            for channel in config.channel.iter().filter(|channel| channel.kind != ChannelKind::Console) {
+                findings.push(reach_channel(&courier, channel).await);
+            }
+        }
+    }
+    findings
+}
+
+/// Connects to where the channel posts, without posting: a check must not ring.
+async fn reach_channel(courier: &Courier, channel: &Channel) -> Finding {
+    let url = channel.url.as_ref().map_or("", |url| url.expose());
+    let reached = courier.reach(url).await.map(|()| "can be reached (nothing was sent)".to_owned());
+    Finding::of(format!("channel {:?}", channel.name), reached)
+}
