@@ -1,1 +1,63 @@
-//! Stub.
+//! Identity: which events are the same error.
+//!
+//! Promises: a pure function of the rule set's version and the normalised attributes, the same on every machine and in
+//! every release; attributes are length-prefixed, so no two different septuples can be written the same. Deliberately
+//! not here: the rules (`normalize`); protection against forged collisions (the archive keeps the attributes).
+
+mod explain;
+
+use smallvec::SmallVec;
+use xxhash_rust::xxh3::xxh3_128;
+
+pub use explain::{Comparison, Difference, Explained, Explanation, compare, explain};
+
+use crate::event::{Attributes, Event};
+use crate::issue::{CauseKey, Fingerprint};
+use crate::normalize;
+
+/// What tells the kinds of identity apart before they are hashed.
+#[derive(Clone, Copy)]
+enum Kind {
+    /// Of the seven attributes.
+    Attributes = 1,
+    /// Of the client's own parts.
+    Client = 2,
+    /// Of what one cause breaks, wherever it does.
+    Cause = 3,
+}
+
+/// The identity of an event, and the coarser one of its cause.
+///
+/// A client's own `fingerprint` replaces the seven, inside its module and environment: two services never share an issue
+/// by an accident of words.
+pub fn identify(event: &Event<'_>, normalized: &Attributes<'_>) -> (Fingerprint, CauseKey) {
+    let all = normalized.each().map(|(_, value)| &**value);
+    let default = hash(Kind::Attributes, all);
+    let own = || {
+        let default = format!("{default:032x}");
+        let parts = event.fingerprint.iter().map(|part| if is_default(part) { default.as_str() } else { part });
+        hash(Kind::Client, [&*normalized.module, &*normalized.environment].into_iter().chain(parts))
+    };
+    let fingerprint = if event.fingerprint.is_empty() { default } else { own() };
+    let cause = hash(Kind::Cause, [&*normalized.category, &*normalized.location, &*normalized.detail]);
+    (Fingerprint(fingerprint), CauseKey(cause))
+}
+
+/// Whether a part of a client's fingerprint stands for bongsu's own.
+fn is_default(part: &str) -> bool {
+    let inner = part.trim().strip_prefix("{{").and_then(|rest| rest.strip_suffix("}}"));
+    inner.is_some_and(|inner| inner.trim() == "default")
+}
+
+fn hash<'p>(kind: Kind, parts: impl IntoIterator<Item = &'p str>) -> u128 {
+    let mut bytes = SmallVec::<[u8; 1024]>::new();
+    bytes.extend_from_slice(&[normalize::VERSION, kind as u8]);
+    for part in parts {
+        bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
+        bytes.extend_from_slice(part.as_bytes());
+    }
+    xxh3_128(&bytes)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,204 @@
+//! The throw location: where in the application's own code it was thrown, as class and function.
+//!
+//! Promises: what the client gave counts; when it gave nothing, or only code that a runtime generated, the root cause's
+//! frames decide. Line numbers never count: a deployment moves them. Deliberately not here: parsing of stack texts.
+
+use std::borrow::Cow;
+
+use super::{names, plain};
+use crate::event::{Event, Frame};
+use crate::normalize::trail::Trail;
+
+/// Packages whose frames are never the application's, unless nothing else is left.
+const FRAMEWORKS: &[&str] = &[
+    "app.cash.",
+    "ch.qos.logback.",
+    "com.fasterxml.",
+    "com.google.common.",
+    "com.google.inject.",
+    "com.sun.",
+    "com.zaxxer.",
+    "feign.",
+    "groovy.lang.",
+    "io.github.resilience4j.",
+    "io.grpc.",
+    "io.lettuce.",
+    "io.micrometer.",
+    "io.netty.",
+    "io.opentelemetry.",
+    "io.quarkus.",
+    "io.smallrye.",
+    "io.undertow.",
+    "io.vertx.",
+    "jakarta.",
+    "java.",
+    "javassist.",
+    "javax.",
+    "jdk.",
+    "kotlin.",
+    "kotlinx.",
+    "net.bytebuddy.",
+    "okhttp3.",
+    "okio.",
+    "org.apache.",
+    "org.aspectj.",
+    "org.codehaus.",
+    "org.eclipse.",
+    "org.hibernate.",
+    "org.jboss.",
+    "org.mockito.",
+    "org.slf4j.",
+    "org.springframework.",
+    "reactor.",
+    "redis.clients.",
+    "retrofit2.",
+    "scala.",
+    "sun.",
+];
+
+/// What only a runtime writes: a name, and the text it is recognised by in a class, a function or a file.
+const GENERATED: &[(&str, &str)] = &[
+    ("jdk-proxy", "$Proxy"),
+    ("reflection-accessor", "GeneratedMethodAccessor"),
+    ("reflection-accessor", "GeneratedConstructorAccessor"),
+    ("reflection-accessor", "GeneratedSerializationConstructorAccessor"),
+    ("reflection-accessor", "DirectMethodHandleAccessor"),
+    ("reflection-accessor", "DirectConstructorHandleAccessor"),
+    ("reflection-accessor", "NativeMethodAccessorImpl"),
+    ("reflection-accessor", "NativeConstructorAccessorImpl"),
+    ("reflection-accessor", "DelegatingMethodAccessorImpl"),
+    ("reflection-accessor", "DelegatingConstructorAccessorImpl"),
+    ("hidden-class", "LambdaForm$"),
+    ("hidden-lambda", "$$Lambda"),
+    ("cglib-fast-class", "$$FastClassBy"),
+    ("generated-file", "<generated>"),
+];
+
+/// The location as it is compared.
+pub(super) fn normalized<'a>(event: &'a Event<'_>, trail: &mut impl Trail) -> Cow<'a, str> {
+    let given: &str = &event.attributes.location;
+    let generated = generated(given);
+    if !given.trim().is_empty() && generated.is_none() {
+        return tidy(Cow::Borrowed(given), trail);
+    }
+    let frames = event.root().map_or(&[][..], |root| &root.frames);
+    match pick(frames) {
+        Some(frame) => {
+            let chosen = text(frame);
+            trail.applied(generated.unwrap_or("no-location"), given, &chosen);
+            tidy(Cow::Owned(chosen), trail)
+        }
+        None => tidy(Cow::Borrowed(given), trail),
+    }
+}
+
+fn tidy<'a>(text: Cow<'a, str>, trail: &mut impl Trail) -> Cow<'a, str> {
+    match text {
+        Cow::Borrowed(text) => match plain::collapsed(text, trail) {
+            Cow::Borrowed(text) => plain_name(text, trail),
+            Cow::Owned(text) => Cow::Owned(plain_name(&text, trail).into_owned()),
+        },
+        Cow::Owned(text) => Cow::Owned(tidy(Cow::Borrowed(&text), trail).into_owned()),
+    }
+}
+
+/// A cut may leave white space at an end.
+fn plain_name<'t>(text: &'t str, trail: &mut impl Trail) -> Cow<'t, str> {
+    match names::plain(text, trail) {
+        Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
+        Cow::Owned(text) if text.trim().len() == text.len() => Cow::Owned(text),
+        Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
+    }
+}
+
+/// The frame that stands for the place in the code, of frames that begin with the innermost: the first of the
+/// application's own that is not generated; the client's word on what is its own counts most. When every frame is a
+/// framework's, the innermost that is not generated.
+pub fn pick<'f, 't>(frames: &'f [Frame<'t>]) -> Option<&'f Frame<'t>> {
+    let written = |frame: &&Frame<'_>| !is_generated(frame) && !(frame.module.is_empty() && frame.file.is_empty());
+    let own = |frame: &&Frame<'_>| written(frame) && !is_framework(frame);
+    let mut frames_written = frames.iter().filter(written);
+    frames
+        .iter()
+        .find(|frame| frame.in_app == Some(true) && own(frame))
+        .or_else(|| frames.iter().find(|frame| frame.in_app != Some(false) && own(frame)))
+        .or_else(|| frames_written.next())
+        .or_else(|| frames.iter().find(|frame| !is_generated(frame) && !frame.function.is_empty()))
+}
+
+/// A frame as text, as it stands: class and function, or file and function where there is no class.
+pub fn text(frame: &Frame<'_>) -> String {
+    let function: &str = &frame.function;
+    match (&*frame.module, &*frame.file) {
+        ("", "") => function.to_owned(),
+        ("", file) if function.is_empty() => file.to_owned(),
+        ("", file) => format!("{file} in {function}"),
+        (module, _) if function.is_empty() => module.to_owned(),
+        (module, _) => format!("{module}.{function}"),
+    }
+}
+
+/// The text of the frame that stands for the place in the code.
+pub fn of_frames(frames: &[Frame<'_>]) -> Option<String> {
+    pick(frames).map(text)
+}
+
+fn is_framework(frame: &Frame<'_>) -> bool {
+    let module = frame
+        .module
+        .rsplit_once('/')
+        .filter(|(loader, _)| !loader.contains("/"))
+        .map_or(&*frame.module, |(_, name)| name);
+    FRAMEWORKS.iter().any(|package| module.starts_with(package))
+}
+
+fn is_generated(frame: &Frame<'_>) -> bool {
+    [&frame.module, &frame.function, &frame.file].into_iter().any(|part| generated(part).is_some())
+}
+
+/// The rule that says a text names generated code only.
+fn generated(text: &str) -> Option<&'static str> {
+    // Weld and old Hibernate write `$Proxy$_$$_` behind a class of the application's own.
+    if !text.contains(['$', '<', 'A']) || text.contains("$Proxy$_$$_") {
+        return None;
+    }
+    GENERATED.iter().find(|(_, mark)| text.contains(mark)).map(|(name, _)| *name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame<'t>(module: &'t str, function: &'t str, in_app: Option<bool>) -> Frame<'t> {
+        Frame { module: module.into(), function: function.into(), in_app, ..Frame::default() }
+    }
+
+    #[test]
+    fn the_first_frame_of_the_applications_own_is_the_place() {
+        let frames = [
+            frame("jdk.proxy2.$Proxy107", "save", Some(true)),
+            frame("java.base/java.util.ArrayList", "get", Some(false)),
+            frame("org.springframework.aop.framework.CglibAopProxy", "intercept", None),
+            frame("shop.OrderService$$SpringCGLIB$$0", "save", Some(true)),
+            frame("shop.OrderController", "create", Some(true)),
+        ];
+        assert_eq!(of_frames(&frames).as_deref(), Some("shop.OrderService$$SpringCGLIB$$0.save"));
+        assert_eq!(of_frames(&frames[..3]).as_deref(), Some("java.base/java.util.ArrayList.get"));
+        assert_eq!(of_frames(&frames[..1]), None);
+        assert_eq!(of_frames(&[]), None);
+    }
+
+    #[test]
+    fn the_clients_word_on_what_is_its_own_counts_most() {
+        let frames = [frame("lib.Pool", "take", None), frame("shop.Order", "save", Some(true))];
+        assert_eq!(of_frames(&frames).as_deref(), Some("shop.Order.save"));
+        let frames = [frame("lib.Pool", "take", Some(false)), frame("shop.Order", "save", None)];
+        assert_eq!(of_frames(&frames).as_deref(), Some("shop.Order.save"));
+    }
+
+    #[test]
+    fn without_a_class_the_file_names_the_place() {
+        let frames = [Frame { file: "app/user.rb".into(), function: "save".into(), ..Frame::default() }];
+        assert_eq!(of_frames(&frames).as_deref(), Some("app/user.rb in save"));
+    }
+}

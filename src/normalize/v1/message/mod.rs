@@ -1,0 +1,184 @@
+//! Messages: values go, words stay.
+//!
+//! Promises: one pass over byte classes, no regular expressions; a place is shown first to the rows that protect what
+//! discriminates (codes, statuses, names with digits), then to the rows that mask. Text between digits, in any script,
+//! stays. Deliberately not here: learning templates from traffic.
+
+mod codes;
+mod context;
+mod paths;
+mod quoted;
+mod site;
+mod table;
+mod times;
+mod values;
+
+use std::borrow::Cow;
+
+use super::rewrite::{Edit, Rewrite, if_changed, settle};
+use super::rows::Rows;
+use super::{names, plain};
+use crate::normalize::trail::Trail;
+use site::{CLASS, Class, Shape, Site, Word};
+#[cfg(test)]
+pub(super) use table::RULES as TABLE;
+use table::RULES;
+
+/// Whether a row protects or masks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// It discriminates: shown as it is.
+    Keep,
+    /// It varies: a placeholder, or a shorter form, comes in its place.
+    Mask,
+}
+
+/// Where a row is asked.
+#[derive(Clone, Copy)]
+enum On {
+    /// At one of these bytes.
+    Byte(&'static [u8]),
+    /// At a word of one of these shapes, whatever follows.
+    Word(&'static [Shape]),
+    /// At a word of one of these shapes, when one of these bytes follows it.
+    WordBefore(&'static [Shape], &'static [u8]),
+}
+
+/// One rule of this kind.
+pub(super) struct Rule {
+    /// What `explain` prints.
+    pub(super) name: &'static str,
+    /// Whether it protects or masks.
+    #[cfg_attr(not(test), expect(dead_code, reason = "a test holds it to the example, people read it"))]
+    pub(super) kind: Kind,
+    on: On,
+    find: fn(&Site<'_>) -> Option<Edit>,
+    /// Before and after.
+    #[cfg_attr(not(test), expect(dead_code, reason = "a test runs it, people read it"))]
+    pub(super) example: (&'static str, &'static str),
+}
+
+const WIDTH: usize = RULES.len().div_ceil(64);
+
+/// The rows to ask at a byte that is not a word's.
+static AT_BYTE: [Rows<WIDTH>; 256] = {
+    let mut rows = [Rows::NONE; 256];
+    let mut i = 0;
+    while i < RULES.len() {
+        if let On::Byte(bytes) = RULES[i].on {
+            let mut b = 0;
+            while b < bytes.len() {
+                rows[bytes[b] as usize].add(i);
+                b += 1;
+            }
+        }
+        i += 1;
+    }
+    rows
+};
+
+/// The rows to ask at a word of a shape.
+static AT_SHAPE: [Rows<WIDTH>; Shape::COUNT] = {
+    let mut rows = [Rows::NONE; Shape::COUNT];
+    let mut i = 0;
+    while i < RULES.len() {
+        if let On::Word(shapes) | On::WordBefore(shapes, _) = RULES[i].on {
+            let mut s = 0;
+            while s < shapes.len() {
+                rows[shapes[s] as usize].add(i);
+                s += 1;
+            }
+        }
+        i += 1;
+    }
+    rows
+};
+
+/// The rows that a following byte does not rule out.
+static BEFORE_BYTE: [Rows<WIDTH>; 256] = {
+    let mut rows = [Rows::NONE; 256];
+    let mut i = 0;
+    while i < RULES.len() {
+        match RULES[i].on {
+            On::Byte(_) => {}
+            On::Word(_) => {
+                let mut b = 0;
+                while b < 256 {
+                    rows[b].add(i);
+                    b += 1;
+                }
+            }
+            On::WordBefore(_, bytes) => {
+                let mut b = 0;
+                while b < bytes.len() {
+                    rows[bytes[b] as usize].add(i);
+                    b += 1;
+                }
+            }
+        }
+        i += 1;
+    }
+    rows
+};
+
+/// A message without its values.
+pub(super) fn masked<'t>(text: &'t str, trail: &mut impl Trail) -> Cow<'t, str> {
+    let spaced = plain::collapsed(text, trail);
+    let masked = then(spaced, |text| settle(text, |text| round(text, trail)));
+    // What was cut may leave two spaces where there was one.
+    match masked {
+        Cow::Owned(text) => Cow::Owned(plain::collapsed(&text, trail).into_owned()),
+        borrowed => borrowed,
+    }
+}
+
+/// The next step, borrowed from the text itself while nothing has changed.
+fn then<'t>(text: Cow<'t, str>, mut step: impl FnMut(&str) -> Cow<'_, str>) -> Cow<'t, str> {
+    let changed = match step(&text) {
+        Cow::Owned(changed) => Some(changed),
+        Cow::Borrowed(same) => (same.len() != text.len()).then(|| same.to_owned()),
+    };
+    changed.map_or(text, Cow::Owned)
+}
+
+/// Names first: what a proxy put behind a class would look like a value.
+fn round(text: &str, trail: &mut impl Trail) -> Option<String> {
+    match names::plain_in_message(text, trail) {
+        Cow::Borrowed(text) => pass(text, trail),
+        Cow::Owned(named) => Some(pass(&named, trail).unwrap_or(named)),
+    }
+}
+
+fn pass(text: &str, trail: &mut impl Trail) -> Option<String> {
+    let mut rewrite = Rewrite::new(text);
+    let mut site = Site::new(text);
+    let bytes = text.as_bytes();
+    while site.at < bytes.len() {
+        let byte = bytes[site.at];
+        let rows = if CLASS[byte as usize] == Class::Word {
+            site.word = Word::read(bytes, site.at);
+            let next = bytes.get(site.word.end).copied().unwrap_or(0);
+            AT_SHAPE[site.word.shape as usize].and(&BEFORE_BYTE[next as usize])
+        } else {
+            site.word = Word::none(site.at);
+            AT_BYTE[byte as usize]
+        };
+        site.floor = rewrite.floor();
+        let past = site.word.end.max(site.at + 1);
+        site.at = match first(&site, rows) {
+            Some((rule, edit)) => rewrite.apply(edit, rule, trail).max(site.at + 1),
+            None => past,
+        };
+    }
+    if_changed(rewrite)
+}
+
+fn first(site: &Site<'_>, rows: Rows<WIDTH>) -> Option<(&'static str, Edit)> {
+    for row in rows {
+        let rule = &RULES[row];
+        if let Some(edit) = (rule.find)(site) {
+            return Some((rule.name, edit));
+        }
+    }
+    None
+}

@@ -1,0 +1,77 @@
+//! Quoted texts: names are kept, values go.
+//!
+//! Promises: linear, however many quotes never close. Deliberately not here: back quotes; what stands in them is code.
+
+use super::Edit;
+use super::context::{IDENTIFIER_WORDS, VALUE_WORDS, in_table, word_after, word_before};
+use super::site::{CLASS, Class, Site};
+
+/// A quoted text without white space that is longer than this is a value, digits or not.
+const NAME_BYTES: usize = 40;
+
+/// Where the quoted text that opens here ends. An apostrophe inside a word is none of ours.
+fn close(site: &Site<'_>) -> Option<usize> {
+    let quote = site.byte(site.at);
+    if CLASS[site.before(site.at) as usize] == Class::Word {
+        return None;
+    }
+    let read = &site.quotes_read[usize::from(quote == b'"')];
+    if site.at < read.get() {
+        return None;
+    }
+    let found = memchr::memchr_iter(quote, &site.bytes()[site.at + 1..])
+        .map(|offset| site.at + 1 + offset)
+        .find(|at| CLASS[site.byte(at + 1) as usize] == Class::Other);
+    read.set(found.unwrap_or(usize::MAX));
+    found
+}
+
+/// `column 'order_2'`, `'cp949' codec`: a name of the schema or of the code.
+pub(super) fn identifier(site: &Site<'_>) -> Option<Edit> {
+    let close = close(site)?;
+    site.quotes_read[usize::from(site.byte(site.at) == b'"')].set(site.at);
+    let inside = &site.text[site.at + 1..close];
+    let name = !inside.is_empty()
+        && inside.len() <= 120
+        && inside.bytes().all(|b| {
+            b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-' | b'$' | b'[' | b']' | b':') || b >= 0x80
+        });
+    if !name {
+        return None;
+    }
+    let (word, between) = word_before(site, site.at);
+    let behind = matches!(between, " " | ": " | "=" | "" | " = ") && in_table(word, IDENTIFIER_WORDS);
+    let ahead = !in_table(word, VALUE_WORDS) && in_table(word_after(site, close + 1), IDENTIFIER_WORDS);
+    (behind || ahead).then(|| Edit::keep(site.at..close + 1)).flatten()
+}
+
+/// `'Kim-2041'`, `"9f86d081"`: a value. Prose, URLs and paths in quotes are read like any other text.
+pub(super) fn value(site: &Site<'_>) -> Option<Edit> {
+    let close = close(site)?;
+    let inside = &site.text[site.at + 1..close];
+    let (word, between) = word_before(site, site.at);
+    let told = matches!(between, " " | ": " | "=" | " = ") && in_table(word, VALUE_WORDS);
+    let bytes = inside.as_bytes();
+    let prose = bytes.iter().filter(|b| **b == b' ').take(2).count() == 2;
+    let address = inside.contains("://") || inside.starts_with(['/', '{', '[']) || inside.contains(":\\");
+    let masked = inside.starts_with('<') && inside.ends_with('>') && !told;
+    if inside.is_empty() || address || masked || prose && !told {
+        return None;
+    }
+    let varies = bytes.iter().any(|b| b.is_ascii_digit() || *b == b'@') || inside.contains("[scrubbed:");
+    let literal = || sql_literal(site);
+    (told || varies || inside.len() > NAME_BYTES || literal()).then(|| Edit::put(site.at..close + 1, "<str>")).flatten()
+}
+
+/// Behind an operator or a list's comma, in single quotes: SQL. Statements in other texts look the same.
+fn sql_literal(site: &Site<'_>) -> bool {
+    if site.byte(site.at) != b'\'' {
+        return false;
+    }
+    let (word, between) = word_before(site, site.at);
+    let compared = matches!(between, "=" | " = " | "= ") && !word.is_empty();
+    compared
+        || in_table(word, &["like", "values", "in", "and", "between"])
+            && between.contains(['(', ' '])
+            && word.bytes().all(|b| b.is_ascii_uppercase())
+}

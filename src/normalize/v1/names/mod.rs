@@ -1,0 +1,107 @@
+//! Class, function and file names as runtimes write them: what a compiler, a proxy or a deployment put there goes, what
+//! a programmer wrote stays.
+//!
+//! Promises: every rule is a row with a marker, the fixed text it is recognised by; one table look-up a byte finds the
+//! rows to ask. Digits that no row speaks of (`Step1Processor`, `convert2`) are never touched. Deliberately not here:
+//! which frame is the throw location (`location`).
+
+mod find;
+mod table;
+
+use std::borrow::Cow;
+
+use super::rewrite::{Edit, Rewrite, if_changed, settle};
+use super::rows::Rows;
+use crate::normalize::trail::Trail;
+#[cfg(test)]
+pub(super) use table::RULES as TABLE;
+use table::RULES;
+
+/// One rule of this kind.
+pub(super) struct Rule {
+    /// What `explain` prints.
+    pub(super) name: &'static str,
+    /// The text it is recognised by.
+    marker: &'static str,
+    /// What to cut around the marker; `None` when it only looked like it.
+    find: fn(&Site<'_>) -> Option<Edit>,
+    /// Whether it also holds for names inside a message.
+    anywhere: bool,
+    /// Before and after.
+    #[cfg_attr(not(test), expect(dead_code, reason = "a test runs it, people read it"))]
+    pub(super) example: (&'static str, &'static str),
+}
+
+/// A place where a marker was found.
+struct Site<'t> {
+    text: &'t str,
+    /// Cuts must not begin before.
+    floor: usize,
+    /// Where the marker begins.
+    at: usize,
+    /// Where it ends.
+    end: usize,
+}
+
+const WIDTH: usize = RULES.len().div_ceil(64);
+
+/// For each first byte of a marker, the rows it may be.
+static ROWS: [Rows<WIDTH>; 256] = {
+    let mut rows = [Rows::NONE; 256];
+    let mut i = 0;
+    while i < RULES.len() {
+        rows[RULES[i].marker.as_bytes()[0] as usize].add(i);
+        i += 1;
+    }
+    rows
+};
+
+/// The rows that hold inside a message.
+static ANYWHERE: Rows<WIDTH> = {
+    let mut rows = Rows::NONE;
+    let mut i = 0;
+    while i < RULES.len() {
+        if RULES[i].anywhere {
+            rows.add(i);
+        }
+        i += 1;
+    }
+    rows
+};
+
+/// A throw location, without what varies.
+pub(super) fn plain<'t>(text: &'t str, trail: &mut impl Trail) -> Cow<'t, str> {
+    settle(text, |text| pass(text, &Rows::ALL, trail))
+}
+
+/// The names inside a message, without what varies.
+pub(super) fn plain_in_message<'t>(text: &'t str, trail: &mut impl Trail) -> Cow<'t, str> {
+    settle(text, |text| pass(text, &ANYWHERE, trail))
+}
+
+fn pass(text: &str, scope: &Rows<WIDTH>, trail: &mut impl Trail) -> Option<String> {
+    let mut rewrite = Rewrite::new(text);
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    while at < bytes.len() {
+        let rows = ROWS[bytes[at] as usize].and(scope);
+        at = match first(text, rewrite.floor(), at, rows) {
+            Some((rule, edit)) => rewrite.apply(edit, rule, trail).max(at + 1),
+            None => at + 1,
+        };
+    }
+    if_changed(rewrite)
+}
+
+fn first(text: &str, floor: usize, at: usize, rows: Rows<WIDTH>) -> Option<(&'static str, Edit)> {
+    for row in rows {
+        let rule = &RULES[row];
+        if text.as_bytes()[at..].starts_with(rule.marker.as_bytes()) {
+            let site = Site { text, floor, at, end: at + rule.marker.len() };
+            if let Some(edit) = (rule.find)(&site) {
+                return Some((rule.name, edit));
+            }
+        }
+    }
+    None
+}

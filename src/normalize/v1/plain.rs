@@ -1,0 +1,85 @@
+//! The short attributes: category, module, environment, method.
+//!
+//! Promises: case and white space never make two errors of one; a service is the same on every pod. Deliberately not
+//! here: synonyms (`prod` and `production`), which only the user can know.
+
+use std::borrow::Cow;
+
+use crate::normalize::trail::Trail;
+
+/// Trimmed, white space collapsed, lower-case.
+pub(super) fn word<'a>(text: &'a str, trail: &mut impl Trail) -> Cow<'a, str> {
+    let collapsed = collapsed(text, trail);
+    if !collapsed.chars().any(char::is_uppercase) {
+        return collapsed;
+    }
+    let lower = collapsed.to_lowercase();
+    trail.applied("lower-case", &collapsed, &lower);
+    Cow::Owned(lower)
+}
+
+/// Trimmed, upper-case.
+pub(super) fn method<'a>(text: &'a str, trail: &mut impl Trail) -> Cow<'a, str> {
+    let collapsed = collapsed(text, trail);
+    if !collapsed.chars().any(char::is_lowercase) {
+        return collapsed;
+    }
+    let upper = collapsed.to_uppercase();
+    trail.applied("upper-case", &collapsed, &upper);
+    Cow::Owned(upper)
+}
+
+/// A word without the suffix that k8s gives each pod.
+pub(super) fn module<'a>(text: &'a str, trail: &mut impl Trail) -> Cow<'a, str> {
+    let mut name = word(text, trail);
+    while let Some(at) = pod_suffix(&name) {
+        trail.applied("pod-suffix", &name, &name[..at]);
+        match &mut name {
+            Cow::Borrowed(text) => *text = &text[..at],
+            Cow::Owned(text) => text.truncate(at),
+        }
+    }
+    name
+}
+
+/// Trimmed, each run of white space one space.
+pub(super) fn collapsed<'a>(text: &'a str, trail: &mut impl Trail) -> Cow<'a, str> {
+    let trimmed = text.trim();
+    let odd = |pair: &[u8]| pair[0].is_ascii_whitespace() && (pair[0] != b' ' || pair[1].is_ascii_whitespace());
+    let wide = !trimmed.is_ascii() && trimmed.chars().any(|c| c.is_whitespace() && !c.is_ascii());
+    let after = if wide || trimmed.as_bytes().windows(2).any(odd) {
+        let mut after = String::with_capacity(trimmed.len());
+        for part in trimmed.split_whitespace() {
+            if !after.is_empty() {
+                after.push(' ');
+            }
+            after.push_str(part);
+        }
+        Cow::Owned(after)
+    } else {
+        Cow::Borrowed(trimmed)
+    };
+    if after != text {
+        trail.applied("white-space", text, &after);
+    }
+    after
+}
+
+/// Where a ReplicaSet pod's suffix begins: `-<8 to 10>-<5>` of the alphabet k8s makes names from (no vowels, and no
+/// digits that look like letters, so that no word comes out by accident).
+pub(super) fn pod_suffix(name: &str) -> Option<usize> {
+    let drawn = |part: &str| part.bytes().all(|b| b"bcdfghjklmnpqrstvwxz2456789".contains(&b));
+    let (rest, pod) = name.rsplit_once('-')?;
+    let (service, replica_set) = rest.rsplit_once('-')?;
+    let shaped = pod.len() == 5 && (8..=10).contains(&replica_set.len()) && !service.is_empty();
+    (shaped && drawn(pod) && drawn(replica_set)).then_some(service.len())
+}
+
+/// A row of the table of this kind: rules here are steps, so the table is for the test and for people.
+#[cfg(test)]
+pub(super) const EXAMPLES: &[(&str, &str, &str)] = &[
+    ("white-space", "  open \t api\r\n", "open api"),
+    ("lower-case", "Open API", "open api"),
+    ("pod-suffix", "order-api-7d9f8b6c54-x2x9k", "order-api"),
+    ("pod-suffix", "step1-api-2", "step1-api-2"),
+];

@@ -1,0 +1,181 @@
+//! Request URLs: the route stays, its parameters go.
+//!
+//! Promises: scheme, host, query, fragment and matrix parameters never count; a segment is a parameter when a row of the
+//! table says so, and static otherwise, digits or not (`v1`, `oauth2`, `2fa`). Case is kept: routes are case-sensitive.
+//! Deliberately not here: learning which words are slugs.
+
+use std::borrow::Cow;
+
+use super::plain;
+use crate::normalize::trail::Trail;
+
+/// A row: a segment of this shape is a parameter.
+pub(super) struct Rule {
+    /// What `explain` prints.
+    pub(super) name: &'static str,
+    is: fn(&str) -> bool,
+    /// A segment it takes.
+    #[cfg_attr(not(test), expect(dead_code, reason = "a test runs it, people read it"))]
+    pub(super) example: &'static str,
+}
+
+/// In the order in which they are asked.
+#[rustfmt::skip]
+pub(super) const RULES: &[Rule] = &[
+    Rule { name: "route-pattern", is: route_pattern, example: "{orderId}" },
+    Rule { name: "number", is: number, example: "10482" },
+    Rule { name: "uuid", is: uuid, example: "123e4567-e89b-12d3-a456-426614174000" },
+    Rule { name: "date", is: date, example: "2024-01-05" },
+    Rule { name: "e-mail", is: email, example: "kim@example.com" },
+    Rule { name: "hex", is: hex, example: "9f86d081" },
+    Rule { name: "ulid", is: ulid, example: "01H0V8YKX8Q412T1TM7Z06TV0E" },
+    Rule { name: "mostly-digits", is: mostly_digits, example: "ORD-20240105-77" },
+    Rule { name: "random-text", is: random_text, example: "V1StGXR8Z5jdHi6BmyTa" },
+];
+
+/// What stands for a parameter.
+const PARAMETER: &str = "{id}";
+
+/// The route behind a URL, a path or a route pattern.
+pub(super) fn path<'a>(url: &'a str, trail: &mut impl Trail) -> Cow<'a, str> {
+    let path = match plain::collapsed(url, trail) {
+        Cow::Borrowed(url) => bare(url, trail),
+        Cow::Owned(url) => return Cow::Owned(path(&url, trail).into_owned()),
+    };
+    let mut out = String::new();
+    let mut same = true;
+    for segment in path.split('/').filter(|segment| !segment.is_empty()) {
+        let (name, matrix) = segment.split_once(';').map_or((segment, false), |(name, _)| (name, true));
+        if matrix {
+            trail.applied("matrix-parameters", segment, name);
+        }
+        let name = name.trim();
+        if name.is_empty() {
+            continue;
+        }
+        let kept = match parameter(name) {
+            Some(rule) => {
+                if name != PARAMETER {
+                    trail.applied(rule, name, PARAMETER);
+                }
+                PARAMETER
+            }
+            None => name,
+        };
+        same &= kept == segment;
+        out.push('/');
+        out.push_str(kept);
+    }
+    if out.is_empty() && !path.is_empty() {
+        out.push('/');
+    }
+    if out != path && same {
+        trail.applied("slashes", path, &out);
+    }
+    if out == url { Cow::Borrowed(url) } else { Cow::Owned(out) }
+}
+
+/// The rule by which a segment is a parameter.
+pub(super) fn parameter(segment: &str) -> Option<&'static str> {
+    // Most static segments are letters only: one look tells.
+    let plain = segment.bytes().all(|b| b.is_ascii_lowercase() || matches!(b, b'-' | b'_' | b'.'));
+    if plain {
+        return None;
+    }
+    RULES.iter().find(|rule| (rule.is)(segment)).map(|rule| rule.name)
+}
+
+/// Without scheme, host, query and fragment.
+fn bare<'a>(url: &'a str, trail: &mut impl Trail) -> &'a str {
+    let mut path = url;
+    if let Some((scheme, rest)) = path.split_once("://")
+        && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'))
+    {
+        path = rest.find(['/', '?', '#']).map_or("/", |at| &rest[at..]);
+    } else if let Some(rest) = path.strip_prefix("//")
+        && rest.split('/').next().is_some_and(|host| host.contains(['.', ':']))
+    {
+        path = rest.find(['/', '?', '#']).map_or("/", |at| &rest[at..]);
+    }
+    if path.len() < url.len() {
+        trail.applied("host", url, path);
+    }
+    let end = query(path).unwrap_or(path.len());
+    if end < path.len() {
+        trail.applied("query", path, &path[..end]);
+    }
+    &path[..end]
+}
+
+/// Where the query or the fragment begins. `{id?}` is a route's optional parameter.
+fn query(path: &str) -> Option<usize> {
+    path.char_indices().find(|(at, c)| matches!(c, '?' | '#') && !path[at + 1..].starts_with('}')).map(|(at, _)| at)
+}
+
+fn route_pattern(s: &str) -> bool {
+    let wrapped = |open, close| s.len() > 2 && s.starts_with(open) && s.ends_with(close);
+    s.len() > 1 && s.starts_with(':') || wrapped('{', '}') || wrapped('<', '>') || wrapped('[', ']')
+}
+
+fn number(s: &str) -> bool {
+    let digits = s.strip_prefix(['-', '+']).unwrap_or(s);
+    !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit() || b == b',')
+}
+
+fn uuid(s: &str) -> bool {
+    let s = s.strip_prefix('{').and_then(|s| s.strip_suffix('}')).unwrap_or(s);
+    s.len() == 36
+        && s.bytes()
+            .enumerate()
+            .all(|(i, b)| if matches!(i, 8 | 13 | 18 | 23) { b == b'-' } else { b.is_ascii_hexdigit() })
+}
+
+fn date(s: &str) -> bool {
+    let mut parts = s.split(['-', '.']);
+    let sizes = [parts.next(), parts.next(), parts.next(), parts.next()].map(|part| part.map_or(0, digits_only));
+    matches!(sizes, [4, 2, 2, 0] | [4, 1, 2, 0] | [4, 2, 1, 0] | [4, 1, 1, 0] | [4, 2, 0, 0]) && s.contains('-')
+}
+
+fn digits_only(s: &str) -> usize {
+    if s.bytes().all(|b| b.is_ascii_digit()) { s.len() } else { usize::MAX }
+}
+
+fn email(s: &str) -> bool {
+    let parts = s.split_once('@').or_else(|| s.split_once("%40"));
+    parts.is_some_and(|(local, domain)| !local.is_empty() && domain.contains('.'))
+}
+
+fn hex(s: &str) -> bool {
+    s.len() >= 8 && s.bytes().all(|b| b.is_ascii_hexdigit()) && s.bytes().any(|b| b.is_ascii_digit())
+}
+
+fn ulid(s: &str) -> bool {
+    s.len() == 26 && s.bytes().all(|b| b.is_ascii_alphanumeric()) && s.bytes().any(|b| b.is_ascii_digit())
+}
+
+/// More than 40 % digits, from four digits on: `v10`, `s3` and `1.1` are names.
+fn mostly_digits(s: &str) -> bool {
+    let digits = s.bytes().filter(u8::is_ascii_digit).count();
+    digits >= 4 && digits * 10 > s.len() * 4
+}
+
+/// Base64, nano ids, keys: long, and mixed in a way nobody names a route.
+fn random_text(s: &str) -> bool {
+    let random_bytes = s.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'=' | b'+' | b'~'));
+    random_bytes && drawn(s)
+}
+
+/// Whether a text was drawn rather than written: capitals, small letters and digits mixed, and the kind changes often.
+pub(super) fn drawn(s: &str) -> bool {
+    let kind = |b: u8| match b {
+        b'a'..=b'z' => 1,
+        b'A'..=b'Z' => 2,
+        b'0'..=b'9' => 3,
+        _ => 0,
+    };
+    let kinds = s.bytes().fold(0_u8, |seen, b| seen | 1 << kind(b));
+    let changes = s.as_bytes().windows(2).filter(|pair| kind(pair[0]) != kind(pair[1])).count();
+    let long_mix = s.len() >= 16 && kinds & 0b1110 == 0b1110 && changes * 4 >= s.len();
+    let short_mix = s.len() >= 10 && kinds & 0b1000 != 0 && kinds & 0b0110 != 0 && changes * 3 >= s.len();
+    long_mix || short_mix
+}
