@@ -42,8 +42,9 @@ macro_rules! scalars_fall_to {
         }
 
         fn visit_u64<E: Error>(self, n: u64) -> Result<Self::Value, E> {
-            let scalar = ScalarSeed.visit_u64(n)?;
-            Ok(self.$fallback(scalar))
+            // Ids above `i64` keep their digits, as text.
+            let large = |_| Scalar::Text(Cow::Owned(n.to_string()));
+            Ok(self.$fallback(i64::try_from(n).map_or_else(large, Scalar::Whole)))
         }
 
         fn visit_f64<E: Error>(self, x: f64) -> Result<Self::Value, E> {
@@ -190,23 +191,29 @@ impl<'de, A: MapAccess<'de>> Value<'_, A> {
     /// Text; a number or a flag as it is written.
     pub(crate) fn opt_text(self) -> Result<Option<Text<'de>>, A::Error> {
         let (name, notes) = (self.name, self.notes);
-        Ok(self.map.next_value_seed(ScalarSeed)?.into_text(name, notes))
+        self.map.next_value_seed(As(|scalar: Scalar<'de>| scalar.into_text(name, notes)))
+    }
+
+    /// What `convert` makes of a scalar. Null is none; anything else of which it makes nothing is noted.
+    fn one<T>(self, wanted: &str, convert: impl FnOnce(&Scalar<'de>) -> Option<T>) -> Result<Option<T>, A::Error> {
+        let (name, notes) = (self.name, self.notes);
+        self.map.next_value_seed(As(|scalar: Scalar<'de>| {
+            let made = convert(&scalar);
+            if made.is_none() && !matches!(scalar, Scalar::Null) {
+                notes.left_out(name, scalar.noun(), wanted);
+            }
+            made
+        }))
     }
 
     /// A whole number, also when it is written as text or with a fraction.
     pub(crate) fn whole(self) -> Result<Option<i64>, A::Error> {
-        let scalar = self.map.next_value_seed(ScalarSeed)?;
-        let number = match &scalar {
-            Scalar::Null => return Ok(None),
+        self.one("a whole number", |scalar| match scalar {
             Scalar::Whole(n) => Some(*n),
             Scalar::Real(x) => Some(*x as i64),
             Scalar::Text(text) => text.trim().parse().ok(),
             _ => None,
-        };
-        if number.is_none() {
-            self.notes.left_out(self.name, scalar.noun(), "a whole number");
-        }
-        Ok(number)
+        })
     }
 
     /// A line number. Clients say 0 or -1 for "unknown": none, without a note.
@@ -216,34 +223,22 @@ impl<'de, A: MapAccess<'de>> Value<'_, A> {
 
     /// Yes or no, also as 0 and 1 and as text.
     pub(crate) fn flag(self) -> Result<Option<bool>, A::Error> {
-        let scalar = self.map.next_value_seed(ScalarSeed)?;
-        let flag = match &scalar {
-            Scalar::Null => return Ok(None),
+        self.one("true or false", |scalar| match scalar {
             Scalar::Flag(flag) => Some(*flag),
             Scalar::Whole(0) => Some(false),
             Scalar::Whole(1) => Some(true),
             Scalar::Text(text) if text.eq_ignore_ascii_case("true") => Some(true),
             Scalar::Text(text) if text.eq_ignore_ascii_case("false") => Some(false),
             _ => None,
-        };
-        if flag.is_none() {
-            self.notes.left_out(self.name, scalar.noun(), "true or false");
-        }
-        Ok(flag)
+        })
     }
 
     /// A level by any of its names.
     pub(crate) fn level(self) -> Result<Option<Level>, A::Error> {
-        let scalar = self.map.next_value_seed(ScalarSeed)?;
-        let level = match &scalar {
-            Scalar::Null => return Ok(None),
+        self.one("the name of a level", |scalar| match scalar {
             Scalar::Text(text) => Level::parse(text.trim()),
             _ => None,
-        };
-        if level.is_none() {
-            self.notes.left_out(self.name, scalar.noun(), "the name of a level");
-        }
-        Ok(level)
+        })
     }
 
     /// A moment: RFC 3339, or Unix time as a number or as text.
@@ -251,18 +246,12 @@ impl<'de, A: MapAccess<'de>> Value<'_, A> {
     /// Seconds and milliseconds are told apart by size, so that this serves Sentry (seconds) and the native protocol
     /// (milliseconds) alike: 10^11 is the year 5138 in seconds and 1973 in milliseconds.
     pub(crate) fn timestamp(self) -> Result<Option<Time>, A::Error> {
-        let scalar = self.map.next_value_seed(ScalarSeed)?;
-        let time = match &scalar {
-            Scalar::Null => return Ok(None),
+        self.one("a time", |scalar| match scalar {
             Scalar::Whole(n) => unix_time(*n as f64),
             Scalar::Real(x) => unix_time(*x),
             Scalar::Text(text) => written_time(text.trim()),
             _ => None,
-        };
-        if time.is_none() {
-            self.notes.left_out(self.name, scalar.noun(), "a time");
-        }
-        Ok(time)
+        })
     }
 
     /// An object; its default when there is none.
@@ -340,7 +329,17 @@ impl<'de> Scalar<'de> {
         }
     }
 
+    #[inline]
     fn into_text(self, name: &str, notes: &Notes) -> Option<Text<'de>> {
+        match self {
+            Scalar::Text(text) => Some(text),
+            other => other.written(name, notes),
+        }
+    }
+
+    /// Apart from `into_text`, so that a text, which nearly all are, takes a short way.
+    #[cold]
+    fn written(self, name: &str, notes: &Notes) -> Option<Text<'de>> {
         match self {
             Scalar::Text(text) => Some(text),
             Scalar::Null => None,
@@ -355,59 +354,41 @@ impl<'de> Scalar<'de> {
     }
 }
 
-#[derive(Clone, Copy)]
-struct ScalarSeed;
+/// Reads whatever is there as a scalar and makes of it what is wanted.
+///
+/// A closure and not a `Scalar` as the result: so each reader becomes code of its own in which only the cases that it
+/// can meet are left, and the hot ones (text, number) take no detour.
+struct As<F>(F);
 
-impl<'de> DeserializeSeed<'de> for ScalarSeed {
-    type Value = Scalar<'de>;
+impl<'de, T, F: FnOnce(Scalar<'de>) -> T> DeserializeSeed<'de> for As<F> {
+    type Value = T;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Scalar<'de>, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for ScalarSeed {
-    type Value = Scalar<'de>;
+impl<F> As<F> {
+    #[inline]
+    fn scalar<'de, T>(self, scalar: Scalar<'de>) -> T
+    where
+        F: FnOnce(Scalar<'de>) -> T,
+    {
+        (self.0)(scalar)
+    }
+}
 
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("anything")
+impl<'de, T, F: FnOnce(Scalar<'de>) -> T> Visitor<'de> for As<F> {
+    type Value = T;
+
+    scalars_fall_to!(scalar);
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<T, A::Error> {
+        drain_seq(seq).map(|()| self.scalar(Scalar::List))
     }
 
-    fn visit_unit<E: Error>(self) -> Result<Scalar<'de>, E> {
-        Ok(Scalar::Null)
-    }
-
-    fn visit_bool<E: Error>(self, flag: bool) -> Result<Scalar<'de>, E> {
-        Ok(Scalar::Flag(flag))
-    }
-
-    fn visit_i64<E: Error>(self, n: i64) -> Result<Scalar<'de>, E> {
-        Ok(Scalar::Whole(n))
-    }
-
-    fn visit_u64<E: Error>(self, n: u64) -> Result<Scalar<'de>, E> {
-        // Ids above i64 (snowflakes never are) keep their digits as text.
-        Ok(i64::try_from(n).map_or_else(|_| Scalar::Text(Cow::Owned(n.to_string())), Scalar::Whole))
-    }
-
-    fn visit_f64<E: Error>(self, x: f64) -> Result<Scalar<'de>, E> {
-        Ok(Scalar::Real(x))
-    }
-
-    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Scalar<'de>, E> {
-        Ok(Scalar::Text(Cow::Borrowed(text)))
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Scalar<'de>, E> {
-        Ok(Scalar::Text(Cow::Owned(text.to_owned())))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Scalar<'de>, A::Error> {
-        drain_seq(seq).map(|()| Scalar::List)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Scalar<'de>, A::Error> {
-        drain_map(map).map(|()| Scalar::Object)
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+        drain_map(map).map(|()| self.scalar(Scalar::Object))
     }
 }
 

@@ -97,7 +97,8 @@ impl Mender<'_> {
                 (Some(_), _) => self.keep(6),
                 (None, _) => self.replace(1, "\\\\"),
             },
-            _ => self.replace(1, "\\\\"),
+            Some(_) => self.replace(1, "\\\\"),
+            None => self.keep(1),
         }
     }
 }
@@ -133,8 +134,7 @@ mod tests {
     #[test]
     fn what_cannot_be_mended_is_left_alone() {
         for sent in [r#"{"a":1.5e3,"b":"\u00e9\"\\"}"#, r#"{"a":"#, "", "\"", "\"\\", "nonsense", r#"{"a":"봉수"}"#] {
-            let mended = mended(sent.as_bytes());
-            assert!(mended.is_none() || sent == "\"\\", "{sent}: {mended:?}");
+            assert_eq!(mended(sent.as_bytes()), None, "{sent}");
         }
     }
 }

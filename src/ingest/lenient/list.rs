@@ -10,7 +10,7 @@ use std::marker::PhantomData;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::{Keep, KeySeed, Notes, Object, ObjectSeed, Scalar, ScalarSeed, Value, clip, drain_map, drain_seq};
+use super::{As, Keep, KeySeed, Notes, Object, ObjectSeed, Scalar, Value, clip, drain_map, drain_seq};
 use crate::event::Text;
 
 /// A list under construction that never holds more than it may keep.
@@ -154,8 +154,9 @@ impl<'de> Visitor<'de> for TextsSeed<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
         let mut kept = Kept::new(Keep::First(self.max));
-        while let Some(element) = seq.next_element_seed(ScalarSeed)? {
-            element.into_text(self.name, self.notes).into_iter().for_each(|text| kept.push(text));
+        let TextsSeed { name, notes, .. } = self;
+        while let Some(text) = seq.next_element_seed(As(|scalar: Scalar<'de>| scalar.into_text(name, notes)))? {
+            text.into_iter().for_each(|text| kept.push(text));
         }
         Ok(kept)
     }
@@ -206,7 +207,8 @@ impl<'de> Visitor<'de> for PairsSeed<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut kept = Kept::new(Keep::First(self.max));
         while let Some(name) = map.next_key_seed(KeySeed)? {
-            if let Some(text) = map.next_value_seed(ScalarSeed)?.into_text(&name, self.notes) {
+            let text = map.next_value_seed(As(|scalar: Scalar<'de>| scalar.into_text(&name, self.notes)))?;
+            if let Some(text) = text {
                 kept.push((name, text));
             }
         }
@@ -241,19 +243,21 @@ impl<'de> Visitor<'de> for PairSeed<'_> {
     scalars_fall_to!(scalar);
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        let name = seq.next_element_seed(ScalarSeed)?.and_then(|name| name.into_text(self.name, self.notes));
-        let text = seq.next_element_seed(ScalarSeed)?.and_then(|text| text.into_text(self.name, self.notes));
+        let PairSeed { name, notes } = self;
+        let text = |scalar: Scalar<'de>| scalar.into_text(name, notes);
+        let first = seq.next_element_seed(As(text))?.flatten();
+        let second = seq.next_element_seed(As(text))?.flatten();
         drain_seq(seq)?;
-        Ok(name.zip(text))
+        Ok(first.zip(second))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let (mut name, mut text) = (None, None);
         while let Some(key) = map.next_key_seed(KeySeed)? {
-            let scalar = map.next_value_seed(ScalarSeed)?;
+            let part = map.next_value_seed(As(|scalar: Scalar<'de>| scalar.into_text(self.name, self.notes)))?;
             match &*key {
-                "key" => name = scalar.into_text(self.name, self.notes),
-                "value" => text = scalar.into_text(self.name, self.notes),
+                "key" => name = part,
+                "value" => text = part,
                 _ => {}
             }
         }

@@ -69,8 +69,10 @@ fn is_suppressed(mechanism: &Mechanism<'_>) -> bool {
     mechanism.kind == "suppressed"
 }
 
-fn exception(wire: WireException<'_>) -> Exception<'_> {
-    let frames = wire.stacktrace.into_iter().rev().map(|WireFrame(frame)| frame).filter(says_something).collect();
+fn exception(mut wire: WireException<'_>) -> Exception<'_> {
+    // Turned round first, so that the list is mapped where it stands.
+    wire.stacktrace.reverse();
+    let frames = wire.stacktrace.into_iter().map(|WireFrame(frame)| frame).filter(says_something).collect();
     Exception { kind: qualified(wire.module, wire.kind), value: wire.value, frames }
 }
 

@@ -84,14 +84,13 @@ fn item(text: &[u8]) -> Result<(Item<'_>, &[u8]), serde_json::Error> {
     let (line, rest) = cut_line(text);
     let ItemHeader { kind, length } = header(line)?;
     let (payload, rest) = match length.and_then(|length| rest.split_at_checked(length)) {
-        // The length counts when the item ends where it says, and also when what follows is not even a line's end: a
-        // binary payload has no other end.
         Some((payload, after)) if ends_line(after) => (payload, after),
         // Clients that count characters instead of bytes come out short; the line is longer than they say.
         Some((payload, _)) => {
             let (more, after) = cut_line(&rest[payload.len()..]);
             (&rest[..payload.len() + more.len()], after)
         }
+        // Longer than the body: truncated, or again the wrong length.
         None if length.is_some() => (rest, &rest[rest.len()..]),
         None => cut_line(rest),
     };

@@ -53,6 +53,8 @@ macro_rules! payload {
     };
 }
 
+pub(super) use payload;
+
 #[test]
 fn python_exception_with_a_cause() {
     check(

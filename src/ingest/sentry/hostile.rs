@@ -7,8 +7,10 @@ use expect_test::{Expect, expect};
 
 use super::envelope::{Envelope, ITEMS_MAX, ItemKind, split};
 use super::event::read;
-use super::golden::{pick, shown};
+use super::golden::{payload, pick, shown};
+use crate::config::Limits;
 use crate::event::Event;
+use crate::ingest::bound::bound;
 use crate::outcome::RejectReason;
 
 fn event(json: &str) -> Event<'_> {
@@ -99,8 +101,9 @@ fn odd_fields_are_repaired_or_noted() {
             detail: 12
             level: fatal, at: Some(2026-11-23T07:00:06.889Z)
               java.io.IOException: 12 (3 frames, :None)
+            user: 42
             tags: retry=2 flag=true k=v
-            fingerprint: ["one"], notes: ["release: an object where a text belongs; left out", "server_name: a list where a text belongs; left out", "tags: a text where a pair belongs; left out", "tags: an object where a text belongs; left out", "user: a number where an object belongs; left out", "contexts: a list where an object belongs; left out"]
+            fingerprint: ["one"], notes: ["release: an object where a text belongs; left out", "server_name: a list where a text belongs; left out", "tags: a text where a pair belongs; left out", "tags: an object where a text belongs; left out", "contexts: a list where an object belongs; left out"]
         "#]],
     );
 }
@@ -127,8 +130,8 @@ fn nesting_costs_nothing_where_it_is_not_read_nor_where_it_is_odd() {
         let json = format!(r#"{{"{field}":{deep},"logger":"here"}}"#);
         assert_eq!(get(&json, "location"), "here", "{field}");
     }
-    let deep = format!("{}{}", r#"{"values":"#.repeat(100_000), "}".repeat(100_000));
-    assert!(read(format!(r#"{{"exception":{deep}}}"#).as_bytes(), pick).is_err());
+    let deep = format!("{}0{}", r#"{"values":"#.repeat(100_000), "}".repeat(100_000));
+    assert_eq!(get(&format!(r#"{{"exception":{deep},"logger":"here"}}"#), "location"), "here");
 }
 
 #[test]
@@ -391,4 +394,31 @@ fn what_came_before_a_fault_is_kept() {
     let envelope = split(many.as_bytes()).unwrap();
     assert_eq!(envelope.items.len(), ITEMS_MAX);
     assert_eq!(envelope.fault.unwrap().reason, RejectReason::TooLarge);
+}
+
+proptest::proptest! {
+    /// Real payloads with bytes overwritten and cut off anywhere: whatever happens is an answer, and an accepted event
+    /// comes out within its limits.
+    #[test]
+    fn damaged_payloads_get_an_answer(
+        python in proptest::bool::ANY,
+        damage in proptest::collection::vec((0usize..6_000, proptest::num::u8::ANY), 0..6),
+        end in 0usize..8_000,
+    ) {
+        let mut body = if python { payload!("python-group").to_vec() } else { payload!("java-spring").to_vec() };
+        for (at, byte) in damage {
+            let at = at % body.len();
+            body[at] = byte;
+        }
+        body.truncate(end.max(1));
+        let limits = Limits { text_chars: 40, frames: 3, exceptions: 1, tags: 1, ..Limits::default() };
+        for item in split(&body).map(|envelope| envelope.items).unwrap_or_default() {
+            let Ok(mut event) = read(item.payload, pick) else { continue };
+            bound(&mut event, &limits);
+            assert!(event.exceptions.len() <= 1 && event.tags.len() <= 1);
+            assert!(event.exceptions.iter().all(|exception| exception.frames.len() <= 3));
+            assert!(event.attributes.each().iter().all(|(_, value)| value.chars().count() <= 40));
+            assert!(event.attributes.each().iter().all(|(_, value)| !value.contains('\0')));
+        }
+    }
 }

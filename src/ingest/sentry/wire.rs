@@ -187,6 +187,11 @@ impl<'de> Object<'de> for User<'de> {
         }
         Ok(())
     }
+
+    fn plain(&mut self, text: Text<'de>) -> bool {
+        self.id = Some(text);
+        true
+    }
 }
 
 /// The HTTP request in which it happened.
