@@ -57,12 +57,8 @@ impl Keys {
             let known = KnownProject { id, name: project.name.as_str().into(), created_at: now, keys: 1 };
             keys.insert(hash(&project.key.expose().to_ascii_lowercase()), Arc::new(known));
         }
-        let keys = Keys {
-            archive,
-            configured: keys,
-            stored: RwLock::default(),
-            refreshed_at: AtomicI64::new(now.ms()),
-        };
+        let keys =
+            Keys { archive, configured: keys, stored: RwLock::default(), refreshed_at: AtomicI64::new(now.ms()) };
         keys.refresh().await?;
         Ok(keys)
     }
@@ -92,7 +88,8 @@ impl Keys {
         }
         let last = self.refreshed_at.load(Ordering::Relaxed);
         let due = now.ms().saturating_sub(last) >= REFRESH_MS || now.ms() < last;
-        let claimed = due && self.refreshed_at.compare_exchange(last, now.ms(), Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        let claimed =
+            due && self.refreshed_at.compare_exchange(last, now.ms(), Ordering::Relaxed, Ordering::Relaxed).is_ok();
         if !claimed {
             return None;
         }

@@ -98,7 +98,11 @@ impl Metrics {
         registry.register("windows_ended", "Windows that ended", metrics.windows_ended.clone());
         registry.register("ignored_items", "Sentry envelope items that are no error events", metrics.ignored.clone());
         registry.register("queued_events", "Events waiting for the archive", metrics.queued_events.clone());
-        registry.register("deliveries_pending", "Deliveries waiting or being tried", metrics.deliveries_pending.clone());
+        registry.register(
+            "deliveries_pending",
+            "Deliveries waiting or being tried",
+            metrics.deliveries_pending.clone(),
+        );
         registry.register("deliveries_dead", "Deliveries given up (dead letters)", metrics.deliveries_dead.clone());
         registry.register("delivery_attempts", "Attempts to deliver by channel and result", metrics.attempts.clone());
         registry.register_with_unit("archive", "Archive operations", Unit::Seconds, metrics.archive.clone());

@@ -8,7 +8,7 @@ use crate::time::Time;
 
 /// What became of one event.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// Counted, and it earned an alert.
     Alerted {
         /// The alert's position within the budget, from 1.
@@ -29,36 +29,36 @@ pub enum Outcome {
 
 /// Where an accepted event was counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Counted {
+pub(crate) struct Counted {
     /// Its issue.
-    pub fingerprint: Fingerprint,
+    pub(crate) fingerprint: Fingerprint,
     /// The window's budget; the policy's when no window is open.
-    pub budget: u32,
+    pub(crate) budget: u32,
     /// Occurrences in the window so far, this one included. Muted occurrences lie in no window: 0.
-    pub occurrences: u64,
+    pub(crate) occurrences: u64,
     /// When the window ends; `None` while muted.
-    pub window_ends_at: Option<Time>,
+    pub(crate) window_ends_at: Option<Time>,
 }
 
 /// Why an event was not accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reject {
+pub(crate) struct Reject {
     /// The named reason.
-    pub reason: RejectReason,
+    pub(crate) reason: RejectReason,
     /// What was wrong, where, and what to do.
-    pub detail: String,
+    pub(crate) detail: String,
 }
 
 impl Reject {
     /// An event that cannot be read.
-    pub fn invalid(detail: impl Into<String>) -> Reject {
+    pub(crate) fn invalid(detail: impl Into<String>) -> Reject {
         Reject { reason: RejectReason::Invalid, detail: detail.into() }
     }
 }
 
 /// The named reasons of a rejection: the API's and the metrics'.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum RejectReason {
+pub(crate) enum RejectReason {
     /// Not what the protocol says.
     Invalid,
     /// Over a limit of size, depth or number.
@@ -73,7 +73,7 @@ pub enum RejectReason {
 
 impl RejectReason {
     /// All of them.
-    pub const ALL: [RejectReason; 5] = [
+    pub(crate) const ALL: [RejectReason; 5] = [
         RejectReason::Invalid,
         RejectReason::TooLarge,
         RejectReason::Unauthorized,
@@ -82,7 +82,7 @@ impl RejectReason {
     ];
 
     /// The name in the API and the metrics.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             RejectReason::Invalid => "invalid",
             RejectReason::TooLarge => "too_large",

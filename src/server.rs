@@ -89,7 +89,8 @@ impl Server {
         let courier = Courier::new(&config.outgoing, config.deliver.timeout.get())?;
         let (made, token) = make_missing(&archive, &config).await?;
         let keys = Arc::new(Keys::load(archive.clone(), &config.project, now()).await?);
-        let buried = archive.bury_orphans(channels.iter().map(|channel| Arc::clone(channel.name())).collect(), now()).await?;
+        let buried =
+            archive.bury_orphans(channels.iter().map(|channel| Arc::clone(channel.name())).collect(), now()).await?;
         if buried > 0 {
             tracing::warn!(buried, "deliveries to channels that are no longer configured went to the dead letters");
         }
@@ -123,11 +124,19 @@ impl Server {
             })
         });
         let workers = workers.collect();
-        let web = Web::new(archive.clone(), Arc::clone(&river), token, config.deliver.expiry.get(), Arc::clone(&granted), now);
-        let ingest = Ingest::new(river, keys, config.limits.clone(), normalize::location_of, now);
+        let web = Web::new(
+            archive.clone(),
+            Arc::clone(&river),
+            token,
+            config.deliver.expiry.get(),
+            Arc::clone(&granted),
+            now,
+        );
+        let ingest = Ingest::new(river, keys, config.limits.clone(), normalize::location::of_frames, now);
         let listener =
             TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
-        let janitor = Janitor { archive, metrics, granted, expiry: config.deliver.expiry.get(), keep: Keep(config.retention) };
+        let janitor =
+            Janitor { archive, metrics, granted, expiry: config.deliver.expiry.get(), keep: Keep(config.retention) };
         let app = ingest.router().merge(web.router(Ingest::description()));
         Ok(Server { made, listener, app, limits: config.limits, workers, admission: committer, janitor })
     }

@@ -75,7 +75,6 @@ struct Known {
     id: i64,
     occurrences: u64,
     alerts: u64,
-    first_seen: Time,
     sampled_day: i64,
     sampled: u32,
     standing: Standing,
@@ -106,7 +105,7 @@ impl Admission<'_> {
 
     fn find(&self) -> rusqlite::Result<Option<Known>> {
         const FIND: &str = concat!(
-            "SELECT i.id, s.occurrences, s.alerts, i.first_seen, s.sampled_day, s.sampled, ",
+            "SELECT i.id, s.occurrences, s.alerts, s.sampled_day, s.sampled, ",
             rows::standing_columns!(),
             " FROM issues i JOIN standings s ON s.issue = i.id WHERE i.fingerprint = ?"
         );
@@ -115,10 +114,9 @@ impl Admission<'_> {
                 id: row.get(0)?,
                 occurrences: row.get(1)?,
                 alerts: row.get(2)?,
-                first_seen: row.get(3)?,
-                sampled_day: row.get(4)?,
-                sampled: row.get(5)?,
-                standing: rows::standing(row, 6)?,
+                sampled_day: row.get(3)?,
+                sampled: row.get(4)?,
+                standing: rows::standing(row, 5)?,
             })
         };
         self.connection.prepare_cached(FIND)?.query_row([self.tally.fingerprint], read).optional()
@@ -142,7 +140,6 @@ impl Admission<'_> {
             id: self.connection.last_insert_rowid(),
             occurrences: 0,
             alerts: 0,
-            first_seen: self.now,
             sampled_day: 0,
             sampled: 0,
             standing: Standing::default(),

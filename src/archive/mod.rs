@@ -18,8 +18,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::Connection;
-
 pub(crate) use admit::{Admitted, Batch, Tally};
 pub(crate) use issues::{AlertRow, DeliveryRow, IssueDetail, IssueFilter, MinuteCount, Page, WindowRow};
 pub(crate) use outbox::{Claim, End, Settlement};
@@ -220,8 +218,8 @@ pub(crate) fn sqlite_path(settings: &config::Archive) -> &str {
 
 /// An archive in memory, for the simulation: the real tables and statements, without a file or a thread.
 #[cfg(test)]
-pub(crate) fn in_memory() -> Connection {
-    let mut connection = Connection::open_in_memory().unwrap();
+pub(crate) fn in_memory() -> rusqlite::Connection {
+    let mut connection = rusqlite::Connection::open_in_memory().unwrap();
     sqlite::migrate(&mut connection).unwrap();
     connection.set_prepared_statement_cache_capacity(64);
     connection

@@ -23,18 +23,20 @@ pub(crate) struct KnownProject {
 }
 
 /// See [`super::Archive::add_project`].
-pub(super) fn add(connection: &Connection, name: &str, key: &KeyHash, now: Time) -> rusqlite::Result<i64> {
+pub(super) fn add(connection: &Connection, name: &str, now: Time) -> rusqlite::Result<i64> {
     connection
         .prepare_cached("INSERT INTO projects (name, created_at) VALUES (?, ?) ON CONFLICT DO NOTHING")?
         .execute(params![name, now])?;
-    let id =
-        connection.prepare_cached("SELECT id FROM projects WHERE name = ?")?.query_row([name], |row| row.get(0))?;
-    connection
-        .prepare_cached("INSERT INTO project_keys (hash, project, created_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING")?
-        .execute(params![key, id, now])?;
-    Ok(id)
+    connection.prepare_cached("SELECT id FROM projects WHERE name = ?")?.query_row([name], |row| row.get(0))
 }
 
+/// See [`super::Archive::add_key`].
+pub(super) fn add_key(connection: &Connection, project: i64, key: &KeyHash, now: Time) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("INSERT INTO project_keys (hash, project, created_at) VALUES (?, ?, ?)")?
+        .execute(params![key, project, now])
+        .map(drop)
+}
 
 /// See [`super::Archive::projects`].
 pub(super) fn list(connection: &Connection) -> rusqlite::Result<Vec<KnownProject>> {

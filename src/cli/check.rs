@@ -108,7 +108,9 @@ async fn reach(config: &Config) -> Vec<Finding> {
 
 /// Connects to where the channel posts, without posting: a check must not ring.
 async fn reach_channel(courier: &Courier, channel: &Channel) -> Finding {
-    let url = channel.url.as_ref().map_or("", |url| url.expose());
-    let reached = courier.reach(url).await.map(|()| "can be reached (nothing was sent)".to_owned());
+    let reached = match &channel.url {
+        Some(url) => courier.reach(url).await.map(|()| "can be reached (nothing was sent)".to_owned()),
+        None => Err("url is missing".to_owned()),
+    };
     Finding::of(format!("channel {:?}", channel.name), reached)
 }

@@ -96,7 +96,10 @@ fn show(detail: &IssueDetail) {
     lines.push(("alerts", format!("{}; {} held back", issue.alerts, issue.suppressed())));
     if let Some(window) = &issue.standing.window {
         let (seen, granted) = (window.seen, window.granted);
-        lines.push(("window", format!("{} to {}: {seen} times, {granted}/{} alerts", window.opened_at, window.ends_at, window.budget)));
+        lines.push((
+            "window",
+            format!("{} to {}: {seen} times, {granted}/{} alerts", window.opened_at, window.ends_at, window.budget),
+        ));
     }
     lines.push(("stored", format!("{} events", detail.events_stored)));
     for (name, value) in lines {
@@ -137,7 +140,8 @@ impl Words {
     async fn act(self, config: &Config, action: Action, now: Time) -> Result<ExitCode> {
         let archive = archive(config)?;
         let fingerprint = find(&archive, &self.fingerprint).await?;
-        let issue = archive.act(fingerprint, action, self.by, self.note, now).await?.context("the issue has just gone")?;
+        let issue =
+            archive.act(fingerprint, action, self.by, self.note, now).await?.context("the issue has just gone")?;
         print::line(&format!("{}  {}", issue.fingerprint, state(&issue)));
         Ok(ExitCode::SUCCESS)
     }

@@ -7,7 +7,8 @@ use clap::Args;
 use serde_json::{Map, Value};
 
 use super::print;
-use crate::config::Config;
+use crate::config::{Config, Secret};
+use crate::deliver::{Courier, Parcel};
 
 #[derive(Args)]
 pub(super) struct Send {
@@ -64,7 +65,8 @@ impl Send {
             if self.json {
                 print::line(&answer);
             }
-            let answer: Value = serde_json::from_str(&answer).with_context(|| format!("{url} answered {status}, not as a bongsu"))?;
+            let answer: Value =
+                serde_json::from_str(&answer).with_context(|| format!("{url} answered {status}, not as a bongsu"))?;
             if status != 202 {
                 let text = |name: &str| answer[name].as_str().unwrap_or_default().to_owned();
                 bail!("{url} answered {status} {}: {} {}", text("title"), text("detail"), text("hint"));
@@ -108,8 +110,12 @@ fn summary(answer: &Value) {
 }
 
 async fn post(config: &Config, url: &str, key: &str, body: Vec<u8>) -> Result<(u16, String)> {
-    crate::deliver::Courier::new(&config.outgoing, config.deliver.timeout.get())?
-        .post(url, &[("authorization", format!("Bearer {key}"))], body)
-        .await
-        .map_err(|why| anyhow::anyhow!("{url}: {why}; does the server run?"))
+    let parcel = Parcel::Post {
+        url: Secret::new(url),
+        headers: vec![("authorization".to_owned(), Secret::new(format!("Bearer {key}")))],
+        body: body.into(),
+    };
+    let courier = Courier::new(&config.outgoing, config.deliver.timeout.get())?;
+    let reply = courier.carry(parcel).await.with_context(|| format!("cannot reach {url}; does the server run?"))?;
+    Ok((reply.status, String::from_utf8_lossy(&reply.body).into_owned()))
 }

@@ -296,7 +296,9 @@ mod tests {
             type = "webhook"
             url = "http://127.0.0.1:9000/hook"
             "#,
-            expect![[r#"channel "ops": `url`: 127.0.0.1 is a private or loopback address; set `outgoing.allow_private = true` to reach it"#]],
+            expect![[
+                r#"channel "ops": `url`: 127.0.0.1 is a private or loopback address; set `outgoing.allow_private = true` to reach it"#
+            ]],
         );
     }
 

@@ -73,6 +73,28 @@ impl Courier {
         }
     }
 
+    /// Connects to where a URL points and sends nothing. The error never quotes the URL.
+    pub(crate) async fn reach(&self, url: &Secret) -> Result<(), String> {
+        let url = address::check_url(url.expose(), self.allow_private)?;
+        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+        let port = url.port_or_known_default().unwrap_or(443);
+        let connected = async {
+            let mut why = format!("{host} has no address");
+            for found in tokio::net::lookup_host((host.as_str(), port)).await.map_err(|error| error.to_string())? {
+                match address::check(found.ip(), self.allow_private) {
+                    Ok(()) => match tokio::net::TcpStream::connect(found).await {
+                        Ok(_) => return Ok(()),
+                        Err(error) => why = format!("{found}: {error}"),
+                    },
+                    Err(refused) => why = refused.to_string(),
+                }
+            }
+            Err(why)
+        };
+        let in_time = tokio::time::timeout(self.timeout.min(CONNECT_MAX), connected).await;
+        in_time.unwrap_or_else(|_| Err(format!("{host}:{port}: no connection in time")))
+    }
+
     async fn post(&self, url: &Secret, headers: &[(String, Secret)], body: bytes::Bytes) -> Result<Reply, Failure> {
         // The resolver is not asked about an address that is written out.
         let url = address::check_url(url.expose(), self.allow_private).map_err(Failure::Address)?;

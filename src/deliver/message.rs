@@ -125,7 +125,7 @@ impl Message {
 
 /// The page of an issue.
 pub(crate) fn issue_link(style: &Style, fingerprint: Fingerprint) -> String {
-    format!("{}/issues/{fingerprint}", style.public_url)
+    format!("{}/api/v1/issues/{fingerprint}", style.public_url)
 }
 
 /// One alert being put into words.

@@ -22,8 +22,8 @@ mod worker;
 #[cfg(test)]
 mod sample;
 
-pub(crate) use address::check_url;
-pub(crate) use channels::{Channel, Channels};
+pub(crate) use channels::Channels;
 pub(crate) use courier::Courier;
+pub(crate) use parcel::Parcel;
 pub(crate) use routes::Routes;
 pub(crate) use worker::Worker;

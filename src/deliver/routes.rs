@@ -231,10 +231,14 @@ mod tests {
 
     #[test]
     fn without_routes_all_goes_to_all_under_the_default_policy() {
-        check("[policy]\nbudget = 3", &["prod/order-api", "/"], expect![[r#"
+        check(
+            "[policy]\nbudget = 3",
+            &["prod/order-api", "/"],
+            expect![[r#"
             prod/order-api -> [ops pay all] 3 in 3600s
             / -> [ops pay all] 3 in 3600s
-        "#]]);
+        "#]],
+        );
         let routes = routes("").unwrap();
         assert!(Arc::ptr_eq(&routes.of(&event("a/b"), "x"), &routes.of(&event("c/d"), "y")));
     }
@@ -253,13 +257,17 @@ mod tests {
             match = { environment = "dev" }
             channels = []
         "#;
-        check(toml, &["prod/order-api", "PROD/Order-Api", "prod/pay-api", "dev/order-api", "staging/x"], expect![[r#"
+        check(
+            toml,
+            &["prod/order-api", "PROD/Order-Api", "prod/pay-api", "dev/order-api", "staging/x"],
+            expect![[r#"
             prod/order-api -> [ops] 5 in 600s
             PROD/Order-Api -> [ops] 5 in 600s
             prod/pay-api -> [pay] 5 in 3600s
             dev/order-api -> [] 5 in 3600s
             staging/x -> [ops pay all] 5 in 3600s
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
@@ -281,17 +289,25 @@ mod tests {
             channels = ["ops"]
             policy = { budget = 100 }
         "#;
-        check(toml, &["prod/pay-api", "dev/pay-api", "prod/x", "dev/x"], expect![[r#"
+        check(
+            toml,
+            &["prod/pay-api", "dev/pay-api", "prod/x", "dev/x"],
+            expect![[r#"
             prod/pay-api -> [all ops pay] 2 in 3600s
             dev/pay-api -> [all pay] 1 in 3600s
             prod/x -> [all ops] 2 in 3600s
             dev/x -> [all ops] 100 in 3600s
-        "#]]);
+        "#]],
+        );
         let alone = "[[route]]\nmatch = { environment = \"prod\" }\nchannels = [\"ops\"]\ncontinue = true";
-        check(alone, &["prod/x", "dev/x"], expect![[r#"
+        check(
+            alone,
+            &["prod/x", "dev/x"],
+            expect![[r#"
             prod/x -> [ops] 5 in 3600s
             dev/x -> [ops pay all] 5 in 3600s
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
@@ -310,13 +326,17 @@ mod tests {
             channels = ["all"]
         "#;
         let events = ["a/b/fatal", "a/b/error", "a/b/debug/Pod.Name=canary-7", "a/b/pod.name=blue", "a/b/pod=canary-7"];
-        check(toml, &events, expect![[r#"
+        check(
+            toml,
+            &events,
+            expect![[r#"
             a/b/fatal -> [ops] 5 in 3600s
             a/b/error -> [all] 5 in 3600s
             a/b/debug/Pod.Name=canary-7 -> [pay] 5 in 3600s
             a/b/pod.name=blue -> [all] 5 in 3600s
             a/b/pod=canary-7 -> [all] 5 in 3600s
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
@@ -328,11 +348,15 @@ mod tests {
             [[route]]
             match = { colour = "red" }
         "#;
-        check(toml, &[], expect![[r#"
+        check(
+            toml,
+            &[],
+            expect![[r#"
             route 1: cannot match "enviroment" (did you mean "environment"?); known are category, module, environment, url, method, location, detail, level, project, tags.NAME
             route 1: "eror" is not a level (did you mean "error"?)
             route 1: cannot match "tags." (did you mean "tags.NAME"?); known are category, module, environment, url, method, location, detail, level, project, tags.NAME
             route 1: there is no channel "opps" (did you mean "ops"?)
-            route 2: cannot match "colour"; known are category, module, environment, url, method, location, detail, level, project, tags.NAME"#]]);
+            route 2: cannot match "colour"; known are category, module, environment, url, method, location, detail, level, project, tags.NAME"#]],
+        );
     }
 }

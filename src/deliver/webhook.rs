@@ -214,7 +214,9 @@ mod tests {
 
     #[test]
     fn an_alert_as_json() {
-        check(sample::alert(1), expect![[r#"
+        check(
+            sample::alert(1),
+            expect![[r#"
             {
               "attributes": {
                 "category": "Runtime",
@@ -277,12 +279,15 @@ mod tests {
                 "ends_at": "2026-11-23T05:12:11.000Z",
                 "opened_at": "2026-11-23T05:02:11.000Z"
               }
-            }"#]]);
+            }"#]],
+        );
     }
 
     #[test]
     fn a_closing_as_json() {
-        check(sample::closing(true), expect![[r#"
+        check(
+            sample::closing(true),
+            expect![[r#"
             {
               "alerts": 5,
               "attributes": {
@@ -331,7 +336,8 @@ mod tests {
                 "ends_at": "2026-11-23T05:12:11.000Z",
                 "opened_at": "2026-11-23T05:02:11.000Z"
               }
-            }"#]]);
+            }"#]],
+        );
     }
 
     #[test]

@@ -123,6 +123,8 @@ pub(super) fn of_reject(Reject { reason, detail }: Reject) -> Problem {
         RejectReason::TooLarge => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too large", detail),
         RejectReason::Unauthorized => Problem::new(StatusCode::UNAUTHORIZED, "unknown key", detail),
         RejectReason::Overloaded => Problem::new(StatusCode::TOO_MANY_REQUESTS, "overloaded", detail).retry_after(1),
-        RejectReason::Unavailable => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail).retry_after(5),
+        RejectReason::Unavailable => {
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail).retry_after(5)
+        }
     }
 }

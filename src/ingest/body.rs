@@ -56,7 +56,8 @@ impl Bodies {
 
     /// Reads a whole body.
     pub(crate) async fn read(&self, headers: &HeaderMap, body: Body) -> Result<(Bytes, Held), Problem> {
-        let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+        let announced =
+            headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
         if announced.is_some_and(|bytes| bytes > self.body_bytes) {
             return Err(self.too_large());
         }
@@ -95,6 +96,7 @@ impl Bodies {
 
     fn too_large(&self) -> Problem {
         let detail = format!("the body is larger than {} bytes (limits.body_bytes)", self.body_bytes);
-        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body too large", detail).hint("send smaller batches, or compress them")
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body too large", detail)
+            .hint("send smaller batches, or compress them")
     }
 }

@@ -245,7 +245,9 @@ fn sentry_refusal(problem: &Problem) -> Response<Body> {
     }
     if let Some(seconds) = problem.retry_after {
         let (_, limits) = sentry::rate_limits(Duration::from_secs(seconds.into()), problem.title);
-        headers.extend(HeaderValue::from_str(&limits).ok().map(|limits| (HeaderName::from_static("x-sentry-rate-limits"), limits)));
+        headers.extend(
+            HeaderValue::from_str(&limits).ok().map(|limits| (HeaderName::from_static("x-sentry-rate-limits"), limits)),
+        );
     }
     response
 }
@@ -253,8 +255,22 @@ fn sentry_refusal(problem: &Problem) -> Response<Body> {
 /// The item types that are counted by name; what is not among them is counted together.
 fn ignored_kind(name: &str) -> &'static str {
     const KINDS: [&str; 16] = [
-        "transaction", "span", "session", "sessions", "client_report", "attachment", "user_report", "feedback", "log",
-        "profile", "profile_chunk", "replay_event", "replay_recording", "check_in", "statsd", "metric_buckets",
+        "transaction",
+        "span",
+        "session",
+        "sessions",
+        "client_report",
+        "attachment",
+        "user_report",
+        "feedback",
+        "log",
+        "profile",
+        "profile_chunk",
+        "replay_event",
+        "replay_recording",
+        "check_in",
+        "statsd",
+        "metric_buckets",
     ];
     KINDS.into_iter().find(|kind| *kind == name).unwrap_or("other")
 }
@@ -268,7 +284,10 @@ async fn allow_any_origin(mut response: Response<Body>) -> Response<Body> {
     const HEADERS: [(HeaderName, &str); 5] = [
         (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
         (header::ACCESS_CONTROL_ALLOW_METHODS, "POST, OPTIONS"),
-        (header::ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type, content-encoding, x-sentry-auth, sentry-trace, baggage"),
+        (
+            header::ACCESS_CONTROL_ALLOW_HEADERS,
+            "authorization, content-type, content-encoding, x-sentry-auth, sentry-trace, baggage",
+        ),
         (header::ACCESS_CONTROL_EXPOSE_HEADERS, "retry-after, x-sentry-rate-limits, x-sentry-error"),
         (header::ACCESS_CONTROL_MAX_AGE, "86400"),
     ];
@@ -283,5 +302,6 @@ fn encoding_problem(error: &encoding::DecodeError) -> Problem {
         encoding::DecodeError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         encoding::DecodeError::Corrupt { .. } => StatusCode::BAD_REQUEST,
     };
-    Problem::new(status, "body not decoded", error.to_string()).hint("gzip, deflate, br, zstd and identity are understood")
+    Problem::new(status, "body not decoded", error.to_string())
+        .hint("gzip, deflate, br, zstd and identity are understood")
 }

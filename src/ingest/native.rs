@@ -23,8 +23,25 @@ const FINGERPRINT_MAX: usize = 32;
 
 /// The names of an event's fields, for the nearest right one of a wrong one.
 const FIELDS: [&str; 19] = [
-    "category", "module", "environment", "url", "method", "location", "detail", "level", "timestamp", "exception",
-    "stacktrace", "trace_id", "release", "server", "user", "tags", "fingerprint", "template", "message",
+    "category",
+    "module",
+    "environment",
+    "url",
+    "method",
+    "location",
+    "detail",
+    "level",
+    "timestamp",
+    "exception",
+    "stacktrace",
+    "trace_id",
+    "release",
+    "server",
+    "user",
+    "tags",
+    "fingerprint",
+    "template",
+    "message",
 ];
 
 /// Events as far as each could be read.
@@ -34,7 +51,12 @@ type Events<'a> = Vec<Result<Event<'a>, Reject>>;
 ///
 /// # Errors
 /// When nothing of it can be read, or it holds too many events.
-pub(crate) fn read<T>(body: &[u8], limits: &Limits, now: Time, then: impl FnOnce(Events<'_>) -> T) -> Result<T, Reject> {
+pub(crate) fn read<T>(
+    body: &[u8],
+    limits: &Limits,
+    now: Time,
+    then: impl FnOnce(Events<'_>) -> T,
+) -> Result<T, Reject> {
     if let Ok(text) = std::str::from_utf8(body)
         && let Ok(events) = read_text(text, limits, now)
     {
@@ -51,7 +73,9 @@ fn read_text<'a>(text: &'a str, limits: &Limits, now: Time) -> Result<Events<'a>
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let place = Place { limits, now };
     match text.trim_start().bytes().next() {
-        None => Err(Reject::invalid("the body is empty; send one event as a JSON object, a list of them, or one a line")),
+        None => {
+            Err(Reject::invalid("the body is empty; send one event as a JSON object, a list of them, or one a line"))
+        }
         Some(b'[') => place.list(text),
         _ => place.object_or_lines(text),
     }
@@ -103,7 +127,8 @@ impl Place<'_> {
 
     fn within(&self, count: usize) -> Result<(), Reject> {
         let max = self.limits.batch_events;
-        let detail = || format!("{count} events in one request; at most {max} (limits.batch_events): send smaller batches");
+        let detail =
+            || format!("{count} events in one request; at most {max} (limits.batch_events): send smaller batches");
         if count <= max { Ok(()) } else { Err(Reject { reason: RejectReason::TooLarge, detail: detail() }) }
     }
 
@@ -162,7 +187,8 @@ impl<'de> Object<'de> for Native<'de> {
             unknown => {
                 if self.unknown.len() < 4 {
                     let name: String = unknown.chars().take(40).collect();
-                    let hint = nearest(&name, FIELDS.into_iter()).map_or_else(String::new, |near| format!("; did you mean {near}?"));
+                    let hint = nearest(&name, FIELDS.into_iter())
+                        .map_or_else(String::new, |near| format!("; did you mean {near}?"));
                     self.unknown.push(format!("the field {name:?} is not known and was left out{hint}"));
                 }
                 value.skip()?;
@@ -288,7 +314,11 @@ mod tests {
                 Ok(event) => {
                     let seven = event.attributes.each().map(|(_, value)| value.to_string()).join("|");
                     let notes = event.notes.iter().map(|note| format!("\n  note: {note}")).collect::<String>();
-                    format!("{seven} {} {:?}{notes}\n", event.level, event.exceptions.iter().map(|e| &*e.kind).collect::<Vec<_>>())
+                    format!(
+                        "{seven} {} {:?}{notes}\n",
+                        event.level,
+                        event.exceptions.iter().map(|e| &*e.kind).collect::<Vec<_>>()
+                    )
                 }
                 Err(reject) => format!("{}: {}\n", reject.reason.name(), reject.detail),
             };
@@ -326,9 +356,18 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_a_body_is_said_with_its_place() {
-        check("", expect!["all invalid: the body is empty; send one event as a JSON object, a list of them, or one a line"]);
-        check("{\n \"detail\": \"a\",\n}", expect!["all invalid: the event is not a JSON object: trailing comma at line 3 column 1"]);
-        check(r#"[{"detail":"a"},"#, expect!["all invalid: the list of events is not whole JSON: EOF while parsing a value at line 1 column 16"]);
+        check(
+            "",
+            expect!["all invalid: the body is empty; send one event as a JSON object, a list of them, or one a line"],
+        );
+        check(
+            "{\n \"detail\": \"a\",\n}",
+            expect!["all invalid: the event is not a JSON object: trailing comma at line 3 column 1"],
+        );
+        check(
+            r#"[{"detail":"a"},"#,
+            expect!["all invalid: the list of events is not whole JSON: EOF while parsing a value at line 1 column 16"],
+        );
         check("42", expect!["all invalid: the event is not a JSON object: a JSON object is wanted here"]);
     }
 

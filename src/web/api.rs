@@ -115,7 +115,12 @@ pub(super) struct Decision {
 #[utoipa::path(post, path = "/api/v1/issues/{fingerprint}/acknowledge", tag = "issues", request_body = Decision,
     security(("api_token" = [])), params(("fingerprint" = String, Path)),
     responses((status = 200, body = IssueView), (status = 401, body = Problem), (status = 404, body = Problem)))]
-pub(super) async fn acknowledge(web: State<Arc<Web>>, headers: HeaderMap, path: Path<String>, body: Bytes) -> Answer<IssueView> {
+pub(super) async fn acknowledge(
+    web: State<Arc<Web>>,
+    headers: HeaderMap,
+    path: Path<String>,
+    body: Bytes,
+) -> Answer<IssueView> {
     web.act(&headers, &path, &body, |_, _| Ok(Action::Acknowledge)).await
 }
 
@@ -123,7 +128,12 @@ pub(super) async fn acknowledge(web: State<Arc<Web>>, headers: HeaderMap, path: 
 #[utoipa::path(post, path = "/api/v1/issues/{fingerprint}/resolve", tag = "issues", request_body = Decision,
     security(("api_token" = [])), params(("fingerprint" = String, Path)),
     responses((status = 200, body = IssueView), (status = 401, body = Problem), (status = 404, body = Problem)))]
-pub(super) async fn resolve(web: State<Arc<Web>>, headers: HeaderMap, path: Path<String>, body: Bytes) -> Answer<IssueView> {
+pub(super) async fn resolve(
+    web: State<Arc<Web>>,
+    headers: HeaderMap,
+    path: Path<String>,
+    body: Bytes,
+) -> Answer<IssueView> {
     web.act(&headers, &path, &body, |_, _| Ok(Action::Resolve)).await
 }
 
@@ -132,7 +142,12 @@ pub(super) async fn resolve(web: State<Arc<Web>>, headers: HeaderMap, path: Path
     security(("api_token" = [])), params(("fingerprint" = String, Path)),
     responses((status = 200, body = IssueView), (status = 400, body = Problem), (status = 401, body = Problem),
         (status = 404, body = Problem)))]
-pub(super) async fn mute(web: State<Arc<Web>>, headers: HeaderMap, path: Path<String>, body: Bytes) -> Answer<IssueView> {
+pub(super) async fn mute(
+    web: State<Arc<Web>>,
+    headers: HeaderMap,
+    path: Path<String>,
+    body: Bytes,
+) -> Answer<IssueView> {
     web.act(&headers, &path, &body, mute_of).await
 }
 
@@ -140,14 +155,21 @@ pub(super) async fn mute(web: State<Arc<Web>>, headers: HeaderMap, path: Path<St
 #[utoipa::path(post, path = "/api/v1/issues/{fingerprint}/reopen", tag = "issues", request_body = Decision,
     security(("api_token" = [])), params(("fingerprint" = String, Path)),
     responses((status = 200, body = IssueView), (status = 401, body = Problem), (status = 404, body = Problem)))]
-pub(super) async fn reopen(web: State<Arc<Web>>, headers: HeaderMap, path: Path<String>, body: Bytes) -> Answer<IssueView> {
+pub(super) async fn reopen(
+    web: State<Arc<Web>>,
+    headers: HeaderMap,
+    path: Path<String>,
+    body: Bytes,
+) -> Answer<IssueView> {
     web.act(&headers, &path, &body, |_, _| Ok(Action::Reopen)).await
 }
 
 fn mute_of(decision: &Decision, now: Time) -> Result<Action, Problem> {
     let until = match (&decision.until, &decision.span) {
         (Some(_), Some(_)) => return Err(bad("`until` and `for` exclude each other".to_owned())),
-        (Some(until), None) => Some(Time::parse_rfc3339(until).ok_or_else(|| bad(format!("until: {until:?} is not RFC 3339")))?),
+        (Some(until), None) => {
+            Some(Time::parse_rfc3339(until).ok_or_else(|| bad(format!("until: {until:?} is not RFC 3339")))?)
+        }
         (None, Some(span)) => Some(now.plus(Span::parse(span).map_err(|why| bad(format!("for: {why}")))?.get())),
         (None, None) => None,
     };
@@ -258,14 +280,19 @@ impl Web {
         let decision = if body.is_empty() {
             Decision::default()
         } else if body.len() > ACTION_BYTES_MAX {
-            return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body too large", "an action's body has at most 16 KiB"));
+            return Err(Problem::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "body too large",
+                "an action's body has at most 16 KiB",
+            ));
         } else {
             serde_json::from_slice(body).map_err(|error| bad(format!("the body: {error}")))?
         };
         let now = (self.now)();
         let action = action(&decision, now)?;
         let fingerprint = self.fingerprint(fingerprint).await?;
-        let issue = self.archive.act(fingerprint, action, decision.by, decision.note, now).await.map_err(unavailable)?;
+        let issue =
+            self.archive.act(fingerprint, action, decision.by, decision.note, now).await.map_err(unavailable)?;
         issue.map(|issue| Json(issue.into())).ok_or_else(|| no_issue(&fingerprint.to_string()))
     }
 

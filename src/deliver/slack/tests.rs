@@ -73,7 +73,9 @@ fn assert_within_limits(payload: &Value) {
 
 #[test]
 fn an_alert_in_blocks() {
-    check(sample::alert(1), expect![[r#"
+    check(
+        sample::alert(1),
+        expect![[r#"
         {
           "blocks": [
             {
@@ -175,12 +177,15 @@ fn an_alert_in_blocks() {
             }
           ],
           "text": "🔥▫️▫️▫️▫️ 1/5 [운영] order-api · NullPointerException · 신규"
-        }"#]]);
+        }"#]],
+    );
 }
 
 #[test]
 fn a_closing_in_blocks() {
-    check(sample::closing(false), expect![[r#"
+    check(
+        sample::closing(false),
+        expect![[r#"
         {
           "blocks": [
             {
@@ -246,7 +251,8 @@ fn a_closing_in_blocks() {
             }
           ],
           "text": "▫️ [운영] order-api · payment failed · 진정됨 · 제한 구간 종료 · 10분 동안 8,310건(알림 5건, 억제 8,305건) · 마지막 발생 05:09:40, 이후 0건"
-        }"#]]);
+        }"#]],
+    );
 }
 
 #[test]

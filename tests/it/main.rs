@@ -1,0 +1,6 @@
+//! Tests through the public doors: the real binary, real sockets, real clients.
+
+#![allow(clippy::print_stderr, missing_docs, unreachable_pub)]
+
+mod first_light;
+mod harness;
