@@ -2,6 +2,8 @@
 //!
 //! Promises: the same table of parameters as request URLs (`url`). Deliberately not here: hosts and ports.
 
+use std::borrow::Cow;
+
 use super::site::Site;
 use super::{Edit, site::CLASS, site::Class};
 use crate::normalize::v1::rewrite::Put;
@@ -75,12 +77,14 @@ pub(super) fn parameters(site: &Site<'_>) -> Option<Edit> {
         return None;
     }
     let mut out = String::new();
-    let mut first = true;
-    for segment in path.split('/') {
-        if !std::mem::take(&mut first) {
-            out.push('/');
-        }
-        out.push_str(&file_name(segment));
+    let mut segments = path.split('/').skip(1).peekable();
+    while let Some(segment) = segments.next() {
+        // Stores fan their files out by the first digits of the hash.
+        let fan = (1..=3).contains(&segment.len())
+            && segment.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'))
+            && segments.peek().is_some_and(|next| url::parameter(next).is_some());
+        out.push('/');
+        out.push_str(&if fan { "{id}".into() } else { file_name(segment) });
     }
     let mut cut = end;
     if site.byte(end) == b'?' && !matches!(site.byte(end + 1), b' ' | b'\n' | 0 | b'"' | b'\'' | b')') {
@@ -92,14 +96,16 @@ pub(super) fn parameters(site: &Site<'_>) -> Option<Edit> {
 }
 
 /// A segment, or `{id}`; a file keeps its extension.
-fn file_name(segment: &str) -> std::borrow::Cow<'_, str> {
-    if url::parameter(segment).is_some() {
-        return "{id}".into();
-    }
+fn file_name(segment: &str) -> Cow<'_, str> {
     match segment.rsplit_once('.') {
-        Some((stem, extension)) if url::parameter(stem).is_some() && extension.len() <= 5 && !stem.is_empty() => {
+        Some((stem, extension))
+            if (1..=5).contains(&extension.len())
+                && extension.starts_with(|c: char| c.is_ascii_alphabetic())
+                && url::parameter(stem).is_some() =>
+        {
             format!("{{id}}.{extension}").into()
         }
+        _ if url::parameter(segment).is_some() => "{id}".into(),
         _ => segment.into(),
     }
 }

@@ -113,6 +113,8 @@ pub(super) struct Site<'t> {
     pub(super) word: Word,
     /// The next `@` at or behind a place, once looked for: a text without one is searched once.
     next_at_sign: Cell<Option<usize>>,
+    /// Whether the text has a statement's words, once looked for.
+    sql: Cell<Option<bool>>,
     /// For `'` and `"`: no closing quote is to be looked for before this place.
     pub(super) quotes_read: [Cell<usize>; 2],
 }
@@ -125,6 +127,7 @@ impl<'t> Site<'t> {
             at: 0,
             word: Word::none(0),
             next_at_sign: Cell::new(None),
+            sql: Cell::new(None),
             quotes_read: Default::default(),
         }
     }
@@ -165,6 +168,14 @@ impl<'t> Site<'t> {
     /// Whether no letter or digit of a word stands there.
     pub(super) fn ends(&self, at: usize) -> bool {
         CLASS[self.byte(at) as usize] == Class::Other
+    }
+
+    /// Whether a statement's words are somewhere in the text.
+    pub(super) fn has_sql(&self) -> bool {
+        const WORDS: [&str; 8] = [" where ", " WHERE ", " values ", " VALUES ", " set ", " SET ", "VALUES(", "values("];
+        let found = self.sql.get().unwrap_or_else(|| WORDS.iter().any(|word| self.text.contains(word)));
+        self.sql.set(Some(found));
+        found
     }
 
     /// The next `@` at or behind this place.

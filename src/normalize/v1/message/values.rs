@@ -88,13 +88,15 @@ pub(super) fn json(site: &Site<'_>) -> Option<Edit> {
     Edit::put(site.at..bytes.len(), "<json>")
 }
 
-/// `Foo@1a2b3c4d`, `[B@5e91993f`: an identity hash.
+/// `Foo@1a2b3c4d`, `[B@5e91993f`, `loader Foo @2a139a55`: an identity hash.
 pub(super) fn identity_hash(site: &Site<'_>) -> Option<Edit> {
     let end = site.run(site.at + 1, |b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'));
-    let named =
-        site.before(site.at).is_ascii_alphanumeric() || matches!(site.before(site.at), b']' | b';' | b'$' | b'_');
-    let hash = (1..=16).contains(&(end - site.at - 1)) && site.ends(end) && site.byte(end) != b'.';
-    (named && hash).then(|| Edit::put(site.at + 1..end, "<addr>")).flatten()
+    let before = site.before(site.at);
+    let named = before.is_ascii_alphanumeric() || matches!(before, b']' | b';' | b'$' | b'_');
+    let digits = end - site.at - 1;
+    let hash = named && (1..=16).contains(&digits) || before == b' ' && (5..=8).contains(&digits);
+    let whole = site.ends(end) && site.byte(end) != b'.';
+    (hash && whole).then(|| Edit::put(site.at + 1..end, "<addr>")).flatten()
 }
 
 /// `-7d9f8b6c54-x2x9k` behind a name: which pod it was.
@@ -172,6 +174,17 @@ pub(super) fn random_text(site: &Site<'_>) -> Option<Edit> {
     }
     // Joined parts are read as one only when they cannot be a name of several words.
     (whole.len() >= 20 && url::drawn(whole) && !whole.contains("--")).then(|| Edit::put(site.at..end, "<id>")).flatten()
+}
+
+/// `Request ID: RGMB8QCTB76H0PS1`, `traceId=4bf92f-x`: whatever stands behind a label that ends with `id`.
+pub(super) fn labelled_id(site: &Site<'_>) -> Option<Edit> {
+    let (label, between) = context::word_before(site, site.at);
+    let labelled = matches!(between, ":" | "=" | ": " | " = " | " : ") && context::ends_like(label, &["id"]);
+    let idle = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'+' | b'/' | b'=' | b'.');
+    let end = site.run(site.at, idle);
+    let text = site.text[site.at..end].trim_end_matches('.');
+    let numbered = text.bytes().any(|b| b.is_ascii_digit());
+    (labelled && numbered).then(|| Edit::put(site.at..site.at + text.len(), "<id>")).flatten()
 }
 
 /// `user20418`, `ORD20240105001`: the number behind a name.

@@ -439,3 +439,16 @@ pub(super) fn scala_object(site: &Site<'_>) -> Option<Edit> {
     let named = site.at > site.floor && word(site.bytes()[site.at - 1]);
     named.then(|| Edit::drop(site.at..site.at + 1)).flatten()
 }
+
+/// `views/9f86d081….php`: a template, compiled into a file that is named by its hash.
+pub(super) fn compiled_view(site: &Site<'_>) -> Option<Edit> {
+    let end = site.run(site.end, |b| b.is_ascii_hexdigit());
+    let hash = end - site.end >= 32 && site.bytes().get(end) == Some(&b'.');
+    hash.then(|| Edit::put(site.end..end, "{hash}")).flatten()
+}
+
+/// ` thread=tokio-runtime-worker`.
+pub(super) fn thread(site: &Site<'_>) -> Option<Edit> {
+    let end = site.run(site.end, |b| b != b' ');
+    Edit::drop(site.at..end)
+}
