@@ -131,7 +131,7 @@ fn plain_name<'t>(text: &'t str, trail: &mut impl Trail) -> Cow<'t, str> {
 /// application's own that is not generated; the client's word on what is its own counts most. When every frame is a
 /// framework's, the innermost that is not generated.
 pub fn pick<'f, 't>(frames: &'f [Frame<'t>]) -> Option<&'f Frame<'t>> {
-    let written = |frame: &&Frame<'_>| !is_generated(frame) && !(frame.module.is_empty() && frame.file.is_empty());
+    let written = |frame: &&Frame<'_>| !(is_generated(frame) || frame.module.is_empty() && frame.file.is_empty());
     let own = |frame: &&Frame<'_>| written(frame) && !is_framework(frame);
     let mut frames_written = frames.iter().filter(written);
     frames

@@ -51,8 +51,8 @@ pub(super) fn temporary(site: &Site<'_>) -> Option<Edit> {
     let opened = CLASS[site.before(site.at) as usize] == Class::Other
         && !matches!(site.before(site.at), b'/' | b'.' | b'_' | b'-');
     let known = TEMPORARY.iter().any(|directory| site.text[site.at..].starts_with(directory));
-    let end = trimmed(site, site.run(site.at, in_path));
-    (opened && known).then(|| Edit::put(site.at..end, "<path>")).flatten()
+    let end = || trimmed(site, site.run(site.at, in_path));
+    (opened && known).then(|| Edit::put(site.at..end(), "<path>")).flatten()
 }
 
 /// A sentence's punctuation behind a path is not the path's.
@@ -63,6 +63,9 @@ fn trimmed(site: &Site<'_>, end: usize) -> usize {
 
 /// `/v1/items/42?page=2`: one path, with its parameters for `{id}` and without its query.
 pub(super) fn parameters(site: &Site<'_>) -> Option<Edit> {
+    if site.at < site.paths_read.get() {
+        return None;
+    }
     let before = site.before(site.at);
     // `3/4` is a fraction, `</div>` a tag.
     if matches!(before, b'<' | b'/' | b'\\') || before.is_ascii_digit() && !in_address(site) {
@@ -70,10 +73,11 @@ pub(super) fn parameters(site: &Site<'_>) -> Option<Edit> {
     }
     let end = trimmed(site, site.run(site.at, |b| in_path(b) && b != b'[' && b != b']' && b != b':' && b != b'@'));
     let path = &site.text[site.at..end];
-    if path.len() < 2
-        || starts_with_address(&path[1..])
-        || !path.bytes().any(|b| b.is_ascii_digit()) && site.byte(end) != b'?'
-    {
+    if path.len() < 2 || starts_with_address(&path[1..]) {
+        return None;
+    }
+    if !path.bytes().any(|b| b.is_ascii_digit()) && site.byte(end) != b'?' {
+        site.paths_read.set(end);
         return None;
     }
     let mut out = String::new();

@@ -115,6 +115,8 @@ pub(super) struct Site<'t> {
     next_at_sign: Cell<Option<usize>>,
     /// Whether the text has a statement's words, once looked for.
     sql: Cell<Option<bool>>,
+    /// No path before this place has anything to mask.
+    pub(super) paths_read: Cell<usize>,
     /// For `'` and `"`: no closing quote is to be looked for before this place.
     pub(super) quotes_read: [Cell<usize>; 2],
 }
@@ -128,6 +130,7 @@ impl<'t> Site<'t> {
             word: Word::none(0),
             next_at_sign: Cell::new(None),
             sql: Cell::new(None),
+            paths_read: Cell::new(0),
             quotes_read: Default::default(),
         }
     }
@@ -153,6 +156,12 @@ impl<'t> Site<'t> {
     /// The end of the run of such bytes from there.
     pub(super) fn run(&self, from: usize, of: impl Fn(u8) -> bool) -> usize {
         from + self.bytes()[from..].iter().take_while(|b| of(**b)).count()
+    }
+
+    /// The same, no farther than any value is long: for rules that may still decline after looking.
+    pub(super) fn run_near(&self, from: usize, of: impl Fn(u8) -> bool) -> usize {
+        const REACH: usize = 512;
+        from + self.bytes()[from..].iter().take(REACH).take_while(|b| of(**b)).count()
     }
 
     /// The end of the digits from there.

@@ -150,7 +150,7 @@ pub(super) fn jwt(site: &Site<'_>) -> Option<Edit> {
     if !site.word_text().starts_with("eyJ") {
         return None;
     }
-    let end = site.run(site.at, |b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
+    let end = site.run_near(site.at, |b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
     let token = site.text[site.at..end].trim_end_matches('.');
     (token.len() >= 20 && token.contains('.')).then(|| Edit::put(site.at..site.at + token.len(), "<token>")).flatten()
 }
@@ -162,9 +162,9 @@ pub(super) fn hex(site: &Site<'_>) -> Option<Edit> {
 
 /// ULIDs, nano ids, request ids, keys: drawn, not written.
 pub(super) fn random_text(site: &Site<'_>) -> Option<Edit> {
-    let end = site.run(site.at, |b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+    let end = site.run_near(site.at, |b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
     let whole = &site.text[site.at..end];
-    let base64 = site.run(end, |b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'+' | b'/' | b'='));
+    let base64 = site.run_near(end, |b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'+' | b'/' | b'='));
     if base64 - site.at >= 32 && url::drawn(&site.text[site.at..base64]) {
         return Edit::put(site.at..base64, "<id>");
     }
@@ -180,11 +180,14 @@ pub(super) fn random_text(site: &Site<'_>) -> Option<Edit> {
 pub(super) fn labelled_id(site: &Site<'_>) -> Option<Edit> {
     let (label, between) = context::word_before(site, site.at);
     let labelled = matches!(between, ":" | "=" | ": " | " = " | " : ") && context::ends_like(label, &["id"]);
+    if !labelled {
+        return None;
+    }
     let idle = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'+' | b'/' | b'=' | b'.');
-    let end = site.run(site.at, idle);
+    let end = site.run_near(site.at, idle);
     let text = site.text[site.at..end].trim_end_matches('.');
     let numbered = text.bytes().any(|b| b.is_ascii_digit());
-    (labelled && numbered).then(|| Edit::put(site.at..site.at + text.len(), "<id>")).flatten()
+    numbered.then(|| Edit::put(site.at..site.at + text.len(), "<id>")).flatten()
 }
 
 /// `user20418`, `ORD20240105001`: the number behind a name.
@@ -225,7 +228,7 @@ pub(super) fn ipv6(site: &Site<'_>) -> Option<Edit> {
     if !site.word.hex || site.word.len() > 4 {
         return None;
     }
-    let end = site.run(site.at, |b| b.is_ascii_hexdigit() || b == b':');
+    let end = site.run_near(site.at, |b| b.is_ascii_hexdigit() || b == b':');
     let text = &site.text[site.at..end];
     let groups = text.split(':').count();
     let sized = end - site.at <= 39 && text.split(':').all(|group| group.len() <= 4);
@@ -249,7 +252,7 @@ pub(super) fn number(site: &Site<'_>) -> Option<Edit> {
 
 /// `1.2.3`: more dots than a number has; a version discriminates.
 pub(super) fn dotted(site: &Site<'_>) -> Option<Edit> {
-    let end = site.run(site.at, |b| b.is_ascii_digit() || b == b'.');
+    let end = site.run_near(site.at, |b| b.is_ascii_digit() || b == b'.');
     let end = site.at + site.text[site.at..end].trim_end_matches('.').len();
     let version = site.text[site.at..end].split('.').count() >= 3 && !site.text[site.at..end].contains("..");
     let short = end - site.at <= 16;
