@@ -15,6 +15,10 @@ impl<const W: usize> Rows<W> {
         self.0[row / 64] |= 1 << (row % 64);
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.0 == [0; W]
+    }
+
     pub(super) fn and(self, other: &Rows<W>) -> Rows<W> {
         let mut both = self;
         for (mine, theirs) in both.0.iter_mut().zip(other.0) {

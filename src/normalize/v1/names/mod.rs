@@ -56,6 +56,24 @@ static ROWS: [Rows<WIDTH>; 256] = {
     rows
 };
 
+/// For each second byte of a marker, the rows that it does not rule out.
+static ROWS_SECOND: [Rows<WIDTH>; 256] = {
+    let mut rows = [Rows::NONE; 256];
+    let mut i = 0;
+    while i < RULES.len() {
+        let marker = RULES[i].marker.as_bytes();
+        let mut b = 0;
+        while b < 256 {
+            if marker.len() == 1 || marker[1] as usize == b {
+                rows[b].add(i);
+            }
+            b += 1;
+        }
+        i += 1;
+    }
+    rows
+};
+
 /// The rows that hold inside a message.
 static ANYWHERE: Rows<WIDTH> = {
     let mut rows = Rows::NONE;
@@ -84,7 +102,13 @@ fn pass(text: &str, scope: &Rows<WIDTH>, trail: &mut impl Trail) -> Option<Strin
     let bytes = text.as_bytes();
     let mut at = 0;
     while at < bytes.len() {
-        let rows = ROWS[bytes[at] as usize].and(scope);
+        let mut rows = ROWS[bytes[at] as usize];
+        if rows.is_empty() {
+            at += 1;
+            continue;
+        }
+        let next = bytes.get(at + 1).copied().unwrap_or(0);
+        rows = rows.and(&ROWS_SECOND[next as usize]).and(scope);
         at = match first(text, rewrite.floor(), at, rows) {
             Some((rule, edit)) => rewrite.apply(edit, rule, trail).max(at + 1),
             None => at + 1,
