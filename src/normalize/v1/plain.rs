@@ -75,7 +75,9 @@ fn is_collapsed(text: &str) -> bool {
         wide |= byte >= 0x80;
         before = byte;
     }
-    !odd && !(wide && text.chars().any(|c| c.is_whitespace() && !c.is_ascii()))
+    let wide_space = || text.chars().any(|c| c.is_whitespace() && !c.is_ascii());
+    let collapsed = !odd;
+    collapsed && (!wide || !wide_space())
 }
 
 /// Where a ReplicaSet pod's suffix begins: `-<8 to 10>-<5>` of the alphabet k8s makes names from (no vowels, and no

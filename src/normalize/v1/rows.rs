@@ -9,7 +9,6 @@ pub(super) struct Rows<const W: usize>([u64; W]);
 
 impl<const W: usize> Rows<W> {
     pub(super) const NONE: Rows<W> = Rows([0; W]);
-    pub(super) const ALL: Rows<W> = Rows([u64::MAX; W]);
 
     pub(super) const fn add(&mut self, row: usize) {
         self.0[row / 64] |= 1 << (row % 64);
