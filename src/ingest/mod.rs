@@ -1,1 +1,2 @@
 //! Stub.
+pub(crate) mod encoding;
