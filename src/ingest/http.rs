@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use axum::routing::{MethodRouter, post};
 use bytes::Bytes;
@@ -24,7 +24,7 @@ use super::{answer, bound, encoding, native, sentry};
 use crate::archive::KnownProject;
 use crate::config::Limits;
 use crate::event::{Event, Text};
-use crate::http::{self, Problem};
+use crate::http::{self, Problem, Segment};
 use crate::keys::Keys;
 use crate::metrics::Metrics;
 use crate::outcome::{Outcome, Reject, RejectReason};
@@ -223,11 +223,11 @@ async fn native_events(State(ingest): State<Arc<Ingest>>, request: Request) -> R
     answer.unwrap_or_else(|problem| ingest.refuse(problem).into_response())
 }
 
-async fn envelope(state: State<Arc<Ingest>>, Path(project): Path<String>, request: Request) -> Response<Body> {
+async fn envelope(state: State<Arc<Ingest>>, Segment(project): Segment, request: Request) -> Response<Body> {
     sentry(state, Shape::Envelope, &project, request).await
 }
 
-async fn store(state: State<Arc<Ingest>>, Path(project): Path<String>, request: Request) -> Response<Body> {
+async fn store(state: State<Arc<Ingest>>, Segment(project): Segment, request: Request) -> Response<Body> {
     sentry(state, Shape::Store, &project, request).await
 }
 
