@@ -2,5 +2,6 @@
 
 #![allow(clippy::print_stderr, missing_docs, unreachable_pub)]
 
+mod clients;
 mod first_light;
 mod harness;
