@@ -104,17 +104,20 @@ fn push(runs: &mut SmallVec<[Run; 2]>, count: u64, fate: Fate) {
     }
 }
 
-/// How many of `count` occurrences a mute holds back; opens the state again when the mute is used up or over.
+/// How many of `count` occurrences a mute holds back. The state opens with the first occurrence that it does not hold
+/// back, not before: that one has to know that a mute ended the window.
 fn take_muted(state: &mut State, count: u64, now: Time) -> u64 {
     let State::Muted { until, more } = state else { return 0 };
-    if until.is_some_and(|until| now >= until) {
-        *state = State::Open;
-        return 0;
-    }
-    let Some(more) = more else { return count };
-    let held = count.min(*more);
-    *more -= held;
-    if *more == 0 {
+    let held = match more {
+        _ if until.is_some_and(|until| now >= until) => 0,
+        None => count,
+        Some(more) => {
+            let held = count.min(*more);
+            *more -= held;
+            held
+        }
+    };
+    if held < count {
         *state = State::Open;
     }
     held

@@ -30,6 +30,8 @@ mod outcome;
 mod river;
 mod scrub;
 mod server;
+#[cfg(test)]
+mod sim;
 pub mod time;
 mod web;
 

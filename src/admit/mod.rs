@@ -22,7 +22,7 @@ use crate::metrics::{Metrics, Stopwatch};
 use crate::outcome::{Outcome, Reject, RejectReason};
 use crate::time::Time;
 
-use fold::fold;
+pub(crate) use fold::fold;
 
 /// Events of one batch, at most: bounds how long one transaction runs.
 const BATCH_EVENTS: usize = 4_096;

@@ -105,7 +105,7 @@ pub(super) fn end_window(
     connection
         .prepare_cached(
             "INSERT INTO windows (issue, opened_at, ends_at, budget, seen, granted, regression) VALUES (?, ?, ?, ?, ?, ?, ?) \
-             ON CONFLICT DO UPDATE SET seen = excluded.seen, granted = excluded.granted",
+             ON CONFLICT DO UPDATE SET ends_at = excluded.ends_at, seen = excluded.seen, granted = excluded.granted",
         )?
         .execute(params![
             issue,

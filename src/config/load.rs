@@ -181,6 +181,10 @@ impl Config {
         ] {
             must(value > 0, &|| format!("limits.{name}: must not be 0"));
         }
+        must(limits.held_bytes >= limits.body_bytes.saturating_add(limits.decoded_bytes), &|| {
+            "limits.held_bytes: must be at least body_bytes and decoded_bytes together, or one request could never be read"
+                .to_owned()
+        });
         must(limits.text_chars >= 64, &|| {
             "limits.text_chars: use 64 or more, or messages become unreadable".to_owned()
         });
@@ -314,6 +318,28 @@ mod tests {
             the configuration cannot be used:
               environment variable BONGSU_POLICY__WINDOWS: unknown field `windows` (did you mean `window`?), expected one of `budget`, `window`, `spacing`, `closing`"#]],
         );
+    }
+
+    /// `bongsu.toml` is the documentation of every key: it holds all of them, at their defaults.
+    #[test]
+    fn the_documented_configuration_is_the_default_and_is_complete() {
+        let documented = include_str!("../../bongsu.toml");
+        let (mut read, default) = (from_toml(documented).unwrap(), Config::default());
+        assert_eq!(read.policy.resolved(), default.policy.resolved());
+        assert_eq!(read.archive.url, default.archive.url);
+        read.policy = default.policy.clone();
+        assert_eq!(format!("{read:?}"), format!("{default:?}"));
+
+        let sections = ["archive", "api", "policy", "scrub", "limits", "deliver", "retention", "outgoing", "log"];
+        let lists = ["[project]", "[channel]", "[route]"];
+        for section in sections.iter().chain(&lists).chain(&["nothing"]) {
+            let error = toml::from_str::<Config>(&format!("[{section}]\nno_such_key = 1")).unwrap_err();
+            let known: Vec<&str> = error.message().split('`').skip(3).step_by(2).collect();
+            for key in known.iter().filter(|key| !sections.contains(key)) {
+                let written = [format!("\n{key} = "), format!("\n# {key} = "), format!("\n# [[{key}]]")];
+                assert!(written.iter().any(|form| documented.contains(form)), "{section}: {key} is not documented");
+            }
+        }
     }
 
     #[test]

@@ -54,7 +54,7 @@ pub(crate) fn closing(ongoing: bool) -> Alert {
 
 /// The alert on its way.
 pub(crate) fn delivery(alert: Alert) -> Delivery {
-    Delivery { id: 7, channel: "ops".to_owned(), attempt: 1, fence: 1, expires_at: Time(i64::MAX), alert }
+    Delivery { id: 7, channel: "ops".into(), attempt: 1, fence: 1, expires_at: Time(i64::MAX), alert }
 }
 
 fn attributes(url: &'static str) -> Attributes<'static> {

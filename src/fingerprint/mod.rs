@@ -38,7 +38,11 @@ pub fn identify(event: &Event<'_>, normalized: &Attributes<'_>) -> (Fingerprint,
         let parts = event.fingerprint.iter().map(|part| if is_default(part) { default.as_str() } else { part });
         hash(Kind::Client, [&*normalized.module, &*normalized.environment].into_iter().chain(parts))
     };
-    let fingerprint = if event.fingerprint.is_empty() { default } else { own() };
+    let fingerprint = match &event.fingerprint[..] {
+        [] => default,
+        [only] if is_default(only) => default,
+        _ => own(),
+    };
     let cause = hash(Kind::Cause, [&*normalized.category, &*normalized.location, &*normalized.detail]);
     (Fingerprint(fingerprint), CauseKey(cause))
 }

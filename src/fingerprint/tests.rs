@@ -1,1 +1,168 @@
+//! Identity as a whole: what must be one error, what must be two, and what may never change.
 
+use expect_test::{expect, expect_file};
+
+use super::*;
+use crate::event::{Exception, Frame};
+use crate::normalize::normalize;
+
+fn event() -> Event<'static> {
+    let attributes = Attributes {
+        category: "Runtime".into(),
+        module: "order-api".into(),
+        environment: "prod".into(),
+        url: "/api/v1/orders/10482".into(),
+        method: "POST".into(),
+        location: "shop.OrderService$$SpringCGLIB$$0.place(<generated>)".into(),
+        detail: "order 10482 is locked by shop.Cart@1a2b3c4d".into(),
+    };
+    Event { attributes, ..Event::default() }
+}
+
+fn identity(event: &Event<'_>) -> (Fingerprint, CauseKey) {
+    identify(event, &normalize(event))
+}
+
+#[test]
+fn proxies_and_addresses_do_not_make_two_errors_of_one() {
+    let mut other = event();
+    other.attributes.location = "shop.OrderService$$EnhancerBySpringCGLIB$$9f8e7d6c@55aa11.place(<generated>)".into();
+    other.attributes.detail = "order 7 is locked by shop.Cart@ffee01".into();
+    assert_eq!(identity(&event()), identity(&other));
+}
+
+#[test]
+fn jdk_proxies_give_way_to_the_same_frame() {
+    let proxied = |number: u32| {
+        let mut event = event();
+        event.attributes.location = format!("jdk.proxy2.$Proxy{number}.save(Unknown Source)").into();
+        let frame = Frame { module: "shop.Orders".into(), function: "save".into(), ..Frame::default() };
+        event.exceptions = vec![Exception { frames: vec![frame], ..Exception::default() }];
+        event
+    };
+    assert_eq!(identity(&proxied(61)), identity(&proxied(107)));
+}
+
+#[test]
+fn each_of_the_seven_separates() {
+    type Change = fn(&mut Attributes<'static>);
+    let separate: [(&str, Change); 7] = [
+        ("category", |a| a.category = "Biz".into()),
+        ("module", |a| a.module = "pay-api".into()),
+        ("environment", |a| a.environment = "staging".into()),
+        ("url", |a| a.url = "/api/v2/orders/10482".into()),
+        ("method", |a| a.method = "PUT".into()),
+        ("location", |a| a.location = "shop.OrderService.place2".into()),
+        ("detail", |a| a.detail = "order 10482 is lost".into()),
+    ];
+    for (attribute, change) in separate {
+        let mut other = event();
+        change(&mut other.attributes);
+        assert_ne!(identity(&event()).0, identity(&other).0, "{attribute}");
+        let comparison = compare(&event(), &other);
+        let separated_by: Vec<_> = comparison.separated_by.iter().map(|difference| difference.attribute).collect();
+        assert_eq!((comparison.same, separated_by), (false, vec![attribute]));
+        let of_the_cause = matches!(attribute, "category" | "location" | "detail");
+        assert_eq!(comparison.same_cause, !of_the_cause, "{attribute}");
+    }
+}
+
+#[test]
+fn words_do_not_move_between_attributes() {
+    let (mut a, mut b) = (event(), event());
+    (a.attributes.category, a.attributes.module) = ("ab".into(), "c".into());
+    (b.attributes.category, b.attributes.module) = ("a".into(), "bc".into());
+    assert_ne!(identity(&a).0, identity(&b).0);
+}
+
+#[test]
+fn a_clients_own_parts_decide_inside_module_and_environment() {
+    let own = |parts: &[&'static str]| {
+        let mut event = event();
+        event.fingerprint = parts.iter().map(|part| (*part).into()).collect();
+        event
+    };
+    let mut reworded = own(&["stock"]);
+    reworded.attributes.detail = "something else".into();
+    assert_eq!(identity(&own(&["stock"])).0, identity(&reworded).0);
+    let mut elsewhere = own(&["stock"]);
+    elsewhere.attributes.module = "pay-api".into();
+    assert_ne!(identity(&own(&["stock"])).0, identity(&elsewhere).0);
+
+    let mut reworded = own(&["{{ default }}", "stock"]);
+    reworded.attributes.detail = "something else".into();
+    assert_ne!(identity(&own(&["{{ default }}", "stock"])).0, identity(&reworded).0);
+    assert_eq!(identity(&own(&["{{ default }}", "stock"])).0, identity(&own(&["{{default}}", "stock"])).0);
+    assert_eq!(identity(&own(&["{{ default }}"])).0, identity(&event()).0);
+    assert_ne!(identity(&own(&["a", "b"])).0, identity(&own(&["ab"])).0);
+    assert!(compare(&own(&["stock"]), &own(&["stocks"])).separated_by.iter().any(|d| d.attribute == "fingerprint"));
+}
+
+/// Invariant: a released rule set never changes. When this test fails, the change belongs in the next version.
+#[test]
+fn version_1_answers_what_it_always_answered() {
+    let golden = include_str!("../../tests/data/fingerprints.v1.tsv");
+    let mut answered = String::new();
+    for line in golden.lines() {
+        let (_, json) = line.rsplit_once('\t').expect("three columns");
+        let event: Event<'_> = serde_json::from_str(json).expect("an event");
+        let (fingerprint, cause) = identity(&event);
+        answered.push_str(&format!("{fingerprint}\t{cause}\t{json}\n"));
+    }
+    expect_file!["../../tests/data/fingerprints.v1.tsv"].assert_eq(&answered);
+}
+
+#[test]
+fn an_explanation_names_the_rules() {
+    expect![[r#"
+        fingerprint  1bd5ffdc9442e048d3e1865d622c1226  (rules v1)
+        cause key    33c11644f62742c56fae63111b6ede13
+
+        category     Runtime
+                 =>  runtime
+                     - lower-case  Runtime => runtime
+
+        module       order-api
+
+        environment  prod
+
+        url          /api/v1/orders/10482
+                 =>  /api/v1/orders/{id}
+                     - number  10482 => {id}
+
+        method       POST
+
+        location     shop.OrderService$$SpringCGLIB$$0.place(<generated>)
+                 =>  shop.OrderService.place
+                     - cglib          $$SpringCGLIB$$0 => (empty)
+                     - file-and-line  (<generated>) => (empty)
+
+        detail       order 10482 is locked by shop.Cart@1a2b3c4d
+                 =>  order <num> is locked by shop.Cart@<addr>
+                     - number         10482 => <num>
+                     - identity-hash  1a2b3c4d => <addr>
+    "#]]
+    .assert_eq(&explain(&event()).to_string());
+}
+
+#[test]
+fn a_comparison_names_what_decided() {
+    let mut other = event();
+    other.attributes.detail = "order 7 is lost".into();
+    other.attributes.location = "shop.OrderService.place(OrderService.java:31)".into();
+    expect![[r#"
+        two errors: 1bd5ffdc9442e048d3e1865d622c1226 and 8de946dda3660ea6ecaebf6d8974dc01
+
+        separated by
+          detail       a  order 10482 is locked by shop.Cart@1a2b3c4d
+                       b  order 7 is lost
+                   =>  a  order <num> is locked by shop.Cart@<addr>
+                   =>  b  order <num> is lost
+
+        made equal
+          location     a  shop.OrderService$$SpringCGLIB$$0.place(<generated>)
+                       b  shop.OrderService.place(OrderService.java:31)
+                   =>     shop.OrderService.place
+    "#]]
+    .assert_eq(&compare(&event(), &other).to_string());
+}

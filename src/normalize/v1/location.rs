@@ -56,6 +56,9 @@ const FRAMEWORKS: &[&str] = &[
     "sun.",
 ];
 
+/// The rule of classes made from a class of the application's own.
+const CLASS_PROXY: &str = "class-proxy";
+
 /// What only a runtime writes: a name, and the text it is recognised by in a class, a function or a file.
 const GENERATED: &[(&str, &str)] = &[
     ("jdk-proxy", "$Proxy"),
@@ -70,26 +73,39 @@ const GENERATED: &[(&str, &str)] = &[
     ("reflection-accessor", "DelegatingConstructorAccessorImpl"),
     ("hidden-class", "LambdaForm$"),
     ("hidden-lambda", "$$Lambda"),
-    ("cglib-fast-class", "$$FastClassBy"),
-    ("generated-file", "<generated>"),
+    (CLASS_PROXY, "$$FastClassBy"),
+    (CLASS_PROXY, "<generated>"),
 ];
 
 /// The location as it is compared.
 pub(super) fn normalized<'a>(event: &'a Event<'_>, trail: &mut impl Trail) -> Cow<'a, str> {
     let given: &str = &event.attributes.location;
-    let generated = generated(given);
+    // A proxy of a class still names the class and its function; only the file is generated.
+    let generated = generated(given).filter(|rule| *rule != CLASS_PROXY);
     if !given.trim().is_empty() && generated.is_none() {
         return tidy(Cow::Borrowed(given), trail);
     }
     let frames = event.root().map_or(&[][..], |root| &root.frames);
     match pick(frames) {
         Some(frame) => {
-            let chosen = text(frame);
+            let mut chosen = text(frame);
+            // The proxy of an interface names no class, but it does name the function that was called.
+            if let Some(function) = proxied_function(given) {
+                chosen.push_str(" > ");
+                chosen.push_str(function);
+            }
             trail.applied(generated.unwrap_or("no-location"), given, &chosen);
             tidy(Cow::Owned(chosen), trail)
         }
         None => tidy(Cow::Borrowed(given), trail),
     }
+}
+
+/// `findByOrderNo` of `com.sun.proxy.$Proxy45.findByOrderNo(Unknown Source)`.
+fn proxied_function(text: &str) -> Option<&str> {
+    let rest = text.split_once("$Proxy")?.1.trim_start_matches(|c: char| c.is_ascii_digit()).strip_prefix('.')?;
+    let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+    (end > 0).then_some(&rest[..end])
 }
 
 fn tidy<'a>(text: Cow<'a, str>, trail: &mut impl Trail) -> Cow<'a, str> {
@@ -115,7 +131,7 @@ fn plain_name<'t>(text: &'t str, trail: &mut impl Trail) -> Cow<'t, str> {
 /// application's own that is not generated; the client's word on what is its own counts most. When every frame is a
 /// framework's, the innermost that is not generated.
 pub fn pick<'f, 't>(frames: &'f [Frame<'t>]) -> Option<&'f Frame<'t>> {
-    let written = |frame: &&Frame<'_>| !is_generated(frame) && !(frame.module.is_empty() && frame.file.is_empty());
+    let written = |frame: &&Frame<'_>| !(is_generated(frame) || frame.module.is_empty() && frame.file.is_empty());
     let own = |frame: &&Frame<'_>| written(frame) && !is_framework(frame);
     let mut frames_written = frames.iter().filter(written);
     frames

@@ -70,7 +70,7 @@ impl<'t> Rewrite<'t> {
                 return end;
             }
             Put::Text(text) => Cow::Borrowed(text),
-            Put::Part(before, part) if before.is_empty() => Cow::Borrowed(&self.text[part]),
+            Put::Part("", part) => Cow::Borrowed(&self.text[part]),
             Put::Part(before, part) => Cow::Owned([before, &self.text[part]].concat()),
             Put::Composed(text) => Cow::Owned(text),
         };

@@ -23,6 +23,7 @@ pub(super) struct Rule {
 #[rustfmt::skip]
 pub(super) const RULES: &[Rule] = &[
     Rule { name: "route-pattern", is: route_pattern, example: "{orderId}" },
+    Rule { name: "missing-value", is: missing_value, example: "undefined" },
     Rule { name: "number", is: number, example: "10482" },
     Rule { name: "uuid", is: uuid, example: "123e4567-e89b-12d3-a456-426614174000" },
     Rule { name: "date", is: date, example: "2024-01-05" },
@@ -35,6 +36,8 @@ pub(super) const RULES: &[Rule] = &[
 
 /// What stands for a parameter.
 const PARAMETER: &str = "{id}";
+
+const MISSING: &[&str] = &["NaN", "None", "null", "undefined", "[object Object]", "%5Bobject%20Object%5D"];
 
 /// The route behind a URL, a path or a route pattern.
 pub(super) fn path<'a>(url: &'a str, trail: &mut impl Trail) -> Cow<'a, str> {
@@ -79,7 +82,7 @@ pub(super) fn path<'a>(url: &'a str, trail: &mut impl Trail) -> Cow<'a, str> {
 pub(super) fn parameter(segment: &str) -> Option<&'static str> {
     // Most static segments are letters only: one look tells.
     let plain = segment.bytes().all(|b| b.is_ascii_lowercase() || matches!(b, b'-' | b'_' | b'.'));
-    if plain {
+    if plain && !missing_value(segment) {
         return None;
     }
     RULES.iter().find(|rule| (rule.is)(segment)).map(|rule| rule.name)
@@ -115,6 +118,11 @@ fn query(path: &str) -> Option<usize> {
 fn route_pattern(s: &str) -> bool {
     let wrapped = |open, close| s.len() > 2 && s.starts_with(open) && s.ends_with(close);
     s.len() > 1 && s.starts_with(':') || wrapped('{', '}') || wrapped('<', '>') || wrapped('[', ']')
+}
+
+/// What a client's template put there when it had no value.
+fn missing_value(s: &str) -> bool {
+    MISSING.contains(&s)
 }
 
 fn number(s: &str) -> bool {

@@ -119,7 +119,10 @@ pub(super) fn name_with_digits(site: &Site<'_>) -> Option<Edit> {
         (true, 2 | 3) => digits <= 3 && letters >= digits,
         // `5xx` and `2fa`, but neither `30s` nor `12a`.
         (false, 1) => {
-            digits == 1 && letters == 2 && !matches!(&bytes[1..], b"ms" | b"us" | b"ns" | b"kb" | b"mb" | b"gb")
+            digits == 1
+                && bytes[1] != b'x'
+                && letters == 2
+                && !matches!(&bytes[1..], b"ms" | b"us" | b"ns" | b"kb" | b"mb" | b"gb")
         }
         _ => false,
     };

@@ -17,7 +17,7 @@ use std::borrow::Cow;
 
 use super::rewrite::{Edit, Rewrite, if_changed, settle};
 use super::rows::Rows;
-use super::{names, plain};
+use super::{names, plain, url};
 use crate::normalize::trail::Trail;
 use site::{CLASS, Class, Shape, Site, Word};
 #[cfg(test)]

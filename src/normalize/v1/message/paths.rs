@@ -2,6 +2,8 @@
 //!
 //! Promises: the same table of parameters as request URLs (`url`). Deliberately not here: hosts and ports.
 
+use std::borrow::Cow;
+
 use super::site::Site;
 use super::{Edit, site::CLASS, site::Class};
 use crate::normalize::v1::rewrite::Put;
@@ -49,8 +51,8 @@ pub(super) fn temporary(site: &Site<'_>) -> Option<Edit> {
     let opened = CLASS[site.before(site.at) as usize] == Class::Other
         && !matches!(site.before(site.at), b'/' | b'.' | b'_' | b'-');
     let known = TEMPORARY.iter().any(|directory| site.text[site.at..].starts_with(directory));
-    let end = trimmed(site, site.run(site.at, in_path));
-    (opened && known).then(|| Edit::put(site.at..end, "<path>")).flatten()
+    let end = || trimmed(site, site.run(site.at, in_path));
+    (opened && known).then(|| Edit::put(site.at..end(), "<path>")).flatten()
 }
 
 /// A sentence's punctuation behind a path is not the path's.
@@ -61,6 +63,9 @@ fn trimmed(site: &Site<'_>, end: usize) -> usize {
 
 /// `/v1/items/42?page=2`: one path, with its parameters for `{id}` and without its query.
 pub(super) fn parameters(site: &Site<'_>) -> Option<Edit> {
+    if site.at < site.paths_read.get() {
+        return None;
+    }
     let before = site.before(site.at);
     // `3/4` is a fraction, `</div>` a tag.
     if matches!(before, b'<' | b'/' | b'\\') || before.is_ascii_digit() && !in_address(site) {
@@ -68,19 +73,22 @@ pub(super) fn parameters(site: &Site<'_>) -> Option<Edit> {
     }
     let end = trimmed(site, site.run(site.at, |b| in_path(b) && b != b'[' && b != b']' && b != b':' && b != b'@'));
     let path = &site.text[site.at..end];
-    if path.len() < 2
-        || starts_with_address(&path[1..])
-        || !path.bytes().any(|b| b.is_ascii_digit()) && site.byte(end) != b'?'
-    {
+    if path.len() < 2 || starts_with_address(&path[1..]) {
+        return None;
+    }
+    if !path.bytes().any(|b| b.is_ascii_digit()) && site.byte(end) != b'?' {
+        site.paths_read.set(end);
         return None;
     }
     let mut out = String::new();
-    let mut first = true;
-    for segment in path.split('/') {
-        if !std::mem::take(&mut first) {
-            out.push('/');
-        }
-        out.push_str(&file_name(segment));
+    let mut segments = path.split('/').skip(1).peekable();
+    while let Some(segment) = segments.next() {
+        // Stores fan their files out by the first digits of the hash.
+        let fan = (1..=3).contains(&segment.len())
+            && segment.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'))
+            && segments.peek().is_some_and(|next| url::parameter(next).is_some());
+        out.push('/');
+        out.push_str(&if fan { "{id}".into() } else { file_name(segment) });
     }
     let mut cut = end;
     if site.byte(end) == b'?' && !matches!(site.byte(end + 1), b' ' | b'\n' | 0 | b'"' | b'\'' | b')') {
@@ -92,14 +100,16 @@ pub(super) fn parameters(site: &Site<'_>) -> Option<Edit> {
 }
 
 /// A segment, or `{id}`; a file keeps its extension.
-fn file_name(segment: &str) -> std::borrow::Cow<'_, str> {
-    if url::parameter(segment).is_some() {
-        return "{id}".into();
-    }
+fn file_name(segment: &str) -> Cow<'_, str> {
     match segment.rsplit_once('.') {
-        Some((stem, extension)) if url::parameter(stem).is_some() && extension.len() <= 5 && !stem.is_empty() => {
+        Some((stem, extension))
+            if (1..=5).contains(&extension.len())
+                && extension.starts_with(|c: char| c.is_ascii_alphabetic())
+                && url::parameter(stem).is_some() =>
+        {
             format!("{{id}}.{extension}").into()
         }
+        _ if url::parameter(segment).is_some() => "{id}".into(),
         _ => segment.into(),
     }
 }

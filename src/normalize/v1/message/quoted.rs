@@ -39,10 +39,19 @@ pub(super) fn identifier(site: &Site<'_>) -> Option<Edit> {
     if !name {
         return None;
     }
+    if is_qualified(inside) {
+        return Edit::keep(site.at..close + 1);
+    }
     let (word, between) = word_before(site, site.at);
     let behind = matches!(between, " " | ": " | "=" | "" | " = ") && in_table(word, IDENTIFIER_WORDS);
     let ahead = !in_table(word, VALUE_WORDS) && in_table(word_after(site, close + 1), IDENTIFIER_WORDS);
     (behind || ahead).then(|| Edit::keep(site.at..close + 1)).flatten()
+}
+
+/// `com.shop.Order`, `api.partner-a.com`: a class or a host, whatever word it stands behind.
+fn is_qualified(text: &str) -> bool {
+    let part = |part: &str| part.starts_with(|c: char| c.is_ascii_alphabetic()) && part.len() <= NAME_BYTES;
+    text.split('.').count() >= 3 && text.split('.').all(part) && !super::url::drawn(text)
 }
 
 /// `'Kim-2041'`, `"9f86d081"`: a value. Prose, URLs and paths in quotes are read like any other text.
@@ -65,7 +74,7 @@ pub(super) fn value(site: &Site<'_>) -> Option<Edit> {
 
 /// Behind an operator or a list's comma, in single quotes: SQL. Statements in other texts look the same.
 fn sql_literal(site: &Site<'_>) -> bool {
-    if site.byte(site.at) != b'\'' {
+    if site.byte(site.at) != b'\'' || !site.has_sql() {
         return false;
     }
     let (word, between) = word_before(site, site.at);

@@ -113,6 +113,10 @@ pub(super) struct Site<'t> {
     pub(super) word: Word,
     /// The next `@` at or behind a place, once looked for: a text without one is searched once.
     next_at_sign: Cell<Option<usize>>,
+    /// Whether the text has a statement's words, once looked for.
+    sql: Cell<Option<bool>>,
+    /// No path before this place has anything to mask.
+    pub(super) paths_read: Cell<usize>,
     /// For `'` and `"`: no closing quote is to be looked for before this place.
     pub(super) quotes_read: [Cell<usize>; 2],
 }
@@ -125,6 +129,8 @@ impl<'t> Site<'t> {
             at: 0,
             word: Word::none(0),
             next_at_sign: Cell::new(None),
+            sql: Cell::new(None),
+            paths_read: Cell::new(0),
             quotes_read: Default::default(),
         }
     }
@@ -152,6 +158,12 @@ impl<'t> Site<'t> {
         from + self.bytes()[from..].iter().take_while(|b| of(**b)).count()
     }
 
+    /// The same, no farther than any value is long: for rules that may still decline after looking.
+    pub(super) fn run_near(&self, from: usize, of: impl Fn(u8) -> bool) -> usize {
+        const REACH: usize = 512;
+        from + self.bytes()[from..].iter().take(REACH).take_while(|b| of(**b)).count()
+    }
+
     /// The end of the digits from there.
     pub(super) fn digits(&self, from: usize) -> usize {
         self.run(from, |b| b.is_ascii_digit())
@@ -165,6 +177,14 @@ impl<'t> Site<'t> {
     /// Whether no letter or digit of a word stands there.
     pub(super) fn ends(&self, at: usize) -> bool {
         CLASS[self.byte(at) as usize] == Class::Other
+    }
+
+    /// Whether a statement's words are somewhere in the text.
+    pub(super) fn has_sql(&self) -> bool {
+        const WORDS: [&str; 8] = [" where ", " WHERE ", " values ", " VALUES ", " set ", " SET ", "VALUES(", "values("];
+        let found = self.sql.get().unwrap_or_else(|| WORDS.iter().any(|word| self.text.contains(word)));
+        self.sql.set(Some(found));
+        found
     }
 
     /// The next `@` at or behind this place.

@@ -40,6 +40,7 @@ pub(in crate::normalize::v1) const RULES: &[Rule] = &[
     mask("named-day", WordBefore(LETTERS, b" ,"), times::named_day, "at Mon Nov 23 06:54:05 UTC 2026", "at <time>"),
     mask("ipv4", WordBefore(DIGITS, b"."), values::ipv4, "from 10.0.3.7", "from <ip>"),
     mask("ipv6", WordBefore(Shape::ANY, b":"), values::ipv6, "from fe80::1ff:fe23:4567:890a", "from <ip>"),
+    mask("labelled-id", WordBefore(WITH_LETTERS, b"-_+/=., )];"), values::labelled_id, "Request ID: RGMB8/QCTB7=, done", "Request ID: <id>, done"),
     // Words: what discriminates.
     keep("capitals-and-number", WordBefore(LETTERS, b"-_"), codes::capitals_and_number, "ORA-00001: unique constraint"),
     keep("family", WordBefore(LETTERS, b"-/ "), codes::family, "unsupported UTF-16 over HTTP/1.1"),

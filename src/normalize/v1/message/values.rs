@@ -88,13 +88,15 @@ pub(super) fn json(site: &Site<'_>) -> Option<Edit> {
     Edit::put(site.at..bytes.len(), "<json>")
 }
 
-/// `Foo@1a2b3c4d`, `[B@5e91993f`: an identity hash.
+/// `Foo@1a2b3c4d`, `[B@5e91993f`, `loader Foo @2a139a55`: an identity hash.
 pub(super) fn identity_hash(site: &Site<'_>) -> Option<Edit> {
     let end = site.run(site.at + 1, |b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'));
-    let named =
-        site.before(site.at).is_ascii_alphanumeric() || matches!(site.before(site.at), b']' | b';' | b'$' | b'_');
-    let hash = (1..=16).contains(&(end - site.at - 1)) && site.ends(end) && site.byte(end) != b'.';
-    (named && hash).then(|| Edit::put(site.at + 1..end, "<addr>")).flatten()
+    let before = site.before(site.at);
+    let named = before.is_ascii_alphanumeric() || matches!(before, b']' | b';' | b'$' | b'_');
+    let digits = end - site.at - 1;
+    let hash = named && (1..=16).contains(&digits) || before == b' ' && (5..=8).contains(&digits);
+    let whole = site.ends(end) && site.byte(end) != b'.';
+    (hash && whole).then(|| Edit::put(site.at + 1..end, "<addr>")).flatten()
 }
 
 /// `-7d9f8b6c54-x2x9k` behind a name: which pod it was.
@@ -148,7 +150,7 @@ pub(super) fn jwt(site: &Site<'_>) -> Option<Edit> {
     if !site.word_text().starts_with("eyJ") {
         return None;
     }
-    let end = site.run(site.at, |b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
+    let end = site.run_near(site.at, |b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
     let token = site.text[site.at..end].trim_end_matches('.');
     (token.len() >= 20 && token.contains('.')).then(|| Edit::put(site.at..site.at + token.len(), "<token>")).flatten()
 }
@@ -160,9 +162,9 @@ pub(super) fn hex(site: &Site<'_>) -> Option<Edit> {
 
 /// ULIDs, nano ids, request ids, keys: drawn, not written.
 pub(super) fn random_text(site: &Site<'_>) -> Option<Edit> {
-    let end = site.run(site.at, |b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+    let end = site.run_near(site.at, |b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
     let whole = &site.text[site.at..end];
-    let base64 = site.run(end, |b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'+' | b'/' | b'='));
+    let base64 = site.run_near(end, |b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'+' | b'/' | b'='));
     if base64 - site.at >= 32 && url::drawn(&site.text[site.at..base64]) {
         return Edit::put(site.at..base64, "<id>");
     }
@@ -172,6 +174,20 @@ pub(super) fn random_text(site: &Site<'_>) -> Option<Edit> {
     }
     // Joined parts are read as one only when they cannot be a name of several words.
     (whole.len() >= 20 && url::drawn(whole) && !whole.contains("--")).then(|| Edit::put(site.at..end, "<id>")).flatten()
+}
+
+/// `Request ID: RGMB8QCTB76H0PS1`, `traceId=4bf92f-x`: whatever stands behind a label that ends with `id`.
+pub(super) fn labelled_id(site: &Site<'_>) -> Option<Edit> {
+    let (label, between) = context::word_before(site, site.at);
+    let labelled = matches!(between, ":" | "=" | ": " | " = " | " : ") && context::ends_like(label, &["id"]);
+    if !labelled {
+        return None;
+    }
+    let idle = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'+' | b'/' | b'=' | b'.');
+    let end = site.run_near(site.at, idle);
+    let text = site.text[site.at..end].trim_end_matches('.');
+    let numbered = text.bytes().any(|b| b.is_ascii_digit());
+    numbered.then(|| Edit::put(site.at..site.at + text.len(), "<id>")).flatten()
 }
 
 /// `user20418`, `ORD20240105001`: the number behind a name.
@@ -212,7 +228,7 @@ pub(super) fn ipv6(site: &Site<'_>) -> Option<Edit> {
     if !site.word.hex || site.word.len() > 4 {
         return None;
     }
-    let end = site.run(site.at, |b| b.is_ascii_hexdigit() || b == b':');
+    let end = site.run_near(site.at, |b| b.is_ascii_hexdigit() || b == b':');
     let text = &site.text[site.at..end];
     let groups = text.split(':').count();
     let sized = end - site.at <= 39 && text.split(':').all(|group| group.len() <= 4);
@@ -236,7 +252,7 @@ pub(super) fn number(site: &Site<'_>) -> Option<Edit> {
 
 /// `1.2.3`: more dots than a number has; a version discriminates.
 pub(super) fn dotted(site: &Site<'_>) -> Option<Edit> {
-    let end = site.run(site.at, |b| b.is_ascii_digit() || b == b'.');
+    let end = site.run_near(site.at, |b| b.is_ascii_digit() || b == b'.');
     let end = site.at + site.text[site.at..end].trim_end_matches('.').len();
     let version = site.text[site.at..end].split('.').count() >= 3 && !site.text[site.at..end].contains("..");
     let short = end - site.at <= 16;

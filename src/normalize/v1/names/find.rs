@@ -6,6 +6,9 @@
 use super::Site;
 use crate::normalize::v1::rewrite::{Edit, Put};
 
+/// How far a rule looks: no name is longer, and a look that finds nothing stays cheap on hostile text.
+const REACH: usize = 512;
+
 impl Site<'_> {
     fn bytes(&self) -> &[u8] {
         self.text.as_bytes()
@@ -13,12 +16,24 @@ impl Site<'_> {
 
     /// The end of the run of such bytes from there.
     fn run(&self, from: usize, of: fn(u8) -> bool) -> usize {
-        from + self.bytes()[from..].iter().take_while(|b| of(**b)).count()
+        let run = self.bytes()[from..].iter().take(REACH).take_while(|b| of(**b)).count();
+        self.text.floor_char_boundary(from + run)
     }
 
     /// The beginning of the run of such bytes that ends there.
     fn run_back(&self, end: usize, of: fn(u8) -> bool) -> usize {
-        end - self.bytes()[self.floor..end].iter().rev().take_while(|b| of(**b)).count()
+        let run = self.bytes()[self.floor..end].iter().rev().take(REACH).take_while(|b| of(**b)).count();
+        self.text.ceil_char_boundary(end - run)
+    }
+
+    /// Where one of these characters stands next.
+    fn next(&self, from: usize, of: &[char]) -> Option<usize> {
+        let end = self.text.floor_char_boundary((from + REACH).min(self.text.len()));
+        self.text[from..end].find(of).map(|offset| from + offset)
+    }
+
+    fn marker_text(&self) -> &str {
+        &self.text[self.at..self.end]
     }
 
     fn digits(&self, from: usize) -> usize {
@@ -66,14 +81,8 @@ pub(super) fn number(site: &Site<'_>) -> Option<Edit> {
 /// The marker and the number behind it, with more numbers joined by `.` or `_`.
 pub(super) fn numbered(site: &Site<'_>) -> Option<Edit> {
     let end = site.run(site.end, |b| b.is_ascii_digit() || matches!(b, b'.' | b'_'));
-    let end = site.run_back_from(end, |b| matches!(b, b'.' | b'_'));
+    let end = site.run_back(end, |b| matches!(b, b'.' | b'_')).max(site.end);
     (end > site.end && site.ends(end)).then(|| Edit::drop(site.at..end)).flatten()
-}
-
-impl Site<'_> {
-    fn run_back_from(&self, end: usize, of: fn(u8) -> bool) -> usize {
-        self.run_back(end, of).max(self.end)
-    }
 }
 
 /// The marker at the beginning of the text.
@@ -233,15 +242,9 @@ pub(super) fn symbol_hash(site: &Site<'_>) -> Option<Edit> {
 
 /// `{closure#0}`, `{closure:/app/x.php:12}`: up to the brace.
 pub(super) fn braced(site: &Site<'_>) -> Option<Edit> {
-    let end = site.end + site.text[site.end..].find('}')? + 1;
+    let end = site.next(site.end, &['}'])? + 1;
     let double = site.text[end..].starts_with('}') && site.marker_text().contains("{{");
     Edit::drop(site.at..end + usize::from(double))
-}
-
-impl Site<'_> {
-    fn marker_text(&self) -> &str {
-        &self.text[self.at..self.end]
-    }
 }
 
 /// `.func1.2`, `.gowrap1`: a closure of the function before it.
@@ -258,9 +261,12 @@ pub(super) fn go_closure(site: &Site<'_>) -> Option<Edit> {
 
 /// ` /build/svc/svc.go:52`, ` cart.go:86 +0xe02e`: behind a qualified function the file says nothing new.
 pub(super) fn go_file(site: &Site<'_>) -> Option<Edit> {
-    let space = site.text[site.floor..site.at].rfind(' ')? + site.floor;
+    let space = site
+        .run_back(site.at, |b| b != b' ')
+        .checked_sub(1)
+        .filter(|at| *at > site.floor && site.bytes()[*at] == b' ')?;
     let end = site.digits(site.end);
-    let qualified = site.text[site.floor..space].contains('.') && end > site.end;
+    let qualified = site.text[site.run_back(space, |b| b != b' ')..space].contains('.') && end > site.end;
     qualified.then(|| Edit::drop(space..end)).flatten()
 }
 
@@ -303,13 +309,13 @@ pub(super) fn csharp_display(site: &Site<'_>) -> Option<Edit> {
 pub(super) fn csharp_file(site: &Site<'_>) -> Option<Edit> {
     let rest = &site.bytes()[site.end..];
     let path = matches!(rest, [b'/' | b'\\', ..] | [_, b':', b'\\' | b'/', ..]);
-    let qualified = site.text[..site.at].contains('.') && !site.text[..site.at].contains('/');
-    (path && qualified).then(|| Edit::drop(site.at..site.text.len())).flatten()
+    let qualified = || site.text[..site.at].contains('.') && !site.text[..site.at].contains('/');
+    (path && qualified()).then(|| Edit::drop(site.at..site.text.len())).flatten()
 }
 
 /// `(Foo.java:87)`, `(Unknown Source)`, `(<generated>)`, `(22)`, `()`, `(0xc45f, 0x1)`.
 pub(super) fn parenthesis(site: &Site<'_>) -> Option<Edit> {
-    let close = site.end + site.text[site.end..].find([')', '('])?;
+    let close = site.next(site.end, &[')', '('])?;
     if site.bytes()[close] != b')' {
         return None;
     }
@@ -318,7 +324,7 @@ pub(super) fn parenthesis(site: &Site<'_>) -> Option<Edit> {
     let arguments = inside.starts_with("0x") || inside == "...";
     let unknown = matches!(inside, "Unknown Source" | "Native Method" | "<generated>" | "SourceFile" | "<anonymous>");
     let before = &site.text[..site.at];
-    let file = !inside.contains(['/', '\\', ' ']) && before.contains(['.', ':']) && is_file(inside);
+    let file = !inside.contains(['/', '\\', ' ']) && is_file(inside) && before.contains(['.', ':']);
     if !(numbers || arguments || unknown || file) {
         return None;
     }
@@ -420,7 +426,7 @@ pub(super) fn anonymous_class(site: &Site<'_>) -> Option<Edit> {
 
 /// ` ~[spring-web-5.3.1.jar!/:5.3.1]`, ` [classes/:na]`: which archive a class was loaded from.
 pub(super) fn packaging(site: &Site<'_>) -> Option<Edit> {
-    let close = site.end + site.text[site.end..].find(']')?;
+    let close = site.next(site.end, &[']'])?;
     let inside = &site.text[site.end..close];
     let archive = !inside.contains(' ') && (inside.contains(".jar") || inside.contains(":na") || inside.contains("/:"));
     archive.then(|| Edit::drop(site.at..close + 1)).flatten()
@@ -438,4 +444,17 @@ pub(super) fn assignment(site: &Site<'_>) -> Option<Edit> {
 pub(super) fn scala_object(site: &Site<'_>) -> Option<Edit> {
     let named = site.at > site.floor && word(site.bytes()[site.at - 1]);
     named.then(|| Edit::drop(site.at..site.at + 1)).flatten()
+}
+
+/// `views/9f86d081….php`: a template, compiled into a file that is named by its hash.
+pub(super) fn compiled_view(site: &Site<'_>) -> Option<Edit> {
+    let end = site.run(site.end, |b| b.is_ascii_hexdigit());
+    let hash = end - site.end >= 32 && site.bytes().get(end) == Some(&b'.');
+    hash.then(|| Edit::put(site.end..end, "{hash}")).flatten()
+}
+
+/// ` thread=tokio-runtime-worker`.
+pub(super) fn thread(site: &Site<'_>) -> Option<Edit> {
+    let end = site.run(site.end, |b| b != b' ');
+    Edit::drop(site.at..end)
 }

@@ -85,6 +85,7 @@ pub(in crate::normalize::v1) const RULES: &[Rule] = &[
     at_place("bundle-hash", ".js", bundle_hash, "render (js/main.4ae43ac6.js)", "render (js/main.js)"),
     at_place("bundle-hash", ".mjs", bundle_hash, "render (js/chunk-B7XQ2K9P.mjs)", "render (js/chunk.mjs)"),
     at_place("release", "releases/", release, "/srv/releases/20240501/app.rb", "/srv/releases/app.rb"),
+    at_place("compiled-view", "views/", compiled_view, "storage/views/9f86d081884c7d659a2feaa0c55ad015.php", "storage/views/{hash}.php"),
     at_place("library-version", "@v", version, "github.com/a/b@v1.2.3/c.Get", "github.com/a/b/c.Get"),
     at_place("interpreter-version", "python", interpreter, "lib/python3.11/json/decoder.py", "lib/python/json/decoder.py"),
     // Every language: where in the file, where in memory.
@@ -95,5 +96,6 @@ pub(in crate::normalize::v1) const RULES: &[Rule] = &[
     at_place("line-number", "line ", line_word, "pay.py, line 12", "pay.py"),
     at_place("identity-hash", "@", identity_hash, "a.Pay@1a2b3c4d.save", "a.Pay.save"),
     at_place("address", "0x", address, "svc.Run +0xe02e", "svc.Run"),
+    at_place("thread", " thread=", thread, "codec::decode thread=main", "codec::decode"),
     at_place("assignment", "=", assignment, "codec::decode id=5757", "codec::decode"),
 ];
