@@ -105,7 +105,7 @@ impl Rules {
 
 /// Replaces secrets and personal data by marks.
 #[derive(Debug)]
-pub struct Scrubber {
+pub(crate) struct Scrubber {
     rules: Rules,
     names: Names,
     triggers: Triggers,
@@ -113,7 +113,7 @@ pub struct Scrubber {
 
 impl Scrubber {
     /// Reads the configuration. The error names the word that is not a rule, the nearest that is, and all of them.
-    pub fn new(settings: &config::Scrub) -> Result<Scrubber, String> {
+    pub(crate) fn new(settings: &config::Scrub) -> Result<Scrubber, String> {
         let mut rules = Rules::default();
         for word in &settings.rules {
             rules.insert(rule_named(word)?);
@@ -123,7 +123,7 @@ impl Scrubber {
     }
 
     /// Replaces every hit in the event's texts and counts it.
-    pub fn scrub(&self, event: &mut Event<'_>) {
+    pub(crate) fn scrub(&self, event: &mut Event<'_>) {
         let mut hits = 0;
         let Event { attributes, exceptions, template, stacktrace, user, tags, fingerprint, notes, .. } = event;
         for text in [&mut attributes.url, &mut attributes.detail]
