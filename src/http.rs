@@ -3,6 +3,8 @@
 //! Promises: an error says what was wrong, where, and what to do; it never repeats a secret.
 
 use axum::body::Body;
+use axum::extract::{FromRequestParts, Path};
+use axum::http::request::Parts;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 
@@ -57,6 +59,20 @@ impl Problem {
 impl axum::response::IntoResponse for Problem {
     fn into_response(self) -> Response<Body> {
         Problem::into_response(self)
+    }
+}
+
+/// The variable segment of a path. One that is no text is a problem like any other.
+pub(crate) struct Segment(pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Segment {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Segment, Problem> {
+        let segment = Path::<String>::from_request_parts(parts, state).await;
+        segment.map(|Path(text)| Segment(text)).map_err(|rejection| {
+            Problem::new(StatusCode::BAD_REQUEST, "bad request", format!("the path: {}", rejection.body_text()))
+        })
     }
 }
 

@@ -28,7 +28,7 @@ use crate::normalize;
 use crate::river::River;
 use crate::scrub::Scrubber;
 use crate::time::Time;
-use crate::web::Web;
+use crate::web::{self, Web};
 
 /// Header fields of a request: far more than any client sends, far fewer than would cost memory.
 const HEADERS_MAX: usize = 100;
@@ -129,6 +129,7 @@ impl Server {
             Arc::clone(&river),
             token,
             config.deliver.expiry.get(),
+            config.limits.read_timeout.get(),
             Arc::clone(&granted),
             now,
         );
@@ -137,7 +138,8 @@ impl Server {
             TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
         let janitor =
             Janitor { archive, metrics, granted, expiry: config.deliver.expiry.get(), keep: Keep(config.retention) };
-        let app = ingest.router().merge(web.router(Ingest::description()));
+        let doors = ingest.router().merge(web.router(Ingest::description()));
+        let app = doors.method_not_allowed_fallback(web::wrong_method);
         Ok(Server { made, listener, app, limits: config.limits, workers, admission: committer, janitor })
     }
 

@@ -66,11 +66,17 @@ mod list;
 /// Notes of one event. A body that is wrong everywhere shall not become a page of notes.
 const NOTES_MAX: usize = 16;
 
+/// Objects inside each other that are read; what lies deeper is read past. Below the parser's own limit of 128, beyond
+/// which it would give up the whole body, and with it the sound events beside a chain of causes without end.
+const DEPTH_MAX: usize = 100;
+
 /// What had to be repaired or left out, gathered while reading.
 #[derive(Debug, Default)]
 pub(crate) struct Notes {
     kept: RefCell<Vec<Text<'static>>>,
     further: Cell<usize>,
+    /// Objects around the place where the reader is.
+    depth: Cell<usize>,
 }
 
 impl Notes {
@@ -476,10 +482,18 @@ impl<'de, T: Object<'de>> Visitor<'de> for ObjectSeed<'_, T> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Option<T>, A::Error> {
+        let depth = self.notes.depth.get();
+        if depth >= DEPTH_MAX {
+            self.notes
+                .add(format!("{}: nested deeper than {DEPTH_MAX} objects; the rest is left out", clip(self.name)));
+            return drain_map(map).map(|()| None);
+        }
+        self.notes.depth.set(depth + 1);
         let mut object = T::default();
         while let Some(name) = map.next_key_seed(KeySeed)? {
             object.field(&name, Value { name: &name, map: &mut map, notes: self.notes })?;
         }
+        self.notes.depth.set(depth);
         Ok(Some(object))
     }
 }

@@ -14,8 +14,6 @@ use crate::time::Time;
 
 /// Frames of one exception while reading; the first are the innermost.
 const FRAMES_MAX: usize = 256;
-/// Exceptions of one chain while reading.
-const CAUSES_MAX: usize = 64;
 /// Tags while reading.
 const TAGS_MAX: usize = 256;
 /// Parts of a client's own fingerprint.
@@ -234,7 +232,7 @@ impl<'a> Native<'a> {
     }
 }
 
-/// An exception as it stands on the wire; its cause inside it. The depth of JSON bounds the chain.
+/// An exception as it stands on the wire; its cause inside it. The reader's depth bounds the chain.
 #[derive(Default)]
 struct NativeException<'a> {
     kind: Text<'a>,
@@ -266,7 +264,7 @@ impl<'a> NativeException<'a> {
     fn into_chain(self) -> Vec<Exception<'a>> {
         let mut chain = Vec::new();
         let mut next = Some(Box::new(self));
-        while let Some(exception) = next.filter(|_| chain.len() < CAUSES_MAX) {
+        while let Some(exception) = next {
             let NativeException { kind, value, frames, cause } = *exception;
             if !(kind.is_empty() && value.is_empty() && frames.is_empty()) {
                 chain.push(Exception { kind, value, frames: frames.into_iter().map(|frame| frame.0).collect() });

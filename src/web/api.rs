@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::{Path, Query, State};
+use axum::body::Body;
+use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Json;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::{Deserialize, Serialize};
 
 use super::Web;
@@ -13,7 +14,7 @@ use super::view::{AlertView, DeliveryView, IssueDetailView, IssueView, List};
 use crate::alert::DeliveryState;
 use crate::archive::IssueFilter;
 use crate::config::Span;
-use crate::http::Problem;
+use crate::http::{Problem, Segment};
 use crate::issue::{Action, Fingerprint};
 use crate::time::Time;
 
@@ -86,7 +87,7 @@ fn issue_cursor(text: &str) -> Result<(Time, i64), Problem> {
 pub(super) async fn issue(
     State(web): State<Arc<Web>>,
     headers: HeaderMap,
-    Path(fingerprint): Path<String>,
+    Segment(fingerprint): Segment,
 ) -> Answer<IssueDetailView> {
     web.authorize(&headers)?;
     let fingerprint = web.fingerprint(&fingerprint).await?;
@@ -118,10 +119,10 @@ pub(super) struct Decision {
 pub(super) async fn acknowledge(
     web: State<Arc<Web>>,
     headers: HeaderMap,
-    path: Path<String>,
-    body: Bytes,
+    Segment(fingerprint): Segment,
+    body: Body,
 ) -> Answer<IssueView> {
-    web.act(&headers, &path, &body, |_, _| Ok(Action::Acknowledge)).await
+    web.act(&headers, &fingerprint, body, |_, _| Ok(Action::Acknowledge)).await
 }
 
 /// It is over: its window closes, and the next occurrence is a regression that alerts at once.
@@ -131,10 +132,10 @@ pub(super) async fn acknowledge(
 pub(super) async fn resolve(
     web: State<Arc<Web>>,
     headers: HeaderMap,
-    path: Path<String>,
-    body: Bytes,
+    Segment(fingerprint): Segment,
+    body: Body,
 ) -> Answer<IssueView> {
-    web.act(&headers, &path, &body, |_, _| Ok(Action::Resolve)).await
+    web.act(&headers, &fingerprint, body, |_, _| Ok(Action::Resolve)).await
 }
 
 /// No alerts until a moment (`until` or `for`) or until so many `more` occurrences, whichever comes first.
@@ -145,10 +146,10 @@ pub(super) async fn resolve(
 pub(super) async fn mute(
     web: State<Arc<Web>>,
     headers: HeaderMap,
-    path: Path<String>,
-    body: Bytes,
+    Segment(fingerprint): Segment,
+    body: Body,
 ) -> Answer<IssueView> {
-    web.act(&headers, &path, &body, mute_of).await
+    web.act(&headers, &fingerprint, body, mute_of).await
 }
 
 /// Back to open, whatever it was.
@@ -158,10 +159,10 @@ pub(super) async fn mute(
 pub(super) async fn reopen(
     web: State<Arc<Web>>,
     headers: HeaderMap,
-    path: Path<String>,
-    body: Bytes,
+    Segment(fingerprint): Segment,
+    body: Body,
 ) -> Answer<IssueView> {
-    web.act(&headers, &path, &body, |_, _| Ok(Action::Reopen)).await
+    web.act(&headers, &fingerprint, body, |_, _| Ok(Action::Reopen)).await
 }
 
 fn mute_of(decision: &Decision, now: Time) -> Result<Action, Problem> {
@@ -257,7 +258,7 @@ pub(super) struct Resent {
 #[utoipa::path(post, path = "/api/v1/deliveries/{id}/resend", tag = "deliveries", security(("api_token" = [])),
     params(("id" = i64, Path)),
     responses((status = 200, body = Resent), (status = 401, body = Problem), (status = 404, body = Problem)))]
-pub(super) async fn resend(State(web): State<Arc<Web>>, headers: HeaderMap, Path(id): Path<String>) -> Answer<Resent> {
+pub(super) async fn resend(State(web): State<Arc<Web>>, headers: HeaderMap, Segment(id): Segment) -> Answer<Resent> {
     web.authorize(&headers)?;
     let id: i64 = id.parse().map_err(|_| bad(format!("{id:?} is not the number of a delivery")))?;
     let resent = web.archive.resend(Some(id), web.expiry, (web.now)()).await.map_err(unavailable)?;
@@ -273,27 +274,38 @@ impl Web {
         &self,
         headers: &HeaderMap,
         fingerprint: &str,
-        body: &[u8],
+        body: Body,
         action: impl FnOnce(&Decision, Time) -> Result<Action, Problem>,
     ) -> Answer<IssueView> {
         self.authorize(headers)?;
-        let decision = if body.is_empty() {
-            Decision::default()
-        } else if body.len() > ACTION_BYTES_MAX {
-            return Err(Problem::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "body too large",
-                "an action's body has at most 16 KiB",
-            ));
-        } else {
-            serde_json::from_slice(body).map_err(|error| bad(format!("the body: {error}")))?
-        };
+        let decision = self.decision(body).await?;
         let now = (self.now)();
         let action = action(&decision, now)?;
         let fingerprint = self.fingerprint(fingerprint).await?;
         let issue =
             self.archive.act(fingerprint, action, decision.by, decision.note, now).await.map_err(unavailable)?;
         issue.map(|issue| Json(issue.into())).ok_or_else(|| no_issue(&fingerprint.to_string()))
+    }
+
+    /// What an action's body says. Read only after the token was found good, and within its limits.
+    async fn decision(&self, body: Body) -> Result<Decision, Problem> {
+        let body = tokio::time::timeout(self.read_timeout, Limited::new(body, ACTION_BYTES_MAX).collect()).await;
+        let body = body.map_err(|_| {
+            let detail = format!("the body was not complete within {:?} (limits.read_timeout)", self.read_timeout);
+            Problem::new(StatusCode::REQUEST_TIMEOUT, "body too slow", detail)
+        })?;
+        let body = body.map_err(|error| match error.is::<LengthLimitError>() {
+            true => {
+                let detail = "an action's body has at most 16 KiB";
+                Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body too large", detail)
+            }
+            false => bad(format!("the body could not be read: {error}")),
+        })?;
+        let body = body.to_bytes();
+        match body.is_empty() {
+            true => Ok(Decision::default()),
+            false => serde_json::from_slice(&body).map_err(|error| bad(format!("the body: {error}"))),
+        }
     }
 
     /// The one issue whose fingerprint begins like this.

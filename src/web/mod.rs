@@ -32,6 +32,7 @@ pub(crate) struct Web {
     river: Arc<River>,
     token: KeyHash,
     expiry: Duration,
+    read_timeout: Duration,
     granted: Arc<Notify>,
     now: fn() -> Time,
 }
@@ -62,16 +63,17 @@ impl utoipa::Modify for Tokens {
 
 impl Web {
     /// Handlers over an archive and a river. `token`: the hash of the API token; `expiry`: how long a delivery that is
-    /// sent again is worth sending.
+    /// sent again is worth sending; `read_timeout`: how long a client may take to send a body.
     pub(crate) fn new(
         archive: Archive,
         river: Arc<River>,
         token: KeyHash,
         expiry: Duration,
+        read_timeout: Duration,
         granted: Arc<Notify>,
         now: fn() -> Time,
     ) -> Web {
-        Web { archive, river, token, expiry, granted, now }
+        Web { archive, river, token, expiry, read_timeout, granted, now }
     }
 
     /// The routes. `described_elsewhere`: the description of other doors of the same server.
@@ -94,7 +96,6 @@ impl Web {
             .route("/readyz", get(health::readyz))
             .route("/metrics", get(health::metrics))
             .fallback(not_found)
-            .method_not_allowed_fallback(wrong_method)
             .with_state(Arc::new(self))
     }
 
@@ -116,7 +117,8 @@ async fn not_found(request: Request) -> Problem {
         .hint("events go to POST /api/v1/events or to a DSN; /api/openapi.json describes the rest")
 }
 
-async fn wrong_method(request: Request) -> Problem {
+/// The answer to a method that a path does not take.
+pub(crate) async fn wrong_method(request: Request) -> Problem {
     let detail = format!("{} takes no {}", request.uri().path(), request.method());
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method not allowed", detail)
         .hint("/api/openapi.json names the methods of each path")

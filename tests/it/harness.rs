@@ -31,6 +31,15 @@ pub async fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
+/// Waits until a condition holds that takes questions to find out.
+pub async fn wait_until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let started = Instant::now();
+    while !holds().await {
+        assert!(started.elapsed() < DEADLINE, "waited too long for {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 /// An HTTP client that asks no proxy and follows nothing.
 pub fn client() -> reqwest::Client {
     rustls::crypto::ring::default_provider().install_default().ok();

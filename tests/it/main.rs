@@ -5,3 +5,4 @@
 mod clients;
 mod first_light;
 mod harness;
+mod hostile;
