@@ -189,12 +189,49 @@ fn node_aggregate_follows_its_first_member() {
 /// An error's stack is unknown in Rust; the place that captured it stands in.
 #[test]
 fn rust_captured_error_with_a_cause() {
-    check(payload!("rust-captured"), expect![[""]]);
+    check(
+        payload!("rust-captured"),
+        expect![[r#"
+        category: Runtime
+        module: parcel-api
+        environment: staging
+        url: http://127.0.0.1:8080/orders/1234/refund
+        method: POST
+        location: parcel_api::refund::{{closure}}
+        detail: no answer from the payment gateway for order 1234
+        level: error, at: Some(2026-11-23T07:50:14.329Z)
+          PaymentFailed: order 1234 was not paid (12 frames, :None)
+          GatewayTimeout: no answer from the payment gateway for order 1234 (0 frames, )
+        trace: f2a15254636f402bf6747881f1b7a51a
+        release: parcel-api@0.3.0
+        server: parcel-api-6f
+        tags:
+        fingerprint: [], notes: []
+    "#]],
+    );
 }
 
 #[test]
 fn rust_panic() {
-    check(payload!("rust-panic"), expect![[""]]);
+    check(
+        payload!("rust-panic"),
+        expect![[r#"
+        category: Runtime
+        module: parcel-api
+        environment: staging
+        url: http://127.0.0.1:8080/orders/1234/pay
+        method: POST
+        location: parcel_api::payments::Gateway::ask
+        detail: no answer from the payment gateway for order 1234
+        level: fatal, at: Some(2026-11-23T07:50:17.306Z)
+          panic: no answer from the payment gateway for order 1234 (17 frames, :None)
+        trace: 82e0e6c412d20a9d3085d5d378d3e941
+        release: parcel-api@0.3.0
+        server: parcel-api-6f
+        tags:
+        fingerprint: [], notes: []
+    "#]],
+    );
 }
 
 #[test]
