@@ -2,6 +2,8 @@
 
 #![allow(clippy::print_stderr, missing_docs, unreachable_pub)]
 
+mod crash;
+mod delivery;
 mod first_light;
 mod harness;
 mod hostile;
