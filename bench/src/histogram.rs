@@ -36,17 +36,17 @@ impl Histogram {
         self.total
     }
 
-    /// The latency that the given share of the records does not exceed; zero without records.
-    pub(crate) fn quantile(&self, share: f64) -> Duration {
-        let rank = ((self.total as f64 * share).ceil() as u64).clamp(1, self.total.max(1));
+    /// The latency that the given share of the records does not exceed; `None` without records.
+    pub(crate) fn quantile(&self, share: f64) -> Option<Duration> {
+        let rank = ((self.total as f64 * share).ceil() as u64).max(1);
         let mut seen = 0;
         for (at, count) in self.counts.iter().enumerate() {
             seen += count;
             if seen >= rank {
-                return Duration::from_nanos(highest(at).min(self.max));
+                return Some(Duration::from_nanos(highest(at).min(self.max)));
             }
         }
-        Duration::ZERO
+        None
     }
 }
 
@@ -73,7 +73,7 @@ mod tests {
             histogram.record(Duration::from_micros(micros));
         }
         for (share, micros) in [(0.5, 50_000.0), (0.99, 99_000.0), (0.999, 99_900.0), (1.0, 100_000.0)] {
-            let got = histogram.quantile(share).as_secs_f64() * 1e6;
+            let got = histogram.quantile(share).unwrap().as_secs_f64() * 1e6;
             assert!(got >= micros && got <= micros * 1.01, "{share}: {got} for {micros}");
         }
     }
@@ -90,11 +90,11 @@ mod tests {
     #[test]
     fn the_odd_ends_are_counted_too() {
         let mut histogram = Histogram::new();
-        assert_eq!(histogram.quantile(0.5), Duration::ZERO);
+        assert_eq!(histogram.quantile(0.5), None);
         histogram.record(Duration::ZERO);
         histogram.record(Duration::from_secs(3600));
         assert_eq!(histogram.total(), 2);
-        assert_eq!(histogram.quantile(0.5), Duration::ZERO);
-        assert!(histogram.quantile(1.0) > Duration::from_secs(120));
+        assert_eq!(histogram.quantile(0.5), Some(Duration::ZERO));
+        assert!(histogram.quantile(1.0).unwrap() > Duration::from_secs(120));
     }
 }

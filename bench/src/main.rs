@@ -23,6 +23,7 @@ mod suite;
 use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
@@ -111,8 +112,17 @@ impl Arguments {
     }
 }
 
-fn main() -> anyhow::Result<()> {
-    let arguments = Arguments::parse();
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bongsu-bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     if arguments.list {
         let plans = Plan::all().into_iter().map(Plan::name);
@@ -124,7 +134,7 @@ fn main() -> anyhow::Result<()> {
     let scratch = arguments.scratch.clone().unwrap_or_else(std::env::temp_dir);
     let scratch = scratch.join(format!("bongsu-bench-{}", std::process::id()));
     fs::create_dir_all(&scratch).with_context(|| format!("cannot make {}", scratch.display()))?;
-    let result = measure(&arguments, scratch.clone(), &mut out);
+    let result = measure(arguments, scratch.clone(), &mut out);
     fs::remove_dir_all(&scratch)?;
     result
 }

@@ -165,16 +165,16 @@ fn write_side(
     let of_bare = of_bare.map_or_else(String::new, |share| format!("{:.0} %", share * 100.0));
     writeln!(
         out,
-        "{name:<18}{server:<8}{:>11}{:>12}{:>9.2}{:>9.2}{:>9.2}{of_bare:>9}{:>11.1}{:>10.1}{:>10.1}{:>6.0} %",
+        "{name:<18}{server:<8}{:>11}{:>12}{:>9}{:>9}{:>9}{of_bare:>9}{:>11}{:>10}{:>10}{:>6} %",
         thousands(figures.accepted_per_second),
         thousands(figures.requests_per_second),
-        figures.p50_ms,
-        figures.p99_ms,
-        figures.p999_ms,
-        figures.cpu_us_per_event,
-        figures.peak_rss_bytes / MIB,
-        figures.data_bytes / MIB,
-        side.spread() * 100.0,
+        shown(figures.p50_ms, 2),
+        shown(figures.p99_ms, 2),
+        shown(figures.p999_ms, 2),
+        shown(figures.cpu_us_per_event, 1),
+        shown(figures.peak_rss_bytes / MIB, 1),
+        shown(figures.data_bytes / MIB, 1),
+        shown(side.spread() * 100.0, 0),
     )?;
     for note in &side.notes {
         writeln!(out, "{:<18}! {note}", "")?;
@@ -198,6 +198,11 @@ pub(crate) fn write_alert(out: &mut impl Write, alert: &AlertFigures) -> std::io
         "\nfirst event to webhook, server idle: p50 {p50_ms:.2} ms, p99 {p99_ms:.2} ms, max {max_ms:.2} ms \
          ({sent} alerts, {missing} missing; acknowledged after p50 {acknowledged_p50_ms:.2} ms)"
     )
+}
+
+/// A figure, or a dash where there is none: nothing was accepted that it could be about.
+fn shown(number: f64, decimals: usize) -> String {
+    if number.is_finite() { format!("{number:.decimals$}") } else { "-".to_owned() }
 }
 
 fn thousands(number: f64) -> String {

@@ -16,7 +16,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::request::KEY;
 
 const START_LIMIT: Duration = Duration::from_secs(20);
-const STOP_LIMIT: Duration = Duration::from_secs(30);
+/// Longer than bongsu lets deliveries end after the signal.
+const STOP_LIMIT: Duration = Duration::from_secs(60);
 const PROBE_GAP: Duration = Duration::from_millis(1);
 
 /// Which server.

@@ -169,7 +169,8 @@ impl Suite {
         let peak_rss_bytes = server.usage()?.peak_rss_bytes as f64;
         let data_bytes = server.stop()? as f64;
         let seconds = tally.elapsed.as_secs_f64();
-        let quantile_ms = |share| tally.latencies.quantile(share).as_secs_f64() * 1e3;
+        let quantile_ms =
+            |share| tally.latencies.quantile(share).map_or(f64::NAN, |latency| latency.as_secs_f64() * 1e3);
         let figures = Figures {
             accepted_per_second: tally.accepted as f64 / seconds,
             requests_per_second: tally.latencies.total() as f64 / seconds,

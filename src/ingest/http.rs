@@ -5,6 +5,7 @@
 //! any origin: a DSN's key is public and may only send.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use serde::Serialize;
 use utoipa::OpenApi;
 
 use super::body::{Bodies, Held};
+use super::encoding::{Scratch, Undecodable};
 use super::sentry::envelope::ItemKind;
 use super::sentry::event::Pick;
 use super::{answer, bound, encoding, native, sentry};
@@ -30,6 +32,11 @@ use crate::metrics::Metrics;
 use crate::outcome::{Outcome, Reject, RejectReason};
 use crate::river::River;
 use crate::time::Time;
+
+thread_local! {
+    /// Where this thread decodes bodies, one at a time.
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
 
 /// What the doors share.
 pub(crate) struct Ingest {
@@ -81,16 +88,19 @@ impl Ingest {
         held: &mut Held,
         read: impl FnOnce(&[u8]) -> Result<T, Problem>,
     ) -> Result<T, Problem> {
-        let encoding = match headers.get(header::CONTENT_ENCODING).map(HeaderValue::to_str) {
-            None => return read(body),
-            Some(Ok(encoding)) => encoding,
-            Some(Err(_)) => "an unreadable value",
-        };
-        encoding::with_decoded(encoding, body, self.limits.decoded_bytes, |decoded| {
-            self.bodies.hold(held, decoded.len())?;
-            read(decoded)
+        let mut encodings =
+            headers.get_all(header::CONTENT_ENCODING).iter().map(|one| one.to_str().unwrap_or("unreadable"));
+        let Some(first) = encodings.next() else { return read(body) };
+        let encoding = encodings.fold(Cow::Borrowed(first), |all, one| Cow::Owned(format!("{all}, {one}")));
+        SCRATCH.with_borrow_mut(|scratch| {
+            let decoded = encoding::decode(Some(&encoding), body, self.limits.decoded_bytes, scratch);
+            let read = decoded.map_err(|error| encoding_problem(&error)).and_then(|decoded| {
+                self.bodies.hold(held, decoded.len())?;
+                read(decoded)
+            });
+            scratch.trim();
+            read
         })
-        .unwrap_or_else(|error| Err(encoding_problem(&error)))
     }
 
     /// What became of a request's events; the key decides whose they are.
@@ -296,12 +306,11 @@ async fn allow_any_origin(mut response: Response<Body>) -> Response<Body> {
     response
 }
 
-fn encoding_problem(error: &encoding::DecodeError) -> Problem {
+fn encoding_problem(error: &Undecodable) -> Problem {
     let status = match error {
-        encoding::DecodeError::Unsupported(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        encoding::DecodeError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-        encoding::DecodeError::Corrupt { .. } => StatusCode::BAD_REQUEST,
+        Undecodable::Unsupported(_) | Undecodable::TooManyLayers { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Undecodable::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        Undecodable::Corrupt { .. } => StatusCode::BAD_REQUEST,
     };
     Problem::new(status, "body not decoded", error.to_string())
-        .hint("gzip, deflate, br, zstd and identity are understood")
 }

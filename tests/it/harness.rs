@@ -20,7 +20,7 @@ pub const KEY: &str = "0123456789abcdef0123456789abcdef";
 /// The API token.
 pub const TOKEN: &str = "a-token-for-tests-of-32-characters-or-more";
 /// How long a condition may take before its test is called failed.
-const DEADLINE: Duration = Duration::from_secs(60);
+pub const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Waits until a condition holds.
 pub async fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {

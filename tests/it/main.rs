@@ -2,6 +2,7 @@
 
 #![allow(clippy::print_stderr, missing_docs, unreachable_pub)]
 
+mod clients;
 mod crash;
 mod delivery;
 mod first_light;

@@ -174,11 +174,14 @@ fn is_generated(frame: &Frame<'_>) -> bool {
 
 /// The rule that says a text names generated code only.
 fn generated(text: &str) -> Option<&'static str> {
-    // Weld and old Hibernate write `$Proxy$_$$_` behind a class of the application's own.
-    if !text.contains(['$', '<', 'A']) || text.contains("$Proxy$_$$_") {
-        return None;
-    }
-    GENERATED.iter().find(|(_, mark)| text.contains(mark)).map(|(name, _)| *name)
+    let bytes = text.as_bytes();
+    let begins = |at: &usize| matches!(bytes[*at], b'$' | b'<' | b'D' | b'G' | b'L' | b'N');
+    (0..bytes.len()).filter(begins).find_map(|at| {
+        let rest = &bytes[at..];
+        // Weld writes `$Proxy$_$$_` behind a class of the application's own.
+        let marked = |mark: &str| rest.starts_with(mark.as_bytes()) && !rest.starts_with(b"$Proxy$_");
+        GENERATED.iter().find(|(_, mark)| marked(mark)).map(|(rule, _)| *rule)
+    })
 }
 
 #[cfg(test)]
@@ -187,6 +190,14 @@ mod tests {
 
     fn frame<'t>(module: &'t str, function: &'t str, in_app: Option<bool>) -> Frame<'t> {
         Frame { module: module.into(), function: function.into(), in_app, ..Frame::default() }
+    }
+
+    #[test]
+    fn every_mark_of_generated_code_is_recognised() {
+        for (rule, mark) in GENERATED {
+            assert_eq!(generated(&format!("a.b.{mark}x")), Some(*rule));
+        }
+        assert_eq!(generated("a.Cart$30$Proxy$_$$_WeldClientProxy.add"), None);
     }
 
     #[test]

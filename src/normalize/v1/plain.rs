@@ -10,7 +10,7 @@ use crate::normalize::trail::Trail;
 /// Trimmed, white space collapsed, lower-case.
 pub(super) fn word<'a>(text: &'a str, trail: &mut impl Trail) -> Cow<'a, str> {
     let collapsed = collapsed(text, trail);
-    if !collapsed.chars().any(char::is_uppercase) {
+    if !has(&collapsed, u8::is_ascii_uppercase, char::is_uppercase) {
         return collapsed;
     }
     let lower = collapsed.to_lowercase();
@@ -18,10 +18,14 @@ pub(super) fn word<'a>(text: &'a str, trail: &mut impl Trail) -> Cow<'a, str> {
     Cow::Owned(lower)
 }
 
+fn has(text: &str, ascii: fn(&u8) -> bool, any: fn(char) -> bool) -> bool {
+    if text.is_ascii() { text.as_bytes().iter().any(ascii) } else { text.chars().any(any) }
+}
+
 /// Trimmed, upper-case.
 pub(super) fn method<'a>(text: &'a str, trail: &mut impl Trail) -> Cow<'a, str> {
     let collapsed = collapsed(text, trail);
-    if !collapsed.chars().any(char::is_lowercase) {
+    if !has(&collapsed, u8::is_ascii_lowercase, char::is_lowercase) {
         return collapsed;
     }
     let upper = collapsed.to_uppercase();
@@ -45,9 +49,9 @@ pub(super) fn module<'a>(text: &'a str, trail: &mut impl Trail) -> Cow<'a, str> 
 /// Trimmed, each run of white space one space.
 pub(super) fn collapsed<'a>(text: &'a str, trail: &mut impl Trail) -> Cow<'a, str> {
     let trimmed = text.trim();
-    let odd = |pair: &[u8]| pair[0].is_ascii_whitespace() && (pair[0] != b' ' || pair[1].is_ascii_whitespace());
-    let wide = !trimmed.is_ascii() && trimmed.chars().any(|c| c.is_whitespace() && !c.is_ascii());
-    let after = if wide || trimmed.as_bytes().windows(2).any(odd) {
+    let after = if is_collapsed(trimmed) {
+        Cow::Borrowed(trimmed)
+    } else {
         let mut after = String::with_capacity(trimmed.len());
         for part in trimmed.split_whitespace() {
             if !after.is_empty() {
@@ -56,13 +60,24 @@ pub(super) fn collapsed<'a>(text: &'a str, trail: &mut impl Trail) -> Cow<'a, st
             after.push_str(part);
         }
         Cow::Owned(after)
-    } else {
-        Cow::Borrowed(trimmed)
     };
     if after != text {
         trail.applied("white-space", text, &after);
     }
     after
+}
+
+fn is_collapsed(text: &str) -> bool {
+    let (mut odd, mut wide, mut before) = (false, false, 0);
+    // No early exit, so that it is done many bytes at a time.
+    for byte in text.bytes() {
+        odd |= matches!(byte, 9..=13) || byte == b' ' && before == b' ';
+        wide |= byte >= 0x80;
+        before = byte;
+    }
+    let wide_space = || text.chars().any(|c| c.is_whitespace() && !c.is_ascii());
+    let collapsed = !odd;
+    collapsed && (!wide || !wide_space())
 }
 
 /// Where a ReplicaSet pod's suffix begins: `-<8 to 10>-<5>` of the alphabet k8s makes names from (no vowels, and no

@@ -74,15 +74,22 @@ impl<'t> Rewrite<'t> {
             Put::Part(before, part) => Cow::Owned([before, &self.text[part]].concat()),
             Put::Composed(text) => Cow::Owned(text),
         };
+        let pending = &self.text[self.floor..start];
+        let separator = separator_of(pending, &put, self.written.as_deref());
+        if separator.is_none() && put == from {
+            return end;
+        }
         let written = self.written.get_or_insert_with(|| String::with_capacity(self.text.len() + 16));
-        if melts(written, &self.text[self.floor..start], &put) {
-            trail.applied(rule, &self.text[self.floor..end], "");
-        } else {
-            if put != from {
-                trail.applied(rule, from, &put);
+        match separator {
+            Some(separator) => {
+                trail.applied(rule, &self.text[start - separator..end], "");
+                written.push_str(&pending[..pending.len() - separator]);
             }
-            written.push_str(&self.text[self.floor..start]);
-            written.push_str(&put);
+            None => {
+                trail.applied(rule, from, &put);
+                written.push_str(pending);
+                written.push_str(&put);
+            }
         }
         self.floor = end;
         end
@@ -99,11 +106,17 @@ impl<'t> Rewrite<'t> {
     }
 }
 
-fn melts(written: &str, between: &str, put: &str) -> bool {
-    let list = matches!(between, "," | ", ") && (put == "?" || put.starts_with('<'));
+/// The length of the separator between a value and an equal one before it, when the two are one list.
+fn separator_of(pending: &str, put: &str, written: Option<&str>) -> Option<usize> {
+    let placeholder = put == "?" || put.starts_with('<') && put.ends_with('>');
+    if !placeholder {
+        return None;
+    }
     // A card number is written in groups with spaces; its mark is one value.
-    let groups = between == " " && put == "<num>";
-    (list || groups) && written.ends_with(put)
+    let separators: &[&str] = if put == "<num>" { &[", ", ",", " "] } else { &[", ", ","] };
+    let (separator, before) = separators.iter().find_map(|s| pending.strip_suffix(s).map(|before| (s, before)))?;
+    let before = if before.is_empty() { written.unwrap_or("") } else { before };
+    before.ends_with(put).then_some(separator.len())
 }
 
 /// How often a text is read again after a change. A cut can bring two halves of another rule's text together; three

@@ -9,10 +9,13 @@ pub(super) struct Rows<const W: usize>([u64; W]);
 
 impl<const W: usize> Rows<W> {
     pub(super) const NONE: Rows<W> = Rows([0; W]);
-    pub(super) const ALL: Rows<W> = Rows([u64::MAX; W]);
 
     pub(super) const fn add(&mut self, row: usize) {
         self.0[row / 64] |= 1 << (row % 64);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0 == [0; W]
     }
 
     pub(super) fn and(self, other: &Rows<W>) -> Rows<W> {

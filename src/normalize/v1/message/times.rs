@@ -9,8 +9,6 @@ use super::site::{Shape, Site, Word};
 const UNITS: &[(&str, bool)] = &[
     ("ns", true),
     ("us", true),
-    ("µs", true),
-    ("μs", true),
     ("ms", true),
     ("msec", true),
     ("millis", true),
@@ -34,11 +32,10 @@ const UNITS: &[(&str, bool)] = &[
     ("d", false),
     ("day", true),
     ("days", true),
-    ("밀리초", true),
-    ("초", true),
-    ("분", true),
-    ("시간", true),
 ];
+
+/// Units in other scripts; a particle may follow them.
+const UNITS_ELSEWHERE: &[&str] = &["밀리초", "초", "분", "시간", "µs", "μs"];
 
 /// Units of size.
 const SIZES: &[&str] = &["b", "kb", "mb", "gb", "tb", "kib", "mib", "gib", "bytes", "byte"];
@@ -194,14 +191,17 @@ pub(super) fn duration(site: &Site<'_>) -> Option<Edit> {
 fn unit(site: &Site<'_>, number: usize, spaced: bool) -> Option<usize> {
     let space = usize::from(spaced && site.byte(number) == b' ');
     let from = number + space;
-    let rest = site.text.get(from..)?;
-    let len = rest.find(|c: char| !c.is_alphabetic()).unwrap_or(rest.len());
-    let written = &rest[..len];
-    let fits = |unit: &str| {
-        if unit.is_ascii() { unit.eq_ignore_ascii_case(written) } else { written.starts_with(unit) }
-    };
-    let (unit, _) = UNITS.iter().find(|(unit, apart)| fits(unit) && (space == 0 || *apart))?;
-    Some(from + unit.len())
+    if site.byte(from) >= 0x80 {
+        let rest = &site.text[from..];
+        return UNITS_ELSEWHERE.iter().find(|unit| rest.starts_with(**unit)).map(|unit| from + unit.len());
+    }
+    let end = site.run(from, |b| b.is_ascii_alphabetic());
+    if end == from {
+        return None;
+    }
+    let written = &site.text[from..end];
+    let known = |(unit, apart): &(&str, bool)| unit.eq_ignore_ascii_case(written) && (space == 0 || *apart);
+    UNITS.iter().any(known).then_some(end)
 }
 
 /// `PT30S`, `PT1M30.5S`.

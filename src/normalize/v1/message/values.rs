@@ -147,7 +147,7 @@ pub(super) fn uuid(site: &Site<'_>) -> Option<Edit> {
 
 /// `eyJhbGciOi….eyJzdWIi….SflKxw`.
 pub(super) fn jwt(site: &Site<'_>) -> Option<Edit> {
-    if !site.word_text().starts_with("eyJ") {
+    if site.byte(site.at) != b'e' || !site.word_text().starts_with("eyJ") {
         return None;
     }
     let end = site.run_near(site.at, |b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
@@ -178,6 +178,10 @@ pub(super) fn random_text(site: &Site<'_>) -> Option<Edit> {
 
 /// `Request ID: RGMB8QCTB76H0PS1`, `traceId=4bf92f-x`: whatever stands behind a label that ends with `id`.
 pub(super) fn labelled_id(site: &Site<'_>) -> Option<Edit> {
+    let joint = if site.before(site.at) == b' ' { site.before(site.at - 1) } else { site.before(site.at) };
+    if !matches!(joint, b':' | b'=') {
+        return None;
+    }
     let (label, between) = context::word_before(site, site.at);
     let labelled = matches!(between, ":" | "=" | ": " | " = " | " : ") && context::ends_like(label, &["id"]);
     if !labelled {

@@ -46,23 +46,35 @@ struct Site<'t> {
 const WIDTH: usize = RULES.len().div_ceil(64);
 
 /// For each first byte of a marker, the rows it may be.
-static ROWS: [Rows<WIDTH>; 256] = {
+type First = [Rows<WIDTH>; 256];
+
+static IN_PLACES: First = first_bytes(false);
+static IN_MESSAGES: First = first_bytes(true);
+
+const fn first_bytes(anywhere_only: bool) -> First {
     let mut rows = [Rows::NONE; 256];
     let mut i = 0;
     while i < RULES.len() {
-        rows[RULES[i].marker.as_bytes()[0] as usize].add(i);
+        if RULES[i].anywhere || !anywhere_only {
+            rows[RULES[i].marker.as_bytes()[0] as usize].add(i);
+        }
         i += 1;
     }
     rows
-};
+}
 
-/// The rows that hold inside a message.
-static ANYWHERE: Rows<WIDTH> = {
-    let mut rows = Rows::NONE;
+/// For each second byte of a marker, the rows that it does not rule out.
+static SECOND: [Rows<WIDTH>; 256] = {
+    let mut rows = [Rows::NONE; 256];
     let mut i = 0;
     while i < RULES.len() {
-        if RULES[i].anywhere {
-            rows.add(i);
+        let marker = RULES[i].marker.as_bytes();
+        let mut b = 0;
+        while b < 256 {
+            if marker.len() == 1 || marker[1] as usize == b {
+                rows[b].add(i);
+            }
+            b += 1;
         }
         i += 1;
     }
@@ -71,20 +83,26 @@ static ANYWHERE: Rows<WIDTH> = {
 
 /// A throw location, without what varies.
 pub(super) fn plain<'t>(text: &'t str, trail: &mut impl Trail) -> Cow<'t, str> {
-    settle(text, |text| pass(text, &Rows::ALL, trail))
+    settle(text, |text| pass(text, &IN_PLACES, trail))
 }
 
 /// The names inside a message, without what varies.
 pub(super) fn plain_in_message<'t>(text: &'t str, trail: &mut impl Trail) -> Cow<'t, str> {
-    settle(text, |text| pass(text, &ANYWHERE, trail))
+    settle(text, |text| pass(text, &IN_MESSAGES, trail))
 }
 
-fn pass(text: &str, scope: &Rows<WIDTH>, trail: &mut impl Trail) -> Option<String> {
+fn pass(text: &str, firsts: &First, trail: &mut impl Trail) -> Option<String> {
     let mut rewrite = Rewrite::new(text);
     let bytes = text.as_bytes();
     let mut at = 0;
     while at < bytes.len() {
-        let rows = ROWS[bytes[at] as usize].and(scope);
+        let rows = firsts[bytes[at] as usize];
+        if rows.is_empty() {
+            at += 1;
+            continue;
+        }
+        let next = bytes.get(at + 1).copied().unwrap_or(0);
+        let rows = rows.and(&SECOND[next as usize]);
         at = match first(text, rewrite.floor(), at, rows) {
             Some((rule, edit)) => rewrite.apply(edit, rule, trail).max(at + 1),
             None => at + 1,
