@@ -5,4 +5,6 @@
 mod clients;
 mod first_light;
 mod harness;
+mod readme;
+mod tidy;
 mod hostile;
