@@ -5,6 +5,6 @@
 mod clients;
 mod first_light;
 mod harness;
+mod hostile;
 mod readme;
 mod tidy;
-mod hostile;

@@ -76,7 +76,8 @@ async fn the_walk_through_works_word_for_word() {
     assert!(list.contains(" 40 times") && list.lines().count() == 1, "{list}");
     wait_for("the closing message", || walk.said("receiver.txt").contains("35")).await;
     let messages = walk.said("receiver.txt");
-    for ladder in ["🔥▫️▫️▫️▫️ 1/5", "🔥🔥▫️▫️▫️ 2/5", "🔥🔥🔥▫️▫️ 3/5", "🔥🔥🔥🔥▫️ 4/5", "🔥🔥🔥🔥🔥 5/5"] {
+    for ladder in ["🔥▫️▫️▫️▫️ 1/5", "🔥🔥▫️▫️▫️ 2/5", "🔥🔥🔥▫️▫️ 3/5", "🔥🔥🔥🔥▫️ 4/5", "🔥🔥🔥🔥🔥 5/5"]
+    {
         assert_eq!(messages.matches(ladder).count(), 1, "{messages}");
     }
 }

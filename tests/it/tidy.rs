@@ -36,7 +36,9 @@ fn sources() -> Vec<Source> {
                 let room = inside.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs").to_owned();
                 let whole = fs::read_to_string(&path).unwrap();
                 let is_test = inside.iter().any(|part| {
-                    ["tests", "tests.rs", "sim.rs", "sample.rs", "golden.rs", "hostile.rs"].iter().any(|name| part == *name)
+                    ["tests", "tests.rs", "sim.rs", "sample.rs", "golden.rs", "hostile.rs"]
+                        .iter()
+                        .any(|name| part == *name)
                 });
                 let text = whole.split("#[cfg(test)]\nmod tests {").next().unwrap().to_owned();
                 found.push(Source { path: inside, room, text, is_test });
@@ -83,7 +85,9 @@ fn rooms_name_only_whom_they_may() {
     for source in sources().iter().filter(|source| !["lib", "main"].contains(&source.room.as_str())) {
         let names = named(&source.text).into_iter().filter(|room| {
             *room != source.room && !NOUNS.contains(&room.as_str()) && root().join("src").join(room).exists()
-                || root().join("src").join(format!("{room}.rs")).exists() && *room != source.room && !NOUNS.contains(&room.as_str())
+                || root().join("src").join(format!("{room}.rs")).exists()
+                    && *room != source.room
+                    && !NOUNS.contains(&room.as_str())
         });
         used.entry(source.room.clone()).or_default().extend(names);
     }
