@@ -29,7 +29,7 @@ use crate::event::{Event, Text};
 use crate::http::{self, Problem, Segment};
 use crate::keys::Keys;
 use crate::metrics::Metrics;
-use crate::outcome::{Outcome, Reject, RejectReason};
+use crate::outcome::{Reject, RejectReason};
 use crate::river::River;
 use crate::time::Time;
 
@@ -143,7 +143,7 @@ impl Ingest {
             Ok((id.map(Cow::into_owned), self.river.gather(&known, events)))
         })?;
         let outcomes = self.river.admit(gathered).await;
-        let none_accepted = outcomes.iter().all(|outcome| matches!(outcome, Outcome::Rejected(_)));
+        let none_accepted = outcomes.iter().all(|outcome| outcome.rejected().is_some());
         match answer::problem(&outcomes) {
             Some(problem) if none_accepted => Ok(sentry_refusal(&problem)),
             _ => Ok(http::json(200, "application/json", &SentryAnswer { id })),

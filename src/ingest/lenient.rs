@@ -128,16 +128,20 @@ pub(crate) fn object<'de, T: Object<'de>>(json: &'de str, notes: &Notes) -> serd
     read.ok_or_else(|| serde_json::Error::custom("a JSON object is wanted here"))
 }
 
-/// Reads a whole text that is a list of objects, each with notes of its own. `None` stands for an element that is no
-/// object; at most `max` elements are kept, and how many there were is answered too.
-pub(crate) fn objects<'de, T: Object<'de>>(
-    json: &'de str,
-    max: usize,
-) -> serde_json::Result<(Vec<(Option<T>, Notes)>, usize)> {
+/// A list of objects, each with notes of its own.
+pub(crate) struct Objects<T> {
+    /// The first of them. `None` stands for an element that is no object.
+    pub(crate) kept: Vec<(Option<T>, Notes)>,
+    /// How many there were.
+    pub(crate) count: usize,
+}
+
+/// Reads a whole text that is a list of objects, of which at most `max` are kept.
+pub(crate) fn objects<'de, T: Object<'de>>(json: &'de str, max: usize) -> serde_json::Result<Objects<T>> {
     struct Elements<T>(usize, PhantomData<T>);
 
     impl<'de, T: Object<'de>> Visitor<'de> for Elements<T> {
-        type Value = (Vec<(Option<T>, Notes)>, usize);
+        type Value = Objects<T>;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("a list of events")
@@ -148,8 +152,7 @@ pub(crate) fn objects<'de, T: Object<'de>>(
             while kept.len() < self.0 {
                 let notes = Notes::default();
                 let Some(object) = seq.next_element_seed(ObjectSeed::<T>::new("the event", &notes))? else {
-                    let count = kept.len();
-                    return Ok((kept, count));
+                    return Ok(Objects { count: kept.len(), kept });
                 };
                 kept.push((object, notes));
             }
@@ -157,7 +160,7 @@ pub(crate) fn objects<'de, T: Object<'de>>(
             while seq.next_element::<IgnoredAny>()?.is_some() {
                 count += 1;
             }
-            Ok((kept, count))
+            Ok(Objects { kept, count })
         }
     }
 
