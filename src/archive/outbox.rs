@@ -53,6 +53,8 @@ pub(crate) enum End {
         /// Why.
         error: String,
     },
+    /// Given up because it was too old when its turn came. Why it had not been sent by then stays on record.
+    Expired,
 }
 
 /// Settles claimed deliveries. A settlement whose fence is not the newest changes nothing.
@@ -71,6 +73,15 @@ pub(super) fn settle(connection: &Connection, settlements: &[Settlement], now: T
                      WHERE id = ?1 AND fence = ?2 AND state = 'pending'",
                 )?
                 .execute(params![id, fence, now, error])?,
+            // This claim, which sent nothing, is among the attempts.
+            End::Expired => connection
+                .prepare_cached(
+                    "UPDATE deliveries SET state = 'dead', settled_at = ?3, error = \
+                         coalesce('given up after ' || (attempts - 1) || ' attempts: ' || error, \
+                             'too old to help: it expired before it could be sent') \
+                     WHERE id = ?1 AND fence = ?2 AND state = 'pending'",
+                )?
+                .execute(params![id, fence, now])?,
             End::Again { due_at, error, .. } => again(connection, *id, *fence, *due_at, error)?,
         };
     }

@@ -115,7 +115,12 @@ impl Worker {
     async fn send(&self, delivery: Delivery) -> Settlement {
         let now = (self.now)();
         let end = if now >= delivery.expires_at {
-            End::Dead { error: "too old to help: it expired before it could be sent".to_owned() }
+            tracing::warn!(
+                channel = &**self.channel.name(),
+                delivery = delivery.id,
+                "an alert expired and lies in the dead letters"
+            );
+            End::Expired
         } else {
             let started = Stopwatch::start();
             let brought = self.courier.carry(self.channel.compose(&delivery, now)).await;

@@ -288,6 +288,11 @@ impl Sink {
         self.state.received.lock().unwrap().clone()
     }
 
+    /// How many requests it has received so far.
+    pub fn count(&self) -> usize {
+        self.state.received.lock().unwrap().len()
+    }
+
     /// The payloads of one kind received so far.
     pub fn payloads(&self, kind: &str) -> Vec<Value> {
         self.received().into_iter().map(|one| one.json).filter(|json| json["kind"] == kind).collect()

@@ -3,6 +3,8 @@
 #![allow(clippy::print_stderr, missing_docs, unreachable_pub)]
 
 mod clients;
+mod crash;
+mod delivery;
 mod first_light;
 mod harness;
 mod hostile;
