@@ -18,6 +18,8 @@ use crate::harness::{DEADLINE, KEY, Server, Sink, client, wait_for};
 const PORTION: u64 = 20;
 /// Short enough to wait for its end, long enough for six errors.
 const WINDOW: &str = "3s";
+/// Lines of a service's log that are shown when its test fails. Its own failures fill the rest.
+const LOG_LINES: usize = 60;
 
 /// A service that fails at every order.
 struct Service {
@@ -74,7 +76,9 @@ impl Drop for Service {
         self.process.kill().ok();
         self.process.wait().ok();
         if std::thread::panicking() {
-            eprintln!("the service's log:\n{}", std::fs::read_to_string(self.stderr.path()).unwrap_or_default());
+            let log = std::fs::read_to_string(self.stderr.path()).unwrap_or_default();
+            let lines: Vec<_> = log.lines().collect();
+            eprintln!("the end of the service's log:\n{}", lines[lines.len().saturating_sub(LOG_LINES)..].join("\n"));
         }
     }
 }
