@@ -32,7 +32,7 @@ pub(crate) struct IssueFilter {
     pub(crate) module: Option<String>,
     /// Only those of this environment, as compared.
     pub(crate) environment: Option<String>,
-    /// Only those whose location or detail contains this.
+    /// Only those whose location or detail contains this, small and capital letters alike (A to Z).
     pub(crate) text: Option<String>,
     /// The cursor of the page before.
     pub(crate) after: Option<(Time, i64)>,
@@ -145,7 +145,8 @@ pub(super) fn list(connection: &Connection, filter: &IssueFilter) -> rusqlite::R
     let sql = format!(
         "{ISSUE} WHERE (?1 IS NULL OR s.state = ?1) AND (?2 IS NULL OR i.normalized ->> 'module' = ?2) \
              AND (?3 IS NULL OR i.normalized ->> 'environment' = ?3) \
-             AND (?4 IS NULL OR instr(i.attributes ->> 'detail', ?4) OR instr(i.attributes ->> 'location', ?4)) \
+             AND (?4 IS NULL OR instr(lower(i.attributes ->> 'detail'), lower(?4)) \
+                 OR instr(lower(i.attributes ->> 'location'), lower(?4))) \
              AND (?5 IS NULL OR (s.last_seen, i.id) < (?5, ?6)) \
          ORDER BY s.last_seen DESC, i.id DESC LIMIT ?7"
     );

@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 
-use super::{archive, block_on, print};
+use super::{archive, block_on, log_filter, print};
 use crate::config::{Channel, ChannelKind, Config};
 use crate::deliver::{Channels, Courier, Routes};
 use crate::scrub::Scrubber;
@@ -72,6 +72,7 @@ fn configuration(config: &Config, file: Option<PathBuf>) -> Vec<Finding> {
     findings.push(compiled("channels", Channels::new(config).map(drop)));
     findings.push(compiled("routes", Routes::new(config).map(drop)));
     findings.push(compiled("scrub rules", Scrubber::new(&config.scrub).map(drop)));
+    findings.push(compiled("log", log_filter(&config.log).map(drop).map_err(|error| error.to_string())));
     findings
 }
 

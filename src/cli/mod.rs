@@ -17,6 +17,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{CommandFactory, Parser, Subcommand};
+use tracing_subscriber::filter::EnvFilter;
 
 use crate::archive::Archive;
 use crate::config::{self, Config, LogFormat};
@@ -100,7 +101,10 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Ack(command) => block_on(command.run(config()?)),
         Command::Reopen(command) => block_on(command.run(config()?)),
         Command::Completions(Completions { shell }) => {
-            clap_complete::generate(shell, &mut Cli::command(), "bongsu", &mut std::io::stdout());
+            // By way of a text: it panics when its writer fails, and a reader may go away at any time.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "bongsu", &mut script);
+            print::line(String::from_utf8_lossy(&script).trim_end());
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -119,10 +123,14 @@ fn archive(config: &Config) -> Result<Archive> {
     Ok(Archive::open(&config.archive)?)
 }
 
+/// What is logged.
+fn log_filter(log: &config::Log) -> Result<EnvFilter> {
+    EnvFilter::try_new(&log.level).map_err(|error| anyhow::anyhow!("log.level: {:?}: {error}", log.level))
+}
+
 /// Starts the log on standard error.
 fn start_log(log: &config::Log) -> Result<()> {
-    use tracing_subscriber::filter::EnvFilter;
-    let filter = EnvFilter::try_new(&log.level).map_err(|error| anyhow::anyhow!("log.level: {error}"))?;
+    let filter = log_filter(log)?;
     let terminal = std::io::stderr().is_terminal();
     let text = match log.format {
         LogFormat::Auto => terminal,

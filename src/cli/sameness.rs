@@ -51,16 +51,16 @@ impl FingerprintOf {
                 Ok(named) => (named.id.get().trim_matches('"').to_owned(), named.event.get()),
                 Err(_) => ((number + 1).to_string(), line),
             };
-            match events(event, limits)?.as_slice() {
-                [Ok(event)] => {
-                    let (fingerprint, _) = fingerprint::identify(event, &normalize::normalize(event));
+            // A bad line does not take the good ones with it.
+            match one(event, limits) {
+                Ok(event) => {
+                    let (fingerprint, _) = fingerprint::identify(&event, &normalize::normalize(&event));
                     print::line(&format!("{id}\t{fingerprint}"));
                 }
-                [Err(why)] => {
-                    print::error(&format!("line {}: {why}", number + 1));
+                Err(why) => {
+                    print::error(&format!("line {}: {why:#}", number + 1));
                     good = false;
                 }
-                _ => bail!("line {}: one event a line is wanted", number + 1),
             }
         }
         Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -99,6 +99,15 @@ fn read(file: &Path) -> Result<String> {
         return Ok(text);
     }
     std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
+}
+
+/// The one event of a line.
+fn one(text: &str, limits: &Limits) -> Result<Event<'static>> {
+    let found: Result<Vec<Event<'static>>, String> = events(text, limits)?.into_iter().collect();
+    match <[Event<'static>; 1]>::try_from(found.map_err(anyhow::Error::msg)?) {
+        Ok([event]) => Ok(event),
+        Err(others) => bail!("one event a line is wanted; there are {}", others.len()),
+    }
 }
 
 /// The events of a text: good ones, or what is wrong with each.

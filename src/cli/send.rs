@@ -47,8 +47,8 @@ pub(super) struct Send {
     json: bool,
 }
 
-/// Events of one request.
-const BATCH: usize = 1_000;
+/// Events of one request: as many as their answer, of some 250 bytes each, fits into what the courier reads of one.
+const BATCH: usize = 200;
 
 impl Send {
     pub(super) async fn run(self, config: Config) -> Result<ExitCode> {
@@ -58,6 +58,7 @@ impl Send {
         let url = format!("{}/api/v1/events", server.trim_end_matches('/'));
         let event = Value::Object(self.event());
         let mut left = self.count as usize;
+        let mut outcomes = Vec::new();
         while left > 0 {
             let batch = vec![&event; left.min(BATCH)];
             left -= batch.len();
@@ -65,15 +66,16 @@ impl Send {
             if self.json {
                 print::line(&answer);
             }
-            let answer: Value =
+            let mut answer: Value =
                 serde_json::from_str(&answer).with_context(|| format!("{url} answered {status}, not as a bongsu"))?;
             if status != 202 {
                 let text = |name: &str| answer[name].as_str().unwrap_or_default().to_owned();
                 bail!("{url} answered {status} {}: {} {}", text("title"), text("detail"), text("hint"));
             }
-            if !self.json {
-                summary(&answer);
-            }
+            outcomes.extend(answer["outcomes"].as_array_mut().map(std::mem::take).unwrap_or_default());
+        }
+        if !self.json {
+            summary(&outcomes);
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -94,8 +96,7 @@ impl Send {
     }
 }
 
-fn summary(answer: &Value) {
-    let outcomes = answer["outcomes"].as_array().map(Vec::as_slice).unwrap_or_default();
+fn summary(outcomes: &[Value]) {
     let of = |kind: &str| outcomes.iter().filter(|outcome| outcome["outcome"] == kind).count();
     let last = outcomes.last().unwrap_or(&Value::Null);
     print::line(&format!(

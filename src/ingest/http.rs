@@ -208,13 +208,15 @@ enum Shape {
 
 type Events<'a> = Vec<Result<Event<'a>, Reject>>;
 
-#[derive(Serialize)]
+/// The answer that SDKs expect.
+#[derive(Serialize, utoipa::ToSchema)]
 struct SentryAnswer {
+    /// The event's id, as the client gave it.
     id: Option<String>,
 }
 
 #[derive(OpenApi)]
-#[openapi(paths(native_events))]
+#[openapi(paths(native_events, envelope, store))]
 struct Description;
 
 /// Takes events: one JSON object, a list of them, or one a line.
@@ -224,7 +226,9 @@ struct Description;
         (status = 202, description = "At least one event was counted; one outcome an event", body = answer::Answer),
         (status = 400, description = "No event could be read", body = Problem),
         (status = 401, description = "No key, or an unknown one", body = Problem),
+        (status = 408, description = "The body came too slowly", body = Problem),
         (status = 413, description = "Over a limit", body = Problem),
+        (status = 415, description = "The content encoding is not known", body = Problem),
         (status = 429, description = "Send again later", body = Problem),
         (status = 503, description = "Send again later", body = Problem)
     ))]
@@ -234,10 +238,34 @@ async fn native_events(State(ingest): State<Arc<Ingest>>, request: Request) -> R
     to_client(origin, answer.unwrap_or_else(|problem| ingest.refuse(problem).into_response()))
 }
 
+/// What SDKs of Sentry send, by DSN: error events are counted, everything else in it is taken and left out.
+#[utoipa::path(post, path = "/api/{project}/envelope/", tag = "events", security(("sentry_key" = [])),
+    params(("project" = String, Path, description = "The number at the end of the DSN")),
+    request_body(content = String, content_type = "application/x-sentry-envelope", description = "An envelope"),
+    responses(
+        (status = 200, description = "Every error event in it that could be read was counted", body = SentryAnswer),
+        (status = 400, description = "No event could be read", body = Problem),
+        (status = 401, description = "No key, an unknown one, or another project's", body = Problem),
+        (status = 413, description = "Over a limit", body = Problem),
+        (status = 429, description = "Send again later", body = Problem),
+        (status = 503, description = "Send again later", body = Problem)
+    ))]
 async fn envelope(state: State<Arc<Ingest>>, Segment(project): Segment, request: Request) -> Response<Body> {
     sentry(state, Shape::Envelope, &project, request).await
 }
 
+/// What older SDKs of Sentry send, by DSN: one event.
+#[utoipa::path(post, path = "/api/{project}/store/", tag = "events", security(("sentry_key" = [])),
+    params(("project" = String, Path, description = "The number at the end of the DSN")),
+    request_body(content = String, content_type = "application/json", description = "An event"),
+    responses(
+        (status = 200, description = "The event was counted", body = SentryAnswer),
+        (status = 400, description = "No event could be read", body = Problem),
+        (status = 401, description = "No key, an unknown one, or another project's", body = Problem),
+        (status = 413, description = "Over a limit", body = Problem),
+        (status = 429, description = "Send again later", body = Problem),
+        (status = 503, description = "Send again later", body = Problem)
+    ))]
 async fn store(state: State<Arc<Ingest>>, Segment(project): Segment, request: Request) -> Response<Body> {
     sentry(state, Shape::Store, &project, request).await
 }

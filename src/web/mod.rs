@@ -53,11 +53,13 @@ struct Tokens;
 
 impl utoipa::Modify for Tokens {
     fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
-        use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+        use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
         let bearer = || SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
         let components = openapi.components.get_or_insert_default();
         components.add_security_scheme("api_token", bearer());
         components.add_security_scheme("project_key", bearer());
+        let header = ApiKeyValue::with_description("X-Sentry-Auth", "`Sentry sentry_key=KEY`, as the SDKs send it");
+        components.add_security_scheme("sentry_key", SecurityScheme::ApiKey(ApiKey::Header(header)));
     }
 }
 

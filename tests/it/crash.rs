@@ -51,7 +51,11 @@ impl Load {
                 let url = format!("{}/api/v1/events", *base.borrow_and_update());
                 match client.post(&url).bearer_auth(KEY).body(body.clone()).send().await {
                     Err(error) if error.is_connect() => base.changed().await.unwrap(),
-                    Err(_) => break None,
+                    Err(_) => {
+                        // Until the restart nothing more is sent, so that at most one request is in doubt.
+                        base.changed().await.unwrap();
+                        break None;
+                    }
                     Ok(response) => {
                         let status = response.status();
                         break response.bytes().await.ok().map(|body| (status, body));

@@ -2,6 +2,8 @@
 
 #![allow(clippy::print_stderr, missing_docs, unreachable_pub)]
 
+mod api;
+mod cli;
 mod clients;
 mod crash;
 mod delivery;
