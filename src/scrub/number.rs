@@ -123,7 +123,7 @@ impl<'t> Number<'t> {
         is_dated.then_some(end)
     }
 
-    /// Mobile numbers in any writing, land lines and virtual ones with a joint. Company numbers (15xx, 16xx) are nobody's.
+    /// Mobile numbers in any writing, land lines and virtual ones with dashes. Company numbers (15xx) are nobody's.
     fn phone(&self) -> Option<usize> {
         const MOBILE: [&str; 6] = ["010", "011", "016", "017", "018", "019"];
         const LAND: [&str; 26] = [
@@ -184,7 +184,7 @@ fn has_check_digit(digits: &[u8]) -> bool {
         .enumerate()
         .map(|(at, digit)| u32::from(if at % 2 == 1 { double(*digit) } else { *digit }))
         .sum();
-    sum % 10 == 0
+    sum.is_multiple_of(10)
 }
 
 /// `+82`, then nine or ten digits with at most two joints or brackets between two of them.
