@@ -19,8 +19,9 @@
 //! that mistook one (`Token.java:12`, `api@10.2.3`) would spoil sameness, and there are dozens in an event.
 //!
 //! Promises: scrubbing twice is scrubbing once; a mark is never scrubbed alone, and a named value that holds one is left
-//! as the earlier pass left it; a text without a hit is not copied; time is linear in the text, whatever it holds; a text grows by a small factor at most, as marks are longer than some
-//! secrets. When in doubt a value behind a telling name is taken whole, as a mark too many costs less than a leak.
+//! as the earlier pass left it; a text without a hit is not copied; time is linear in the text, whatever it holds; a
+//! text grows by a small factor at most, as marks are longer than some secrets. When in doubt a value behind a telling
+//! name is taken whole, as a mark too many costs less than a leak.
 //!
 //! Deliberately not here: regular expressions, pseudonyms (a mark cannot be matched up with a guess), names of people
 //! and postal addresses (nothing in their shape tells them from other words).

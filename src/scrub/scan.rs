@@ -101,12 +101,10 @@ pub(super) fn scan(scrubber: &Scrubber, text: &str) -> Option<Scrubbed> {
     let mut out: Option<Scrubbed> = None;
     let (mut at, mut floor, mut copied) = (0, 0, 0);
     let mut ahead = Ahead::default();
-    while let Some(byte) = bytes.get(at) {
-        let step = match scrubber.triggers.at(*byte) {
-            Trigger::Nothing => {
-                at += 1;
-                continue;
-            }
+    while let Some(skipped) = bytes[at..].iter().position(|byte| scrubber.triggers.at(*byte) != Trigger::Nothing) {
+        at += skipped;
+        let step = match scrubber.triggers.at(bytes[at]) {
+            Trigger::Nothing => Step::On(at + 1),
             Trigger::Mark => match mark_len(&bytes[at..]) {
                 Some(len) => {
                     floor = at + len;

@@ -101,7 +101,11 @@ fn enter_url(text: &[u8], from: usize, ahead: &mut Ahead) {
     // What follows the colon without being a port is a password, which may hold an unencoded `/`.
     let is_port = text[start..authority].iter().all(u8::is_ascii_digit);
     let near = &text[..text.len().min(start + PASSWORD_BYTES_MAX)];
-    let end = if is_port { authority } else { authority.max(start + run(near, start, is_part)) };
+    let end = if is_port || memchr::memchr(b'@', &near[start..]).is_none() {
+        authority
+    } else {
+        authority.max(start + run(near, start, is_part))
+    };
     (ahead.account, ahead.password) = match memchr::memrchr(b'@', &text[from..end]).map(|sign| from + sign) {
         // With a mark in it, an earlier pass was here.
         Some(sign) if start < sign && !holds_mark(&text[from..sign]) && !value::says_nothing(&text[start..sign]) => {
