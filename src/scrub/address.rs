@@ -4,7 +4,7 @@
 //! `Foo@1a2b3c4d` are none, and neither are `git@host:path` and Firefox's stack lines, `load@app.js:10:5`.
 
 use super::Rule;
-use super::scan::{Step, run};
+use super::scan::{Step, is_escaped, run};
 
 /// The longest local part there can be is 64; more is read so that a longer one does not show its end.
 const LOCAL_BYTES_MAX: usize = 256;
@@ -12,13 +12,18 @@ const LOCAL_BYTES_MAX: usize = 256;
 /// The longest domain there can be.
 const DOMAIN_BYTES_MAX: usize = 255;
 
+/// The length of the `@` or `%40` that stands here.
+pub(super) fn sign_len(text: &[u8], at: usize) -> Option<usize> {
+    match &text[at..] {
+        [b'@', ..] => Some(1),
+        [b'%', b'4', b'0', ..] => Some(3),
+        _ => None,
+    }
+}
+
 /// At `@`, or at the `%` of `%40`.
 pub(super) fn at_sign(text: &[u8], floor: usize, at: usize) -> Step {
-    let width = match &text[at..] {
-        [b'@', ..] => 1,
-        [b'%', b'4', b'0', ..] => 3,
-        _ => return Step::On(at + 1),
-    };
+    let Some(width) = sign_len(text, at) else { return Step::On(at + 1) };
     let next = Step::On(at + width);
     let first = floor.max(at.saturating_sub(LOCAL_BYTES_MAX));
     let is_local = |at: usize| match text[at] {
@@ -26,7 +31,7 @@ pub(super) fn at_sign(text: &[u8], floor: usize, at: usize) -> Step {
         byte => byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'+' | b'-'),
     };
     let start = (first..at).rev().find(|at| !is_local(*at)).map_or(first, |before| before + 1);
-    let mut local = &text[start..at];
+    let mut local = &text[start + usize::from(start < at && is_escaped(text, floor, start))..at];
     while let [b'.' | b'-' | b'%' | b'+', rest @ ..] = local {
         local = rest;
     }

@@ -1,7 +1,7 @@
 //! JSON Web Tokens: Base64url parts with dots between them, the first of which begins with `eyJ` (`{"`).
 
 use super::Rule;
-use super::scan::{Step, begins, run};
+use super::scan::{Ahead, Step, begins, run};
 
 /// The shortest header there can be, `{"alg":""}`, in Base64url.
 const HEADER_BYTES_MIN: usize = 12;
@@ -9,18 +9,18 @@ const HEADER_BYTES_MIN: usize = 12;
 /// What a part other than a JSON one must have to be more than a file's extension or the next sentence's first word.
 const OPAQUE_BYTES_MIN: usize = 16;
 
-/// At `J`, the third letter of `eyJ`. `free` is the end of the last header that turned out not to begin a token: what
-/// begins inside it does not either, and need not be read again.
-pub(super) fn at_third_letter(text: &[u8], floor: usize, at: usize, free: &mut usize) -> Step {
+/// At `J`, the third letter of `eyJ`. What begins inside a header that begins no token begins none either, and is not
+/// read again.
+pub(super) fn at_third_letter(text: &[u8], floor: usize, at: usize, ahead: &mut Ahead) -> Step {
     let Some(start) = at.checked_sub(2).filter(|start| *start >= floor) else { return Step::On(at + 1) };
-    if !text[start..].starts_with(b"eyJ") || !begins(text, floor, start) || at < *free {
+    if !text[start..].starts_with(b"eyJ") || !begins(text, floor, start) || at < ahead.jwt_free {
         return Step::On(at + 1);
     }
     let header = start + run(text, start, is_base64url);
     match token_end(text, start, header) {
         Some(end) => Step::Hit { start, end, rule: Rule::Jwt },
         None => {
-            *free = header;
+            ahead.jwt_free = header;
             Step::On(at + 1)
         }
     }

@@ -5,7 +5,7 @@
 //!
 //! | rule | what it takes |
 //! |---|---|
-//! | `secret` | what stands behind a telling name (`password=…`, `"api_key": "…"`, `Cookie: …`, a tag so named), passwords in URLs, private keys, keys of well-known shape |
+//! | `secret` | values behind telling names (`password=…`, `Cookie: …`, a tag so named), passwords in URLs, keys |
 //! | `bearer` | the token behind `Bearer`, the credentials behind `Basic` |
 //! | `jwt` | JSON Web Tokens, signed, unsigned and encrypted |
 //! | `card` | payment card numbers: length, issuer and check digit must fit |
@@ -18,9 +18,10 @@
 //! environment, method, location, exception types, frames, trace id, release, server. No user typed those, a rule
 //! that mistook one (`Token.java:12`, `api@10.2.3`) would spoil sameness, and there are dozens in an event.
 //!
-//! Promises: scrubbing twice is scrubbing once; a mark is never touched; a text without a hit is not copied; time is
-//! linear in the text, whatever it holds; a text grows by a small factor at most, as marks are longer than some
-//! secrets. When in doubt a value behind a telling name is taken whole, as a mark too many costs less than a leak.
+//! Promises: scrubbing twice is scrubbing once; a mark is never scrubbed alone, and a named value that holds one is left
+//! as the earlier pass left it; a text without a hit is not copied; time is linear in the text, whatever it holds; a
+//! text grows by a small factor at most, as marks are longer than some secrets. When in doubt a value behind a telling
+//! name is taken whole, as a mark too many costs less than a leak.
 //!
 //! Deliberately not here: regular expressions, pseudonyms (a mark cannot be matched up with a guess), names of people
 //! and postal addresses (nothing in their shape tells them from other words).
@@ -38,6 +39,8 @@ mod value;
 mod tests;
 
 use std::borrow::Cow;
+
+use memchr::memmem;
 
 use crate::config;
 use crate::event::{Event, Text};
@@ -87,6 +90,11 @@ fn mark_len(text: &[u8]) -> Option<usize> {
         .then(|| Rule::ALL.iter().map(|rule| rule.mark()).find(|mark| text.starts_with(mark.as_bytes())))
         .flatten()
         .map(str::len)
+}
+
+/// Whether an earlier pass left a mark in here. It read what stands around the mark too, and left that on purpose.
+fn holds_mark(text: &[u8]) -> bool {
+    memmem::find_iter(text, MARK_OPENING).any(|at| mark_len(&text[at..]).is_some())
 }
 
 /// The rules in force.

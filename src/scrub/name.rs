@@ -6,6 +6,8 @@
 //!
 //! Deliberately not here: `key`, `auth`, `code`, `signature` alone. They name ids, states and methods far more often.
 
+use super::scan::begins;
+
 /// A name whose values are secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Name {
@@ -21,7 +23,7 @@ pub(super) struct Name {
 pub(super) enum Reach {
     /// To the next blank or delimiter.
     Word,
-    /// The same, but `name: value` without quotes is prose (`pass: 3, fail: 1`).
+    /// The same, but `name: value` without quotes is prose (`pass: 3`, `cannot open session: timeout`).
     WordUnlessProse,
     /// A scheme and its credentials, else to the line's end.
     Authorization,
@@ -66,12 +68,12 @@ const ANYWHERE: &[&str] = &[
 ];
 
 /// Names that are the end of other words.
-const WHOLE_WORDS: &[&str] = &[
-    "pw", "pin", "pin_code", "otp", "sid", "session", "csrf", "xsrf", "cvc", "cvv", "ssn", "rrn", "jumin", "jumin_no",
-];
+const WHOLE_WORDS: &[&str] =
+    &["pw", "pin", "pin_code", "otp", "sid", "csrf", "xsrf", "cvc", "cvv", "ssn", "rrn", "jumin", "jumin_no"];
 
 const WITH_REACH: &[(&str, Reach)] = &[
     ("pass", Reach::WordUnlessProse),
+    ("session", Reach::WordUnlessProse),
     ("authorization", Reach::Authorization),
     ("cookie", Reach::Line),
     // The older RFC's spelling, still in the wild.
@@ -139,11 +141,9 @@ impl Name {
     }
 }
 
-/// A word of a name begins after anything that is not a letter or digit, and at the hump of `userPin`.
+/// A word of a name begins where any word does, and at the hump of `userPin`.
 fn word_begins(text: &[u8], floor: usize, at: usize) -> bool {
-    at <= floor
-        || !text[at - 1].is_ascii_alphanumeric()
-        || (text[at].is_ascii_uppercase() && !text[at - 1].is_ascii_uppercase())
+    begins(text, floor, at) || text[at].is_ascii_uppercase() && !text[at - 1].is_ascii_uppercase()
 }
 
 fn is_joint(byte: u8) -> bool {

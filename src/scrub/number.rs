@@ -123,7 +123,7 @@ impl<'t> Number<'t> {
         is_dated.then_some(end)
     }
 
-    /// Mobile numbers in any writing, land lines and virtual ones with a joint. Company numbers (15xx, 16xx) are nobody's.
+    /// Mobile numbers in any writing, land lines and virtual ones with dashes. Company numbers (15xx) are nobody's.
     fn phone(&self) -> Option<usize> {
         const MOBILE: [&str; 6] = ["010", "011", "016", "017", "018", "019"];
         const LAND: [&str; 26] = [

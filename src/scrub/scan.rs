@@ -6,6 +6,8 @@
 //! Invariant: no rule looks back beyond the end of the last hit (`floor`). A second pass meets a mark's end exactly
 //! where the first pass had that floor, so both see the same left side, and scrubbing twice is scrubbing once.
 
+use std::ops::Range;
+
 use super::{Rule, Rules, Scrubber, address, jwt, mark_len, number, secret, shape};
 
 /// What a byte may be part of.
@@ -72,6 +74,20 @@ pub(super) enum Step {
     On(usize),
 }
 
+/// What an earlier look ahead settled about later places.
+#[derive(Debug, Default)]
+pub(super) struct Ahead {
+    /// The end of the last run of Base64url that turned out not to begin a JWT.
+    pub(super) jwt_free: usize,
+    /// The end of the last named value that an earlier pass left as it is, with a mark in it. What is named inside it
+    /// was left by that pass too, and need not be read again.
+    pub(super) marked: usize,
+    /// The password of the URL that was entered last; empty when it has none.
+    pub(super) password: Range<usize>,
+    /// Where in that URL an `@` stands before the host, and so makes no e-mail address.
+    pub(super) account: Range<usize>,
+}
+
 /// A text with marks in it.
 #[derive(Debug)]
 pub(super) struct Scrubbed {
@@ -83,13 +99,12 @@ pub(super) struct Scrubbed {
 pub(super) fn scan(scrubber: &Scrubber, text: &str) -> Option<Scrubbed> {
     let bytes = text.as_bytes();
     let mut out: Option<Scrubbed> = None;
-    let (mut at, mut floor, mut copied, mut jwt_free) = (0, 0, 0, 0);
-    while let Some(byte) = bytes.get(at) {
-        let step = match scrubber.triggers.at(*byte) {
-            Trigger::Nothing => {
-                at += 1;
-                continue;
-            }
+    let (mut at, mut floor, mut copied) = (0, 0, 0);
+    let mut ahead = Ahead::default();
+    while let Some(skipped) = bytes[at..].iter().position(|byte| scrubber.triggers.at(*byte) != Trigger::Nothing) {
+        at += skipped;
+        let step = match scrubber.triggers.at(bytes[at]) {
+            Trigger::Nothing => Step::On(at + 1),
             Trigger::Mark => match mark_len(&bytes[at..]) {
                 Some(len) => {
                     floor = at + len;
@@ -97,11 +112,12 @@ pub(super) fn scan(scrubber: &Scrubber, text: &str) -> Option<Scrubbed> {
                 }
                 None => Step::On(at + 1),
             },
-            Trigger::Separator => secret::at_separator(&scrubber.names, bytes, floor, at),
+            Trigger::Separator => secret::at_separator(&scrubber.names, bytes, floor, at, &mut ahead),
             Trigger::Tag => secret::at_tag_end(&scrubber.names, bytes, floor, at),
             Trigger::Digit => number::at_digit(scrubber.rules, bytes, floor, at),
+            Trigger::At if ahead.account.contains(&at) => Step::On(at + address::sign_len(bytes, at).unwrap_or(1)),
             Trigger::At => address::at_sign(bytes, floor, at),
-            Trigger::Jwt => jwt::at_third_letter(bytes, floor, at, &mut jwt_free),
+            Trigger::Jwt => jwt::at_third_letter(bytes, floor, at, &mut ahead),
             Trigger::Scheme => secret::at_scheme(bytes, floor, at),
             Trigger::Shape => shape::at_pivot(bytes, floor, at),
         };
@@ -127,10 +143,15 @@ pub(super) fn before(text: &[u8], floor: usize, at: usize) -> Option<u8> {
     (at > floor).then(|| text[at - 1])
 }
 
-/// Whether a word can begin here: no letter or digit of ASCII stands before. Hangul does not count, as Korean writes
-/// particles and values without a space.
+/// Whether a word can begin here: no letter or digit of ASCII stands before, unless it is that of an escape (`\n`). Hangul
+/// does not count, as Korean writes particles and values without a space.
 pub(super) fn begins(text: &[u8], floor: usize, at: usize) -> bool {
-    !before(text, floor, at).is_some_and(|b| b.is_ascii_alphanumeric())
+    !before(text, floor, at).is_some_and(|b| b.is_ascii_alphanumeric()) || is_escaped(text, floor, at - 1)
+}
+
+/// Whether the letter here belongs to a line break or a tab that was escaped.
+pub(super) fn is_escaped(text: &[u8], floor: usize, at: usize) -> bool {
+    matches!(text.get(at), Some(b'n' | b'r' | b't')) && before(text, floor, at) == Some(b'\\')
 }
 
 /// Whether a word can end here: no letter or digit of ASCII follows.

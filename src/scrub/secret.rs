@@ -2,23 +2,33 @@
 //!
 //! Deliberately not here: which names ([`super::name`]) and where a value ends ([`super::value`]).
 
-use memchr::memmem;
+use std::ops::Range;
 
 use super::name::Names;
-use super::scan::{Step, begins, run};
-use super::{MARK_OPENING, Rule, mark_len, value};
+use super::scan::{Ahead, Step, begins, run};
+use super::{MARK_OPENING, Rule, holds_mark, mark_len, value};
 
-/// How far a URL's user and password are looked for.
-const AUTHORITY_BYTES_MAX: usize = 256;
+/// How far the end of a URL's password is looked for beyond a `/`.
+const PASSWORD_BYTES_MAX: usize = 128;
+
+/// What stands before the colon of a mark.
+const MARK_WORD: &[u8] = MARK_OPENING.as_bytes().split_at(MARK_OPENING.len() - 1).0;
 
 /// Blanks that may stand between a name and its separator: some print aligned columns.
 const BLANKS_MAX: usize = 16;
 
 /// At `:` or `=`: a URL's password, or a value behind a telling name.
-pub(super) fn at_separator(names: &Names, text: &[u8], floor: usize, at: usize) -> Step {
+pub(super) fn at_separator(names: &Names, text: &[u8], floor: usize, at: usize, ahead: &mut Ahead) -> Step {
     let after = &text[at + 1..];
     if text[at] == b':' && after.starts_with(b"//") {
-        return password_in_url(text, at + 3);
+        enter_url(text, at + 3, ahead);
+        return Step::On(at + 3);
+    }
+    if at + 1 == ahead.password.start && !ahead.password.is_empty() {
+        return Step::Hit { start: at + 1, end: ahead.password.end, rule: Rule::Secret };
+    }
+    if at < ahead.marked {
+        return Step::On(at + 1);
     }
     let from = match (text[at], after.first()) {
         // A path of code (`Token::parse`) and a comparison (`token == null`) name no value.
@@ -32,9 +42,14 @@ pub(super) fn at_separator(names: &Names, text: &[u8], floor: usize, at: usize) 
     if prose && names_an_error(text, floor, start) {
         return Step::On(from);
     }
-    match value::extent(text, from, name.reach, prose) {
-        Some((start, end)) => Step::Hit { start, end, rule: Rule::Secret },
-        None => Step::On(from),
+    let Some(found) = value::extent(text, from, name.reach, prose) else { return Step::On(from) };
+    if holds_mark(&text[found.clone()]) {
+        ahead.marked = found.end;
+        return Step::On(from);
+    }
+    match value::may_be_secret(text, &found, prose) {
+        true => Step::Hit { start: found.start, end: found.end, rule: Rule::Secret },
+        false => Step::On(from),
     }
 }
 
@@ -75,31 +90,30 @@ fn names_an_error(text: &[u8], floor: usize, start: usize) -> bool {
     }
 }
 
-/// Behind `://`: the password of `user:password@host`. User and host stay: they say which account and where.
-fn password_in_url(text: &[u8], from: usize) -> Step {
-    let near = &text[..text.len().min(from + AUTHORITY_BYTES_MAX)];
-    if memchr::memchr(b'@', &near[from..]).is_none() {
-        return Step::On(from);
-    }
-    // A mark is opaque, its colon is none of the URL's. What it stands for was looked at when it was put there.
-    let near = &near[..memmem::find(&near[from..], MARK_OPENING.as_bytes()).map_or(near.len(), |mark| from + mark)];
+/// Behind `://`: where the password of `user:password@host` and the sign before the host stand. User and host stay,
+/// they say which account and where; what is a secret in them is told like everywhere else.
+fn enter_url(text: &[u8], from: usize, ahead: &mut Ahead) {
     let is_part = |b: u8| !matches!(b, b' ' | b'\t' | b'\n' | b'\r' | b'"' | b'\'' | b'<' | b'>' | b'`');
-    let authority = run(near, from, |b| is_part(b) && !matches!(b, b'/' | b'?' | b'#'));
-    let colon = run(&text[..from + authority], from, |b| b != b':');
-    let start = from + colon + 1;
+    let authority = from + run(text, from, |b| is_part(b) && !matches!(b, b'/' | b'?' | b'#'));
+    // A mark's colon is none of the URL's.
+    let is_colon = |at: &usize| text[*at] == b':' && !text[..*at].ends_with(MARK_WORD);
+    let start = (from..authority).find(is_colon).map_or(authority, |colon| colon + 1);
     // What follows the colon without being a port is a password, which may hold an unencoded `/`.
-    let is_port = colon == authority || text[start..from + authority].iter().all(u8::is_ascii_digit);
-    let reach = if is_port { authority } else { run(near, from, is_part) };
-    let Some(sign) = text[from..from + reach].iter().rposition(|b| *b == b'@').map(|sign| from + sign) else {
-        return Step::On(from);
+    let is_port = text[start..authority].iter().all(u8::is_ascii_digit);
+    let near = &text[..text.len().min(start + PASSWORD_BYTES_MAX)];
+    let end = if is_port || memchr::memchr(b'@', &near[start..]).is_none() {
+        authority
+    } else {
+        authority.max(start + run(near, start, is_part))
     };
-    if start > sign || colon == authority {
-        return Step::On(sign + 1);
-    }
-    match value::says_nothing(&text[start..sign]) {
-        true => Step::On(sign + 1),
-        false => Step::Hit { start, end: sign, rule: Rule::Secret },
-    }
+    (ahead.account, ahead.password) = match memchr::memrchr(b'@', &text[from..end]).map(|sign| from + sign) {
+        // With a mark in it, an earlier pass was here.
+        Some(sign) if start < sign && !holds_mark(&text[from..sign]) && !value::says_nothing(&text[start..sign]) => {
+            (sign..sign + 1, start..sign)
+        }
+        Some(sign) => (from..sign + 1, 0..0),
+        None => (0..0, 0..0),
+    };
 }
 
 /// At `>`: the value between `<password>` and the next closing tag.
@@ -113,7 +127,7 @@ pub(super) fn at_tag_end(names: &Names, text: &[u8], floor: usize, at: usize) ->
     let start = at + 1;
     let end = start + run(text, start, |b| b != b'<');
     let closes = text[end..].starts_with(b"</");
-    match closes && mark_len(&text[start..end]).is_none() && !value::says_nothing(&text[start..end]) {
+    match closes && !holds_mark(&text[start..end]) && !value::says_nothing(&text[start..end]) {
         true => Step::Hit { start, end, rule: Rule::Secret },
         false => Step::On(start),
     }
@@ -122,26 +136,34 @@ pub(super) fn at_tag_end(names: &Names, text: &[u8], floor: usize, at: usize) ->
 /// At `b`: `Bearer` with a token, `Basic` with credentials.
 #[inline]
 pub(super) fn at_scheme(text: &[u8], floor: usize, at: usize) -> Step {
-    match text.get(at + 1).map(u8::to_ascii_lowercase) {
-        Some(b'e') => credentials(text, floor, at, "bearer", is_token),
-        Some(b'a') => credentials(text, floor, at, "basic", is_user_and_password),
+    let found = match text.get(at + 1).map(u8::to_ascii_lowercase) {
+        Some(b'e') => {
+            credentials(text, floor, at, b"bearer", b"-._~+/=").filter(|found| is_token(&text[found.clone()]))
+        }
+        Some(b'a') => {
+            credentials(text, floor, at, b"basic", b"+/=").filter(|found| is_user_and_password(&text[found.clone()]))
+        }
         _ => None,
-    }
-    .unwrap_or(Step::On(at + 1))
+    };
+    found.map_or(Step::On(at + 1), |found| Step::Hit { start: found.start, end: found.end, rule: Rule::Bearer })
 }
 
-fn credentials(text: &[u8], floor: usize, at: usize, scheme: &str, is_secret: fn(&[u8]) -> bool) -> Option<Step> {
-    let named = text.get(at..at + scheme.len()).is_some_and(|word| word.eq_ignore_ascii_case(scheme.as_bytes()));
-    if !named || !begins(text, floor, at) {
+/// What stands behind the scheme, of letters, digits and the further bytes of its alphabet.
+fn credentials(text: &[u8], floor: usize, at: usize, scheme: &[u8], also: &[u8]) -> Option<Range<usize>> {
+    let blank_at = at + scheme.len();
+    if !text.get(at..blank_at)?.eq_ignore_ascii_case(scheme) || !begins(text, floor, at) {
         return None;
     }
-    let blank = run(text, at + scheme.len(), |b| b == b' ');
-    let start = at + scheme.len() + blank;
-    let mut end = start + run(text, start, |b| b.is_ascii_alphanumeric() || b"-._~+/=".contains(&b));
+    let start = blank_at + run(text, blank_at, |b| b == b' ');
+    let mut end = start + run(text, start, |b| b.is_ascii_alphanumeric() || also.contains(&b));
+    // An earlier pass read further than to its mark, and found no credentials.
+    if mark_len(&text[end..]).is_some() {
+        return None;
+    }
     while end > start && text[end - 1] == b'.' {
         end -= 1;
     }
-    (blank > 0 && is_secret(&text[start..end])).then_some(Step::Hit { start, end, rule: Rule::Bearer })
+    (start > blank_at).then_some(start..end)
 }
 
 /// Tells a token from the word in "bearer authentication": a digit, or too long for a word.
@@ -151,8 +173,7 @@ fn is_token(text: &[u8]) -> bool {
 
 /// Tells Base64 of `user:password` from the word in "basic validation": decoded, it must hold a colon.
 fn is_user_and_password(text: &[u8]) -> bool {
-    let digits = text.trim_ascii_end();
-    let digits = &digits[..run(digits, 0, |b| b != b'=')];
+    let digits = &text[..run(text, 0, |b| b != b'=')];
     if digits.len() < 4 {
         return false;
     }
@@ -160,8 +181,8 @@ fn is_user_and_password(text: &[u8]) -> bool {
         b'A'..=b'Z' => Some(b - b'A'),
         b'a'..=b'z' => Some(b - b'a' + 26),
         b'0'..=b'9' => Some(b - b'0' + 52),
-        b'+' | b'-' => Some(62),
-        b'/' | b'_' => Some(63),
+        b'+' => Some(62),
+        b'/' => Some(63),
         _ => None,
     };
     let (mut bits, mut held, mut colon) = (0u32, 0, false);

@@ -7,9 +7,11 @@
 //!
 //! Promises: linear. What it reads becomes part of the hit, or is no longer than a constant.
 
-use super::mark_len;
 use super::name::Reach;
 use super::scan::run;
+use std::ops::Range;
+
+use super::mark_len;
 
 /// How far a closing quote or bracket is searched. Without one (the text was cut) all of this is taken.
 const ENCLOSED_BYTES_MAX: usize = 8 << 10;
@@ -63,24 +65,26 @@ const TELLING_WORDS: &[&str] = &[
     "불일치",
 ];
 
-/// The value behind a separator, without its quotes or brackets; `None` when there is nothing worth a mark. `prose`
-/// says that it stands behind a colon and a blank, without quotes around the name.
-pub(super) fn extent(text: &[u8], from: usize, reach: Reach, prose: bool) -> Option<(usize, usize)> {
+/// The value behind a separator, without its quotes or brackets; `None` where a mark or nothing stands. `prose` says
+/// that it stands behind a colon and a blank, without quotes around the name.
+pub(super) fn extent(text: &[u8], from: usize, reach: Reach, prose: bool) -> Option<Range<usize>> {
     let start = from + run(text, from, |b| matches!(b, b' ' | b'\t'));
     if mark_len(&text[start..]).is_some() {
         return None;
     }
-    let (start, end) = enclosed(text, start).or_else(|| rejected_value(text, start)).or_else(|| match reach {
+    enclosed(text, start).or_else(|| rejected_value(text, start)).or_else(|| match reach {
         Reach::WordUnlessProse if prose => None,
-        Reach::Word | Reach::WordUnlessProse => Some((start, word_end(text, start))),
-        Reach::Line => Some((start, line_end(text, start))),
-        Reach::Authorization => Some((start, credentials_end(text, start))),
-    })?;
-    let value = &text[start..end];
-    let telling = if prose { &value[..run(value, 0, |b| b != b' ')] } else { value };
-    // The inside of quotes or brackets may be a mark already: `[[scrubbed:secret]]`.
-    let worth = mark_len(value).is_none() && !says_nothing(telling) && !is_placeholder(text, start, end);
-    worth.then_some((start, end))
+        Reach::Word | Reach::WordUnlessProse => Some(start..word_end(text, start)),
+        Reach::Line => Some(start..line_end(text, start)),
+        Reach::Authorization => Some(start..credentials_end(text, start)),
+    })
+}
+
+/// Whether the value may be a secret: neither a word about it nor a parameter in its place.
+pub(super) fn may_be_secret(text: &[u8], value: &Range<usize>, prose: bool) -> bool {
+    let word = &text[value.clone()];
+    let word = if prose { &word[..run(word, 0, |b| b != b' ')] } else { word };
+    !says_nothing(word) && !is_placeholder(text, value.start, value.end)
 }
 
 /// Whether a value is absent, masked by the client already, or a word about the value.
@@ -107,24 +111,24 @@ fn is_placeholder(text: &[u8], start: usize, end: usize) -> bool {
 }
 
 /// What stands between quotes (also escaped ones) or brackets.
-fn enclosed(text: &[u8], start: usize) -> Option<(usize, usize)> {
+fn enclosed(text: &[u8], start: usize) -> Option<Range<usize>> {
     let escapes = run(text, start, |b| b == b'\\');
     let open = start + escapes;
     match *text.get(open)? {
         quote @ (b'"' | b'\'' | b'`') => {
             let bound = bound(text, open + 1, ENCLOSED_BYTES_MAX);
-            Some((open + 1, quote_end(&text[..bound], open + 1, quote, escapes).unwrap_or(bound)))
+            Some(open + 1..quote_end(&text[..bound], open + 1, quote, escapes).unwrap_or(bound))
         }
         bracket @ (b'[' | b'{' | b'(') if escapes == 0 => {
             let bound = bound(text, open + 1, ENCLOSED_BYTES_MAX);
-            Some((open + 1, bracket_end(&text[..bound], open, bracket).unwrap_or(bound)))
+            Some(open + 1..bracket_end(&text[..bound], open, bracket).unwrap_or(bound))
         }
         _ => None,
     }
 }
 
 /// Spring's words for what it did not take: `on field 'password': rejected value [hunter2]`.
-fn rejected_value(text: &[u8], start: usize) -> Option<(usize, usize)> {
+fn rejected_value(text: &[u8], start: usize) -> Option<Range<usize>> {
     const WORDS: &[u8] = b"rejected value ";
     text[start..].starts_with(WORDS).then(|| enclosed(text, start + WORDS.len())).flatten()
 }
@@ -190,6 +194,7 @@ fn word_end(text: &[u8], start: usize) -> usize {
                 wrapped = true;
                 at = bracket_end(&text[..bound(text, at, WRAPPED_BYTES_MAX)], at, b'(').unwrap_or(at);
             }
+            b'[' => at += mark_len(&text[at..]).map_or(0, |len| len - 1),
             b')' | b']' | b'}' if !text.get(at + 1).is_some_and(|b| is_word(*b)) => break,
             b',' | b';' | b'|' if next_begins(text, at + 1) => break,
             _ => {}
@@ -214,7 +219,7 @@ fn next_begins(text: &[u8], at: usize) -> bool {
         Some(_) => {
             let bound = text.len().min(at + NEXT_NAME_BYTES_MAX);
             let name = run(&text[..bound], at, |b| is_word(b) || matches!(b, b'_' | b'-' | b'.'));
-            name > 0 && matches!(text.get(at + name), Some(b'=' | b':'))
+            !text[at].is_ascii_digit() && name > 0 && matches!(text.get(at + name), Some(b'=' | b':'))
         }
     }
 }

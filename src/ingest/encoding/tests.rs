@@ -1,7 +1,7 @@
 //! Real bodies, bodies that were cut or damaged, and bodies made to hurt.
 
 use expect_test::{Expect, expect};
-use libdeflater::{CompressionLvl, Compressor};
+use libdeflater::{CompressionError, CompressionLvl, Compressor};
 use proptest::prelude::*;
 
 use super::*;
@@ -19,7 +19,7 @@ const WINDOW_ZST: &[u8] = include_bytes!("../../../tests/data/encodings/window-2
 
 const LIMIT: usize = 1 << 20;
 
-type Method = fn(&mut Compressor, &[u8], &mut [u8]) -> Result<usize, libdeflater::CompressionError>;
+type Method = fn(&mut Compressor, &[u8], &mut [u8]) -> Result<usize, CompressionError>;
 
 fn compress(method: Method, text: &[u8]) -> Vec<u8> {
     let mut out = vec![0; text.len() + 1024];

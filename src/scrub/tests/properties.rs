@@ -112,6 +112,7 @@ proptest! {
     #[test]
     fn scrubbing_twice_is_scrubbing_once(text in pieces()) {
         let scrubber = scrubber();
+        let text = text.replace(MARK_OPENING, "");
         let once = scrub(&scrubber, &text);
         prop_assert_eq!(&scrub(&scrubber, &once), &once);
     }
@@ -151,7 +152,7 @@ proptest! {
 
     #[test]
     fn a_named_secret_does_not_come_out(
-        before in "[a-zA-Z가-힣0-9 .,:]{0,20}",
+        before in "[a-zA-Z가-힣0-9 .,]{0,20}",
         name in prop::sample::select(&["password=", "\"db_password\": \"", "client_secret: ", "Cookie: ", "'token' => '"][..]),
         planted in "[A-Za-z0-9#$!%^*_-]{6,20}Zq7",
         after in "([ \n,&\"'].*)?",
@@ -166,11 +167,22 @@ proptest! {
 #[test]
 fn long_repeats_are_read_in_linear_time() {
     let scrubber = scrubber();
-    for piece in PIECES
-        .iter()
-        .chain(&["eyJ-", "eyJ.", "a@", "a.", "1-", "1 ", "pin=", "pin=[\n", "pin=\"\n", "://a:b/", "pin=a("])
-    {
-        let text = piece.repeat((256 << 10) / piece.len());
+    for piece in PIECES.iter().chain(&[
+        "eyJ-",
+        "eyJ.",
+        "a@",
+        "a.",
+        "1-",
+        "1 ",
+        "pin=",
+        "pin=[\n",
+        "pin=\"\n",
+        "://a:b/",
+        "pin=a(",
+        "pin=[scrubbed:pin] ",
+        "<pin>",
+    ]) {
+        let text = piece.repeat((256 << 10) / piece.len()) + "[scrubbed:pin]" + Rule::Card.mark();
         let scrubbed = scrub(&scrubber, &text);
         assert!(scrubbed.len() < 8 * text.len(), "{piece:?}");
     }

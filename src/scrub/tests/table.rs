@@ -81,7 +81,9 @@ fn names_that_only_look_telling_and_values_that_say_nothing() {
         "File \"secret.py\", line 3",
         "List<Token> x = y",
         "password is wrong",
+        "Could not open Hibernate session: connection refused",
         "token: [scrubbed:secret]",
+        "token=a[scrubbed:card]b",
         "[scrubbed:secret]: x [scrubbed:secret]=y",
     ]);
 }
@@ -102,6 +104,7 @@ fn headers() {
         (r"Cookie: a=b; c=d\r\nHost: x", r"Cookie: [scrubbed:secret]\r\nHost: x"),
         (r#"{"h":"Cookie: a=b; c=d"}"#, r#"{"h":"Cookie: [scrubbed:secret]"}"#),
         ("Set-Cookie: JSESSIONID=AB12; Path=/", "Set-Cookie: [scrubbed:secret]"),
+        ("{session=[AB12], SESSION=AB12}", "{session=[[scrubbed:secret]], SESSION=[scrubbed:secret]}"),
         ("/list;jsessionid=AB12?page=2", "/list;jsessionid=[scrubbed:secret]"),
         ("with Bearer abc123def and", "with Bearer [scrubbed:bearer] and"),
         ("curl -H bearer\u{20}ya29.a0AfH6SMBx-_.", "curl -H bearer [scrubbed:bearer]."),
@@ -132,6 +135,8 @@ fn urls() {
             "jdbc:mysql://h:3306/db?user=a&password=[scrubbed:secret]&x=y",
         ),
         ("s3://b/k?X-Amz-Credential=AK/x&X-Amz-Date=1", "s3://b/k?X-Amz-Credential=[scrubbed:secret]&X-Amz-Date=1"),
+        ("https://ghp_abcdefghijklmnopqrst@github.com/a", "https://[scrubbed:secret]@github.com/a"),
+        ("smtp://kim@x.com:pw@mail.x.com", "smtp://[scrubbed:email]:[scrubbed:secret]@mail.x.com"),
         ("/users/kim@x.com/orders", "/users/[scrubbed:email]/orders"),
         ("/users?mail=kim%40x.com&a=b", "/users?mail=[scrubbed:email]&a=b"),
     ]);
@@ -160,6 +165,7 @@ fn keys_of_well_known_shape() {
         ),
         ("-----BEGIN PRIVATE KEY-----\\nMIIE", "[scrubbed:secret]"),
         ("a eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl. Next", "a [scrubbed:jwt]. Next"),
+        (r"\neyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.", r"\n[scrubbed:jwt]"),
         ("jwt_eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.", "jwt_[scrubbed:jwt]"),
         ("eyJhbGciOiJkaXIifQ..aXY.Y2lwaGVy.dGFn", "[scrubbed:jwt]"),
     ]);
@@ -195,6 +201,7 @@ fn numbers_of_people() {
         ("+821012345678", "[scrubbed:phone]"),
         ("+82 (0)10-1234-5678", "[scrubbed:phone]"),
         ("02-123-4567, 031-1234-5678", "[scrubbed:phone], [scrubbed:phone]"),
+        (r"to:\n01012345678\t4111111111111111", r"to:\n[scrubbed:phone]\t[scrubbed:card]"),
         ("user-01012345678", "user-[scrubbed:phone]"),
     ]);
     check_kept(&[
@@ -235,6 +242,7 @@ fn addresses() {
         ("사용자kim.lee+x@mail.example.com입니다", "사용자[scrubbed:email]입니다"),
         ("<kim@x.com>, lee@y.io.", "<[scrubbed:email]>, [scrubbed:email]."),
         ("mailto:kim@163.com", "mailto:[scrubbed:email]"),
+        (r"from\nkim@x.com", r"from\n[scrubbed:email]"),
         ("kim@x.com-old", "[scrubbed:email]-old"),
         ("(email)=(kim@x.com)", "(email)=([scrubbed:email])"),
         ("a@b.com,c@d.org;e@f.net", "[scrubbed:email],[scrubbed:email];[scrubbed:email]"),
