@@ -27,6 +27,16 @@ pub(crate) enum Outcome {
     Rejected(Reject),
 }
 
+impl Outcome {
+    /// Why it was rejected, if it was.
+    pub(crate) fn rejected(&self) -> Option<&Reject> {
+        match self {
+            Outcome::Rejected(reject) => Some(reject),
+            Outcome::Alerted { .. } | Outcome::Suppressed { .. } => None,
+        }
+    }
+}
+
 /// Where an accepted event was counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Counted {

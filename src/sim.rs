@@ -154,7 +154,7 @@ impl World<'_> {
         }
         // Quiet: every window ends, and what held something back is told once.
         self.now = self.now.plus(Duration::from_secs(3 * 86_400));
-        close_due_on(&self.connection, EXPIRY, 100, self.now).unwrap();
+        close_due_on(self.connection, EXPIRY, 100, self.now).unwrap();
         self.check_tables();
         self.check_closings();
     }

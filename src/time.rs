@@ -55,8 +55,8 @@ impl Time {
     }
 
     fn to_jiff(self) -> jiff::Timestamp {
-        let (min, max) = (jiff::Timestamp::MIN.as_millisecond(), jiff::Timestamp::MAX.as_millisecond());
-        jiff::Timestamp::from_millisecond(self.0.clamp(min, max)).unwrap_or(jiff::Timestamp::UNIX_EPOCH)
+        let end_of_time = if self.0 < 0 { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX };
+        jiff::Timestamp::from_millisecond(self.0).unwrap_or(end_of_time)
     }
 
     /// This moment on the wall clock of a time zone.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::{Arrival, Settings};
 use crate::archive::{Admitted, Batch, Tally};
 use crate::gate::Fate;
+use crate::issue::Reason;
 use crate::outcome::{Counted, Outcome};
 
 /// Who counts when the archive counts itself.
@@ -73,25 +74,18 @@ impl Folded {
 fn fates<'a>(tally: &'a Tally, admitted: &'a Admitted) -> impl Iterator<Item = Outcome> + 'a {
     let window = admitted.decision.next.window.as_ref();
     let mut occurrences = admitted.seen_before;
-    admitted.decision.runs.iter().flat_map(|run| (0..run.count).map(move |nth| (run, nth))).map(move |(run, nth)| {
-        if run.is_muted() {
-            let counted = Counted {
-                fingerprint: tally.fingerprint,
-                budget: tally.route.policy.budget,
-                occurrences: 0,
-                window_ends_at: None,
-            };
-            let Fate::Suppressed(reason) = run.fate else { unreachable!("muted is a reason to suppress") };
-            return Outcome::Suppressed { reason, counted };
-        }
-        occurrences += 1;
+    let each = admitted.decision.runs.iter().flat_map(|run| (0..run.count).map(|nth| (run.fate, nth)));
+    each.map(move |(fate, nth)| {
+        let muted = fate == Fate::Suppressed(Reason::Muted);
+        occurrences += u64::from(!muted);
+        let window = window.filter(|_| !muted);
         let counted = Counted {
             fingerprint: tally.fingerprint,
             budget: window.map_or(tally.route.policy.budget, |window| window.budget),
-            occurrences,
+            occurrences: if muted { 0 } else { occurrences },
             window_ends_at: window.map(|window| window.ends_at),
         };
-        match run.fate {
+        match fate {
             Fate::Granted { first_ordinal } => Outcome::Alerted { ordinal: first_ordinal + nth as u32, counted },
             Fate::Suppressed(reason) => Outcome::Suppressed { reason, counted },
         }

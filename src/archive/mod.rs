@@ -96,9 +96,9 @@ impl Archive {
             .await
     }
 
-    /// The earliest moment at which a pending delivery of the channel may be claimed.
-    pub(crate) async fn next_due(&self, channel: Arc<str>) -> Result<Option<Time>, Error> {
-        self.store.read(move |connection| outbox::next_due(connection, &channel)).await
+    /// The earliest moment after `now` at which a pending delivery of the channel may be claimed.
+    pub(crate) async fn next_due(&self, channel: Arc<str>, now: Time) -> Result<Option<Time>, Error> {
+        self.store.read(move |connection| outbox::next_due(connection, &channel, now)).await
     }
 
     /// Puts dead deliveries back in the queue. Answers how many there were.

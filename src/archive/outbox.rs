@@ -82,14 +82,28 @@ pub(super) fn settle(connection: &Connection, settlements: &[Settlement], now: T
                      WHERE id = ?1 AND fence = ?2 AND state = 'pending'",
                 )?
                 .execute(params![id, fence, now])?,
-            End::Again { due_at, error, .. } => connection
-                .prepare_cached(
-                    "UPDATE deliveries SET due_at = ?3, error = ?4 WHERE id = ?1 AND fence = ?2 AND state = 'pending'",
-                )?
-                .execute(params![id, fence, due_at, error])?,
+            End::Again { due_at, error, .. } => again(connection, *id, *fence, *due_at, error)?,
         };
     }
     Ok(())
+}
+
+/// Puts a delivery off, and with it those that wait for it: a claim would only pass over them.
+fn again(connection: &Connection, id: i64, fence: i64, due_at: Time, error: &str) -> rusqlite::Result<usize> {
+    let settled = connection
+        .prepare_cached(
+            "UPDATE deliveries SET due_at = ?3, error = ?4 WHERE id = ?1 AND fence = ?2 AND state = 'pending'",
+        )?
+        .execute(params![id, fence, due_at, error])?;
+    if settled == 1 {
+        connection
+            .prepare_cached(
+                "UPDATE deliveries SET due_at = max(due_at, ?2) WHERE state = 'pending' AND id > ?1 \
+                 AND (channel, issue) = (SELECT channel, issue FROM deliveries WHERE id = ?1)",
+            )?
+            .execute(params![id, due_at])?;
+    }
+    Ok(settled)
 }
 
 /// Claims what is due on a channel, the longest waiting first.
@@ -153,11 +167,12 @@ fn delivery(row: &Row<'_>, id: i64, channel: Arc<str>) -> rusqlite::Result<Deliv
     Ok(Delivery { id, channel, attempt: row.get(0)?, fence: row.get(1)?, expires_at: row.get(2)?, alert })
 }
 
-/// See [`super::Archive::next_due`].
-pub(super) fn next_due(connection: &Connection, channel: &str) -> rusqlite::Result<Option<Time>> {
+/// See [`super::Archive::next_due`]. What is due already and was not claimed waits for an older alert of its issue, and
+/// is looked at again when that one is settled.
+pub(super) fn next_due(connection: &Connection, channel: &str, now: Time) -> rusqlite::Result<Option<Time>> {
     connection
-        .prepare_cached("SELECT min(due_at) FROM deliveries WHERE channel = ? AND state = 'pending'")?
-        .query_row([channel], |row| row.get(0))
+        .prepare_cached("SELECT min(due_at) FROM deliveries WHERE channel = ? AND state = 'pending' AND due_at > ?")?
+        .query_row(params![channel, now], |row| row.get(0))
         .optional()
         .map(Option::flatten)
 }

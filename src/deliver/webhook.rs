@@ -217,69 +217,69 @@ mod tests {
         check(
             sample::alert(1),
             expect![[r#"
-            {
-              "attributes": {
-                "category": "Runtime",
-                "detail": "payment failed",
-                "environment": "prod",
-                "location": "com.acme.order.DiscountService.apply",
-                "method": "POST",
-                "module": "order-api",
-                "url": "/orders/1234/pay"
-              },
-              "budget": 5,
-              "exception": {
-                "frames": [
-                  {
-                    "file": "DiscountService.kt",
-                    "function": "apply",
-                    "line": 87,
-                    "module": "com.acme.order.DiscountService"
+                {
+                  "attributes": {
+                    "category": "Runtime",
+                    "detail": "payment failed",
+                    "environment": "prod",
+                    "location": "com.acme.order.DiscountService.apply",
+                    "method": "POST",
+                    "module": "order-api",
+                    "url": "/orders/1234/pay"
                   },
-                  {
-                    "file": "PayService.kt",
-                    "function": "pay",
-                    "line": 41,
-                    "module": "com.acme.order.PayService"
+                  "budget": 5,
+                  "exception": {
+                    "frames": [
+                      {
+                        "file": "DiscountService.kt",
+                        "function": "apply",
+                        "line": 87,
+                        "module": "com.acme.order.DiscountService"
+                      },
+                      {
+                        "file": "PayService.kt",
+                        "function": "pay",
+                        "line": 41,
+                        "module": "com.acme.order.PayService"
+                      }
+                    ],
+                    "type": "java.lang.NullPointerException",
+                    "value": "Cannot invoke \"Coupon.getRate()\" because \"coupon\" is null"
+                  },
+                  "fingerprint": "9f2c0000000000000000000000000001",
+                  "first_seen": "2026-11-23T05:02:11.000Z",
+                  "granted_at": "2026-11-23T05:02:11.000Z",
+                  "id": 41,
+                  "kind": "alert",
+                  "last_seen": "2026-11-23T05:02:11.000Z",
+                  "level": "error",
+                  "links": {
+                    "issue": "https://bongsu.example/api/v1/issues/9f2c0000000000000000000000000001"
+                  },
+                  "new": true,
+                  "normalized": {
+                    "category": "Runtime",
+                    "detail": "payment failed",
+                    "environment": "prod",
+                    "location": "com.acme.order.DiscountService.apply",
+                    "method": "POST",
+                    "module": "order-api",
+                    "url": "/orders/{}/pay"
+                  },
+                  "occurrences": 1,
+                  "occurrences_total": 1,
+                  "ordinal": 1,
+                  "project": "shop",
+                  "regression": false,
+                  "release": "v1.42.0",
+                  "suppressed": 0,
+                  "text": "🔥▫️▫️▫️▫️ 1/5 [prod] order-api · NullPointerException\nNew\nCannot invoke \"Coupon.getRate()\" because \"coupon\" is null\nCategory: Runtime\nRequest: POST /orders/1234/pay\nThrown at: com.acme.order.DiscountService.apply\nWrapped in: PaymentException\nOccurrences: 1\nLast seen: 05:02:11 UTC\nWindow ends: 05:12:11\nRelease: v1.42.0\nServer: order-api-7c9f-x2x8k\nTrace ID: 4bf92f3577b34da6\n  at com.acme.order.DiscountService.apply (DiscountService.kt:87)\n  at com.acme.order.PayService.pay (PayService.kt:41)\nDetails: https://bongsu.example/api/v1/issues/9f2c0000000000000000000000000001",
+                  "trace_id": "4bf92f3577b34da6",
+                  "window": {
+                    "ends_at": "2026-11-23T05:12:11.000Z",
+                    "opened_at": "2026-11-23T05:02:11.000Z"
                   }
-                ],
-                "type": "java.lang.NullPointerException",
-                "value": "Cannot invoke \"Coupon.getRate()\" because \"coupon\" is null"
-              },
-              "fingerprint": "9f2c0000000000000000000000000001",
-              "first_seen": "2026-11-23T05:02:11.000Z",
-              "granted_at": "2026-11-23T05:02:11.000Z",
-              "id": 41,
-              "kind": "alert",
-              "last_seen": "2026-11-23T05:02:11.000Z",
-              "level": "error",
-              "links": {
-                "issue": "https://bongsu.example/issues/9f2c0000000000000000000000000001"
-              },
-              "new": true,
-              "normalized": {
-                "category": "Runtime",
-                "detail": "payment failed",
-                "environment": "prod",
-                "location": "com.acme.order.DiscountService.apply",
-                "method": "POST",
-                "module": "order-api",
-                "url": "/orders/{}/pay"
-              },
-              "occurrences": 1,
-              "occurrences_total": 1,
-              "ordinal": 1,
-              "project": "shop",
-              "regression": false,
-              "release": "v1.42.0",
-              "suppressed": 0,
-              "text": "🔥▫️▫️▫️▫️ 1/5 [prod] order-api · NullPointerException\nNew\nCannot invoke \"Coupon.getRate()\" because \"coupon\" is null\nCategory: Runtime\nRequest: POST /orders/1234/pay\nThrown at: com.acme.order.DiscountService.apply\nWrapped in: PaymentException\nOccurrences: 1\nLast seen: 05:02:11 UTC\nWindow ends: 05:12:11\nRelease: v1.42.0\nServer: order-api-7c9f-x2x8k\nTrace ID: 4bf92f3577b34da6\n  at com.acme.order.DiscountService.apply (DiscountService.kt:87)\n  at com.acme.order.PayService.pay (PayService.kt:41)\nDetails: https://bongsu.example/issues/9f2c0000000000000000000000000001",
-              "trace_id": "4bf92f3577b34da6",
-              "window": {
-                "ends_at": "2026-11-23T05:12:11.000Z",
-                "opened_at": "2026-11-23T05:02:11.000Z"
-              }
-            }"#]],
+                }"#]],
         );
     }
 
@@ -288,55 +288,55 @@ mod tests {
         check(
             sample::closing(true),
             expect![[r#"
-            {
-              "alerts": 5,
-              "attributes": {
-                "category": "Runtime",
-                "detail": "payment failed",
-                "environment": "prod",
-                "location": "com.acme.order.DiscountService.apply",
-                "method": "POST",
-                "module": "order-api",
-                "url": "/orders/1234/pay"
-              },
-              "budget": 5,
-              "exception": null,
-              "fingerprint": "9f2c0000000000000000000000000001",
-              "first_seen": "2026-11-23T05:02:11.000Z",
-              "granted_at": "2026-11-23T05:12:11.000Z",
-              "id": 45,
-              "kind": "closing",
-              "last_seen": "2026-11-23T05:09:40.000Z",
-              "level": null,
-              "links": {
-                "issue": "https://bongsu.example/issues/9f2c0000000000000000000000000001"
-              },
-              "new": false,
-              "normalized": {
-                "category": "Runtime",
-                "detail": "payment failed",
-                "environment": "prod",
-                "location": "com.acme.order.DiscountService.apply",
-                "method": "POST",
-                "module": "order-api",
-                "url": "/orders/{}/pay"
-              },
-              "occurrences": 8310,
-              "occurrences_total": 8357,
-              "ongoing": true,
-              "ordinal": 5,
-              "peak_per_minute": 1204,
-              "project": "shop",
-              "regression": false,
-              "release": null,
-              "suppressed": 8305,
-              "text": "🔥 [prod] order-api · payment failed · still occurring\nWindow ended · 8,310 in 10 min (5 alerts, 8,305 held back) · still occurring, next window open\nOccurrences: 8,310 · 8,357 in all\nAlerts sent: 5\nHeld back: 8,305\nBusiest minute: 1,204\nWindow opened: 05:02:11\nLast seen: 05:09:40 UTC\nDetails: https://bongsu.example/issues/9f2c0000000000000000000000000001",
-              "trace_id": null,
-              "window": {
-                "ends_at": "2026-11-23T05:12:11.000Z",
-                "opened_at": "2026-11-23T05:02:11.000Z"
-              }
-            }"#]],
+                {
+                  "alerts": 5,
+                  "attributes": {
+                    "category": "Runtime",
+                    "detail": "payment failed",
+                    "environment": "prod",
+                    "location": "com.acme.order.DiscountService.apply",
+                    "method": "POST",
+                    "module": "order-api",
+                    "url": "/orders/1234/pay"
+                  },
+                  "budget": 5,
+                  "exception": null,
+                  "fingerprint": "9f2c0000000000000000000000000001",
+                  "first_seen": "2026-11-23T05:02:11.000Z",
+                  "granted_at": "2026-11-23T05:12:11.000Z",
+                  "id": 45,
+                  "kind": "closing",
+                  "last_seen": "2026-11-23T05:09:40.000Z",
+                  "level": null,
+                  "links": {
+                    "issue": "https://bongsu.example/api/v1/issues/9f2c0000000000000000000000000001"
+                  },
+                  "new": false,
+                  "normalized": {
+                    "category": "Runtime",
+                    "detail": "payment failed",
+                    "environment": "prod",
+                    "location": "com.acme.order.DiscountService.apply",
+                    "method": "POST",
+                    "module": "order-api",
+                    "url": "/orders/{}/pay"
+                  },
+                  "occurrences": 8310,
+                  "occurrences_total": 8357,
+                  "ongoing": true,
+                  "ordinal": 5,
+                  "peak_per_minute": 1204,
+                  "project": "shop",
+                  "regression": false,
+                  "release": null,
+                  "suppressed": 8305,
+                  "text": "🔥 [prod] order-api · payment failed · still occurring\nWindow ended · 8,310 in 10 min (5 alerts, 8,305 held back) · still occurring, next window open\nOccurrences: 8,310 · 8,357 in all\nAlerts sent: 5\nHeld back: 8,305\nBusiest minute: 1,204\nWindow opened: 05:02:11\nLast seen: 05:09:40 UTC\nDetails: https://bongsu.example/api/v1/issues/9f2c0000000000000000000000000001",
+                  "trace_id": null,
+                  "window": {
+                    "ends_at": "2026-11-23T05:12:11.000Z",
+                    "opened_at": "2026-11-23T05:02:11.000Z"
+                  }
+                }"#]],
         );
     }
 

@@ -63,7 +63,7 @@ impl Worker {
                             sending.spawn(async move { worker.send(delivery).await });
                         }
                         if limit > 0 && !more {
-                            wake_at = self.archive.next_due(Arc::clone(self.channel.name())).await.ok().flatten();
+                            wake_at = self.archive.next_due(Arc::clone(self.channel.name()), now).await.ok().flatten();
                         }
                     }
                     Err(error) => {

@@ -89,7 +89,7 @@ impl OutcomeView {
 
 /// 202 when at least one event was counted; otherwise the problem.
 pub(super) fn answer(outcomes: Vec<Outcome>) -> Response<Body> {
-    let accepted = outcomes.iter().filter(|outcome| !matches!(outcome, Outcome::Rejected(_))).count();
+    let accepted = outcomes.iter().filter(|outcome| outcome.rejected().is_none()).count();
     match problem(&outcomes) {
         Some(problem) if accepted == 0 => problem.into_response(),
         _ => {
@@ -101,8 +101,7 @@ pub(super) fn answer(outcomes: Vec<Outcome>) -> Response<Body> {
 
 /// What is wrong with the rejected events; `None` when there are none.
 pub(super) fn problem(outcomes: &[Outcome]) -> Option<Problem> {
-    let reject = |outcome| if let &Outcome::Rejected(ref reject) = outcome { Some(reject) } else { None };
-    let rejects: Vec<&Reject> = outcomes.iter().filter_map(reject).collect();
+    let rejects: Vec<&Reject> = outcomes.iter().filter_map(Outcome::rejected).collect();
     let first = rejects.first()?;
     let mut detail = first.detail.clone();
     // A queue that is full says the same of every event; bad events each say something of their own.

@@ -13,7 +13,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
-use axum::routing::{MethodRouter, post};
+use axum::routing::post;
 use bytes::Bytes;
 use serde::Serialize;
 use utoipa::OpenApi;
@@ -29,7 +29,7 @@ use crate::event::{Event, Text};
 use crate::http::{self, Problem, Segment};
 use crate::keys::Keys;
 use crate::metrics::Metrics;
-use crate::outcome::{Outcome, Reject, RejectReason};
+use crate::outcome::{Reject, RejectReason};
 use crate::river::River;
 use crate::time::Time;
 
@@ -143,7 +143,7 @@ impl Ingest {
             Ok((id.map(Cow::into_owned), self.river.gather(&known, events)))
         })?;
         let outcomes = self.river.admit(gathered).await;
-        let none_accepted = outcomes.iter().all(|outcome| matches!(outcome, Outcome::Rejected(_)));
+        let none_accepted = outcomes.iter().all(|outcome| outcome.rejected().is_some());
         match answer::problem(&outcomes) {
             Some(problem) if none_accepted => Ok(sentry_refusal(&problem)),
             _ => Ok(http::json(200, "application/json", &SentryAnswer { id })),
@@ -185,11 +185,11 @@ impl Ingest {
     /// The doors.
     pub(crate) fn router(self) -> Router {
         Router::new()
-            .route("/api/v1/events", door(post(native_events)))
-            .route("/api/{project}/envelope/", door(post(envelope)))
-            .route("/api/{project}/envelope", door(post(envelope)))
-            .route("/api/{project}/store/", door(post(store)))
-            .route("/api/{project}/store", door(post(store)))
+            .route("/api/v1/events", post(native_events).options(preflight))
+            .route("/api/{project}/envelope/", post(envelope).options(preflight))
+            .route("/api/{project}/envelope", post(envelope).options(preflight))
+            .route("/api/{project}/store/", post(store).options(preflight))
+            .route("/api/{project}/store", post(store).options(preflight))
             .with_state(Arc::new(self))
     }
 
@@ -233,8 +233,9 @@ struct Description;
         (status = 503, description = "Send again later", body = Problem)
     ))]
 async fn native_events(State(ingest): State<Arc<Ingest>>, request: Request) -> Response<Body> {
+    let origin = request.headers().contains_key(header::ORIGIN);
     let answer = ingest.native(request).await;
-    answer.unwrap_or_else(|problem| ingest.refuse(problem).into_response())
+    to_client(origin, answer.unwrap_or_else(|problem| ingest.refuse(problem).into_response()))
 }
 
 /// What SDKs of Sentry send, by DSN: error events are counted, everything else in it is taken and left out.
@@ -270,8 +271,9 @@ async fn store(state: State<Arc<Ingest>>, Segment(project): Segment, request: Re
 }
 
 async fn sentry(State(ingest): State<Arc<Ingest>>, shape: Shape, project: &str, request: Request) -> Response<Body> {
+    let origin = request.headers().contains_key(header::ORIGIN);
     let answer = ingest.sentry(shape, project, request).await;
-    answer.unwrap_or_else(|problem| sentry_refusal(&ingest.refuse(problem)))
+    to_client(origin, answer.unwrap_or_else(|problem| sentry_refusal(&ingest.refuse(problem))))
 }
 
 /// A refusal as SDKs understand it: the reason in a header they log, and how long to hold back.
@@ -313,12 +315,19 @@ fn ignored_kind(name: &str) -> &'static str {
     KINDS.into_iter().find(|kind| *kind == name).unwrap_or("other")
 }
 
-/// Lets browsers in from any origin, and answers what they ask before they send.
-fn door(post: MethodRouter<Arc<Ingest>>) -> MethodRouter<Arc<Ingest>> {
-    post.options(|| std::future::ready(StatusCode::NO_CONTENT)).layer(axum::middleware::map_response(allow_any_origin))
+/// Answers what a browser asks before it sends.
+async fn preflight() -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    allow_any_origin(response)
 }
 
-async fn allow_any_origin(mut response: Response<Body>) -> Response<Body> {
+/// Lets browsers in from any origin. Other clients send no `Origin`, and are spared the headers.
+fn to_client(origin: bool, response: Response<Body>) -> Response<Body> {
+    if origin { allow_any_origin(response) } else { response }
+}
+
+fn allow_any_origin(mut response: Response<Body>) -> Response<Body> {
     const HEADERS: [(HeaderName, &str); 5] = [
         (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
         (header::ACCESS_CONTROL_ALLOW_METHODS, "POST, OPTIONS"),

@@ -63,6 +63,8 @@ macro_rules! scalars_fall_to {
 
 mod list;
 
+pub(crate) use list::{Objects, objects};
+
 /// Notes of one event. A body that is wrong everywhere shall not become a page of notes.
 const NOTES_MAX: usize = 16;
 
@@ -126,45 +128,6 @@ pub(crate) fn object<'de, T: Object<'de>>(json: &'de str, notes: &Notes) -> serd
     let read = ObjectSeed::<T>::new("the event", notes).deserialize(&mut deserializer)?;
     deserializer.end()?;
     read.ok_or_else(|| serde_json::Error::custom("a JSON object is wanted here"))
-}
-
-/// Reads a whole text that is a list of objects, each with notes of its own. `None` stands for an element that is no
-/// object; at most `max` elements are kept, and how many there were is answered too.
-pub(crate) fn objects<'de, T: Object<'de>>(
-    json: &'de str,
-    max: usize,
-) -> serde_json::Result<(Vec<(Option<T>, Notes)>, usize)> {
-    struct Elements<T>(usize, PhantomData<T>);
-
-    impl<'de, T: Object<'de>> Visitor<'de> for Elements<T> {
-        type Value = (Vec<(Option<T>, Notes)>, usize);
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a list of events")
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-            let mut kept = Vec::new();
-            while kept.len() < self.0 {
-                let notes = Notes::default();
-                let Some(object) = seq.next_element_seed(ObjectSeed::<T>::new("the event", &notes))? else {
-                    let count = kept.len();
-                    return Ok((kept, count));
-                };
-                kept.push((object, notes));
-            }
-            let mut count = kept.len();
-            while seq.next_element::<IgnoredAny>()?.is_some() {
-                count += 1;
-            }
-            Ok((kept, count))
-        }
-    }
-
-    let mut deserializer = serde_json::Deserializer::from_str(json);
-    let read = deserializer.deserialize_seq(Elements(max, PhantomData))?;
-    deserializer.end()?;
-    Ok(read)
 }
 
 /// Which elements a list keeps when there are more than it may.

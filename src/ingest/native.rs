@@ -5,7 +5,7 @@
 
 use serde::de::MapAccess;
 
-use super::lenient::{self, Keep, Notes, Object, Value};
+use super::lenient::{self, Keep, Notes, Object, Objects, Value};
 use super::{bound, category, mend};
 use crate::config::{Limits, nearest};
 use crate::event::{Attributes, Event, Exception, Frame, Level, Text};
@@ -86,10 +86,10 @@ struct Place<'x> {
 
 impl Place<'_> {
     fn list<'a>(&self, text: &'a str) -> Result<Events<'a>, Reject> {
-        let (read, count) = lenient::objects::<Native<'_>>(text, self.limits.batch_events)
+        let Objects { kept, count } = lenient::objects::<Native<'_>>(text, self.limits.batch_events)
             .map_err(|error| Reject::invalid(format!("the list of events is not whole JSON: {error}")))?;
         self.within(count)?;
-        let events = read.into_iter().enumerate().map(|(index, (native, notes))| match native {
+        let events = kept.into_iter().enumerate().map(|(index, (native, notes))| match native {
             Some(native) => self.event(native, notes).map_err(|reject| at(&format!("event {index}"), reject)),
             None => Err(Reject::invalid(format!("event {index} is not a JSON object"))),
         });

@@ -184,7 +184,7 @@ fn has_check_digit(digits: &[u8]) -> bool {
         .enumerate()
         .map(|(at, digit)| u32::from(if at % 2 == 1 { double(*digit) } else { *digit }))
         .sum();
-    sum % 10 == 0
+    sum.is_multiple_of(10)
 }
 
 /// `+82`, then nine or ten digits with at most two joints or brackets between two of them.

@@ -7,7 +7,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -16,6 +16,10 @@ use crate::harness::{DEADLINE, KEY, Server, Sink, client, wait_for};
 /// Raised between two looks at the count. SDKs hold a bounded number of events (Rust: 30, Node.js: 64, Python: 100) and
 /// drop what comes on top of them; a test of the server must not outrun its clients.
 const PORTION: u64 = 20;
+/// Short enough to wait for its end, long enough for six errors.
+const WINDOW: &str = "3s";
+/// Lines of a service's log that are shown when its test fails. Its own failures fill the rest.
+const LOG_LINES: usize = 60;
 
 /// A service that fails at every order.
 struct Service {
@@ -72,7 +76,9 @@ impl Drop for Service {
         self.process.kill().ok();
         self.process.wait().ok();
         if std::thread::panicking() {
-            eprintln!("the service's log:\n{}", std::fs::read_to_string(self.stderr.path()).unwrap_or_default());
+            let log = std::fs::read_to_string(self.stderr.path()).unwrap_or_default();
+            let lines: Vec<_> = log.lines().collect();
+            eprintln!("the end of the service's log:\n{}", lines[lines.len().saturating_sub(LOG_LINES)..].join("\n"));
         }
     }
 }
@@ -102,14 +108,18 @@ async fn issue(server: &Server, occurrences: u64) -> Value {
             return items[0].clone();
         }
         assert!(started.elapsed() < DEADLINE, "waited too long for {occurrences} occurrences: {issues:#}");
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
-/// Raises the same error a hundred times, for a hundred orders.
-async fn a_hundred_alert_five_times(server: &Server, sink: &Sink, service: &Service, before: u64) {
-    for n in before..100 {
+/// The same error a hundred times, for a hundred orders: the first tells the seven attributes, as compared, and five in
+/// all alert.
+async fn a_hundred_alert_five_times(server: &Server, sink: &Sink, service: &Service, attributes: Value) {
+    for n in 0..100 {
         service.fail(10_000 + n, "pay").await;
+        if n == 0 {
+            assert_eq!(issue(server, 1).await["normalized"], attributes);
+        }
         if (n + 1) % PORTION == 0 {
             issue(server, n + 1).await;
         }
@@ -151,62 +161,185 @@ async fn a_window_closes_and_opens_again(server: &Server, sink: &Sink, service: 
     assert_ne!(afresh["window"]["opened_at"], closings[0]["window"]["opened_at"]);
 }
 
-async fn server_and_sink(window: &str) -> (Server, Sink) {
+/// A server, and where its alerts go.
+async fn server_with_window(window: &str) -> (Server, Sink) {
     let sink = Sink::start().await;
     let server = Server::start(&format!("{}[policy]\nwindow = \"{window}\"\n", sink.as_channel())).await;
     (server, sink)
 }
 
+/// The route is the path's template: Flask calls the request by its function. The module is the release's.
 #[tokio::test]
-async fn python_tells_the_seven_attributes_and_a_hundred_alert_five_times() {
-    let (server, sink) = server_and_sink("1h").await;
+async fn a_hundred_errors_of_a_python_service_alert_five_times() {
+    let (server, sink) = server_with_window("1h").await;
+    let service = Service::python(&server.dsn(), None).await;
+    let attributes = json!({
+        "category": "runtime",
+        "module": "order-api",
+        "environment": "staging",
+        "url": "/orders/{id}/pay",
+        "method": "POST",
+        "location": "orders.payments.ask",
+        "detail": "no answer from the payment gateway for order <num>",
+    });
+    a_hundred_alert_five_times(&server, &sink, &service, attributes).await;
+}
+
+/// The module is a tag.
+#[tokio::test]
+async fn a_hundred_errors_of_a_node_service_alert_five_times() {
+    let (server, sink) = server_with_window("1h").await;
+    let service = Service::node(&server.dsn()).await;
+    let attributes = json!({
+        "category": "runtime",
+        "module": "cart-web",
+        "environment": "staging",
+        "url": "/orders/{id}/pay",
+        "method": "POST",
+        "location": "payments.Gateway.ask",
+        "detail": "no answer from the payment gateway for order <num>",
+    });
+    a_hundred_alert_five_times(&server, &sink, &service, attributes).await;
+}
+
+/// They are panics.
+#[tokio::test]
+async fn a_hundred_errors_of_a_rust_service_alert_five_times() {
+    let (server, sink) = server_with_window("1h").await;
+    let service = Service::rust(&server.dsn()).await;
+    let attributes = json!({
+        "category": "runtime",
+        "module": "parcel-api",
+        "environment": "staging",
+        "url": "/orders/{id}/pay",
+        "method": "POST",
+        "location": "parcel_api::payments::Gateway::ask",
+        "detail": "no answer from the payment gateway for order <num>",
+    });
+    a_hundred_alert_five_times(&server, &sink, &service, attributes).await;
+}
+
+/// An error that Rust's SDK captures has causes, and no stack.
+#[tokio::test]
+async fn an_error_that_a_rust_service_captures_is_placed_where_it_was_captured() {
+    let (server, _sink) = server_with_window("1h").await;
+    let service = Service::rust(&server.dsn()).await;
+    service.fail(10_000, "refund").await;
+    let issue = issue(&server, 1).await;
+    assert_eq!(issue["normalized"]["location"], "parcel_api::refund");
+    assert_eq!(issue["normalized"]["detail"], "no answer from the payment gateway for order <num>");
+    assert_eq!(issue["normalized"]["url"], "/orders/{id}/refund");
+}
+
+/// As received, each attribute is the service's own word.
+#[tokio::test]
+async fn attributes_are_shown_as_the_service_meant_them() {
+    let (server, sink) = server_with_window("1h").await;
     let service = Service::python(&server.dsn(), None).await;
     service.fail(10_000, "pay").await;
-    let issue = issue(&server, 1).await;
-    println!("{issue:#}");
-    let d = server.api(&format!("/api/v1/issues/{}", issue["fingerprint"].as_str().unwrap())).await;
-    println!("{d:#}");
-    a_hundred_alert_five_times(&server, &sink, &service, 1).await;
+    let attributes = &issue(&server, 1).await["attributes"];
+    assert_eq!(attributes["category"], "Runtime");
+    assert_eq!(attributes["url"], format!("{}/orders/10000/pay", service.base));
+    assert_eq!(attributes["detail"], "no answer from the payment gateway for order 10000");
+    wait_for("the alert", || !sink.received().is_empty()).await;
+    let alert = &sink.received()[0].json;
+    assert_eq!(&alert["attributes"], attributes);
+    assert_eq!(alert["exception"]["type"], "TimeoutError");
+    assert_eq!(alert["release"], "order-api@1.4.2");
 }
 
 #[tokio::test]
-async fn node_tells_the_seven_attributes_and_a_hundred_alert_five_times() {
-    let (server, sink) = server_and_sink("1h").await;
-    let service = Service::node(&server.dsn()).await;
-    service.fail(10_000, "pay").await;
-    let issue = issue(&server, 1).await;
-    println!("{issue:#}");
-    let d = server.api(&format!("/api/v1/issues/{}", issue["fingerprint"].as_str().unwrap())).await;
-    println!("{d:#}");
-    a_hundred_alert_five_times(&server, &sink, &service, 1).await;
-}
-
-#[tokio::test]
-async fn rust_tells_the_seven_attributes_and_a_hundred_alert_five_times() {
-    let (server, sink) = server_and_sink("1h").await;
-    let service = Service::rust(&server.dsn()).await;
-    service.fail(10_000, "pay").await;
-    let issue = issue(&server, 1).await;
-    println!("{issue:#}");
-    let d = server.api(&format!("/api/v1/issues/{}", issue["fingerprint"].as_str().unwrap())).await;
-    println!("{d:#}");
-    a_hundred_alert_five_times(&server, &sink, &service, 1).await;
-}
-
-#[tokio::test]
-async fn windows_close() {
-    let (server, sink) = server_and_sink("3s").await;
-    let service = Service::rust(&server.dsn()).await;
+async fn a_window_of_a_python_service_closes_and_opens_again() {
+    let (server, sink) = server_with_window(WINDOW).await;
+    let service = Service::python(&server.dsn(), None).await;
     a_window_closes_and_opens_again(&server, &sink, &service).await;
 }
 
 #[tokio::test]
-async fn rust_refund() {
-    let (server, _sink) = server_and_sink("1h").await;
+async fn a_window_of_a_node_service_closes_and_opens_again() {
+    let (server, sink) = server_with_window(WINDOW).await;
+    let service = Service::node(&server.dsn()).await;
+    a_window_closes_and_opens_again(&server, &sink, &service).await;
+}
+
+#[tokio::test]
+async fn a_window_of_a_rust_service_closes_and_opens_again() {
+    let (server, sink) = server_with_window(WINDOW).await;
     let service = Service::rust(&server.dsn()).await;
-    service.fail(10_000, "refund").await;
+    a_window_closes_and_opens_again(&server, &sink, &service).await;
+}
+
+/// Brotli by itself, gzip when told to: the sink sees what is sent, the server understands it.
+#[tokio::test]
+async fn the_python_sdk_compresses_and_is_understood() {
+    for (compression, wanted) in [(None, "br"), (Some("gzip"), "gzip")] {
+        let sink = Sink::start().await;
+        let dsn = sink.url().replacen("://", &format!("://{KEY}@"), 1).replace("/hook", "/1");
+        let service = Service::python(&dsn, compression).await;
+        service.fail(10_000, "pay").await;
+        wait_for("an envelope", || !sink.received().is_empty()).await;
+        assert_eq!(sink.received()[0].headers["content-encoding"], wanted);
+
+        let (server, _sink) = server_with_window("1h").await;
+        let service = Service::python(&server.dsn(), compression).await;
+        service.fail(10_000, "pay").await;
+        issue(&server, 1).await;
+    }
+}
+
+const ORIGIN: &str = "https://shop.example";
+
+/// A browser asks first when a page wants to send headers of its own.
+#[tokio::test]
+async fn a_browsers_question_is_answered() {
+    let server = Server::start("").await;
+    for path in ["/api/1/envelope/", "/api/1/store/", "/api/v1/events"] {
+        let question = client()
+            .request(reqwest::Method::OPTIONS, format!("{}{path}", server.base()))
+            .header("origin", ORIGIN)
+            .header("access-control-request-method", "POST")
+            .header("access-control-request-headers", "content-type,sentry-trace,baggage,x-sentry-auth");
+        let answer = question.send().await.unwrap();
+        assert_eq!(answer.status(), 204, "{path}");
+        let header = |name: &str| answer.headers()[name].to_str().unwrap().to_owned();
+        assert_eq!(header("access-control-allow-origin"), "*");
+        assert!(header("access-control-allow-methods").contains("POST"));
+        let allowed = header("access-control-allow-headers");
+        for name in ["content-type", "sentry-trace", "baggage", "x-sentry-auth", "authorization"] {
+            assert!(allowed.split(", ").any(|one| one == name), "{path}: {name} is not in {allowed}");
+        }
+    }
+}
+
+/// What the browser SDK sends is a simple request, which no question goes before: text, with the key in the query.
+#[tokio::test]
+async fn a_browsers_event_is_taken_and_its_refusal_can_be_read() {
+    let server = Server::start("").await;
+    let event = json!({
+        "event_id": "9ec79c33ec9942ab8353589fcb2e04dc",
+        "platform": "javascript",
+        "environment": "staging",
+        "request": { "url": "https://shop.example/carts/77" },
+        "exception": { "values": [{ "type": "TypeError", "value": "cart is undefined" }] },
+    });
+    let body = format!("{{\"event_id\":\"9ec79c33ec9942ab8353589fcb2e04dc\"}}\n{{\"type\":\"event\"}}\n{event}\n");
+    let send = |key: &str| {
+        let url = format!("{}/api/1/envelope/?sentry_version=7&sentry_key={key}", server.base());
+        let request = client().post(url).header("origin", ORIGIN).header("content-type", "text/plain;charset=UTF-8");
+        request.body(body.clone()).send()
+    };
+    let answer = send(KEY).await.unwrap();
+    assert_eq!(answer.status(), 200);
+    assert_eq!(answer.headers()["access-control-allow-origin"], "*");
+    let answer: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+    assert_eq!(answer["id"], "9ec79c33ec9942ab8353589fcb2e04dc");
     let issue = issue(&server, 1).await;
-    println!("{issue:#}");
-    let d = server.api(&format!("/api/v1/issues/{}", issue["fingerprint"].as_str().unwrap())).await;
-    println!("{d:#}");
+    assert_eq!(issue["normalized"]["url"], "/carts/{id}");
+    assert_eq!(issue["normalized"]["module"], "tests");
+
+    let refusal = send("ffffffffffffffffffffffffffffffff").await.unwrap();
+    assert_eq!(refusal.status(), 401);
+    assert_eq!(refusal.headers()["access-control-allow-origin"], "*");
+    assert!(refusal.headers()["access-control-expose-headers"].to_str().unwrap().contains("x-sentry-error"));
+    assert_eq!(refusal.headers()["x-sentry-error"], "unknown-key");
 }

@@ -10,3 +10,5 @@ mod delivery;
 mod first_light;
 mod harness;
 mod hostile;
+mod readme;
+mod tidy;

@@ -27,43 +27,43 @@ fn the_first_alert_tells_everything() {
         &sample::alert(1),
         Locale::En,
         expect![[r#"
-        🔥▫️▫️▫️▫️ 1/5 [prod] order-api · NullPointerException
-        New
-        Cannot invoke "Coupon.getRate()" because "coupon" is null
-        Category: Runtime
-        Request: POST /orders/1234/pay
-        Thrown at: com.acme.order.DiscountService.apply
-        Wrapped in: PaymentException
-        Occurrences: 1
-        Last seen: 14:02:11 KST
-        Window ends: 14:12:11
-        Release: v1.42.0
-        Server: order-api-7c9f-x2x8k
-        Trace ID: 4bf92f3577b34da6
-          at com.acme.order.DiscountService.apply (DiscountService.kt:87)
-          at com.acme.order.PayService.pay (PayService.kt:41)
-        Details: https://bongsu.example/issues/9f2c0000000000000000000000000001"#]],
+            🔥▫️▫️▫️▫️ 1/5 [prod] order-api · NullPointerException
+            New
+            Cannot invoke "Coupon.getRate()" because "coupon" is null
+            Category: Runtime
+            Request: POST /orders/1234/pay
+            Thrown at: com.acme.order.DiscountService.apply
+            Wrapped in: PaymentException
+            Occurrences: 1
+            Last seen: 14:02:11 KST
+            Window ends: 14:12:11
+            Release: v1.42.0
+            Server: order-api-7c9f-x2x8k
+            Trace ID: 4bf92f3577b34da6
+              at com.acme.order.DiscountService.apply (DiscountService.kt:87)
+              at com.acme.order.PayService.pay (PayService.kt:41)
+            Details: https://bongsu.example/api/v1/issues/9f2c0000000000000000000000000001"#]],
     );
     check(
         &sample::alert(1),
         Locale::Ko,
         expect![[r#"
-        🔥▫️▫️▫️▫️ 1/5 [운영] order-api · NullPointerException
-        신규
-        Cannot invoke "Coupon.getRate()" because "coupon" is null
-        예외 구분: Runtime
-        요청: POST /orders/1234/pay
-        예외 발생 위치: com.acme.order.DiscountService.apply
-        감싼 예외: PaymentException
-        발생: 1건
-        마지막 발생: 14:02:11 KST
-        구간 종료: 14:12:11
-        배포 버전: v1.42.0
-        서버: order-api-7c9f-x2x8k
-        추적 ID: 4bf92f3577b34da6
-          at com.acme.order.DiscountService.apply (DiscountService.kt:87)
-          at com.acme.order.PayService.pay (PayService.kt:41)
-        상세 보기: https://bongsu.example/issues/9f2c0000000000000000000000000001"#]],
+            🔥▫️▫️▫️▫️ 1/5 [운영] order-api · NullPointerException
+            신규
+            Cannot invoke "Coupon.getRate()" because "coupon" is null
+            예외 구분: Runtime
+            요청: POST /orders/1234/pay
+            예외 발생 위치: com.acme.order.DiscountService.apply
+            감싼 예외: PaymentException
+            발생: 1건
+            마지막 발생: 14:02:11 KST
+            구간 종료: 14:12:11
+            배포 버전: v1.42.0
+            서버: order-api-7c9f-x2x8k
+            추적 ID: 4bf92f3577b34da6
+              at com.acme.order.DiscountService.apply (DiscountService.kt:87)
+              at com.acme.order.PayService.pay (PayService.kt:41)
+            상세 보기: https://bongsu.example/api/v1/issues/9f2c0000000000000000000000000001"#]],
     );
 }
 
@@ -81,7 +81,7 @@ fn a_later_alert_is_short() {
             Last seen: 14:05:32 KST
             Server: order-api-7c9f-x2x8k
             Trace ID: 4bf92f3577b34da6
-            Details: https://bongsu.example/issues/9f2c0000000000000000000000000001"#]],
+            Details: https://bongsu.example/api/v1/issues/9f2c0000000000000000000000000001"#]],
     );
     check(
         &sample::alert(3),
@@ -95,7 +95,7 @@ fn a_later_alert_is_short() {
             마지막 발생: 14:05:32 KST
             서버: order-api-7c9f-x2x8k
             추적 ID: 4bf92f3577b34da6
-            상세 보기: https://bongsu.example/issues/9f2c0000000000000000000000000001"#]],
+            상세 보기: https://bongsu.example/api/v1/issues/9f2c0000000000000000000000000001"#]],
     );
 }
 
@@ -113,7 +113,7 @@ fn the_last_alert_says_until_when_it_will_be_quiet() {
             Last seen: 14:09:22 KST
             Server: order-api-7c9f-x2x8k
             Trace ID: 4bf92f3577b34da6
-            Details: https://bongsu.example/issues/9f2c0000000000000000000000000001"#]],
+            Details: https://bongsu.example/api/v1/issues/9f2c0000000000000000000000000001"#]],
     );
     check(
         &sample::alert(5),
@@ -127,7 +127,7 @@ fn the_last_alert_says_until_when_it_will_be_quiet() {
             마지막 발생: 14:09:22 KST
             서버: order-api-7c9f-x2x8k
             추적 ID: 4bf92f3577b34da6
-            상세 보기: https://bongsu.example/issues/9f2c0000000000000000000000000001"#]],
+            상세 보기: https://bongsu.example/api/v1/issues/9f2c0000000000000000000000000001"#]],
     );
 }
 
@@ -153,29 +153,29 @@ fn a_regression_says_who_had_resolved_it_and_how() {
             Trace ID: 4bf92f3577b34da6
               at com.acme.order.DiscountService.apply (DiscountService.kt:87)
               at com.acme.order.PayService.pay (PayService.kt:41)
-            Details: https://bongsu.example/issues/9f2c0000000000000000000000000001"#]],
+            Details: https://bongsu.example/api/v1/issues/9f2c0000000000000000000000000001"#]],
     );
     check(
         &regression(),
         Locale::Ko,
         expect![[r#"
-        🔥▫️▫️▫️▫️ 1/5 [운영] order-api · NullPointerException
-        재발 · 11-19 14:02:11 kim 님이 해결 처리한 에러가 다시 발생했습니다. 지난 해결 메모: "쿠폰 null 체크 추가"
-        Cannot invoke "Coupon.getRate()" because "coupon" is null
-        예외 구분: Runtime
-        요청: POST /orders/1234/pay
-        예외 발생 위치: com.acme.order.DiscountService.apply
-        감싼 예외: PaymentException
-        발생: 1건 · 누적 1,205건
-        최초 발생: 14:02:11
-        마지막 발생: 14:02:11 KST
-        구간 종료: 14:12:11
-        배포 버전: v1.42.0
-        서버: order-api-7c9f-x2x8k
-        추적 ID: 4bf92f3577b34da6
-          at com.acme.order.DiscountService.apply (DiscountService.kt:87)
-          at com.acme.order.PayService.pay (PayService.kt:41)
-        상세 보기: https://bongsu.example/issues/9f2c0000000000000000000000000001"#]],
+            🔥▫️▫️▫️▫️ 1/5 [운영] order-api · NullPointerException
+            재발 · 11-19 14:02:11 kim 님이 해결 처리한 에러가 다시 발생했습니다. 지난 해결 메모: "쿠폰 null 체크 추가"
+            Cannot invoke "Coupon.getRate()" because "coupon" is null
+            예외 구분: Runtime
+            요청: POST /orders/1234/pay
+            예외 발생 위치: com.acme.order.DiscountService.apply
+            감싼 예외: PaymentException
+            발생: 1건 · 누적 1,205건
+            최초 발생: 14:02:11
+            마지막 발생: 14:02:11 KST
+            구간 종료: 14:12:11
+            배포 버전: v1.42.0
+            서버: order-api-7c9f-x2x8k
+            추적 ID: 4bf92f3577b34da6
+              at com.acme.order.DiscountService.apply (DiscountService.kt:87)
+              at com.acme.order.PayService.pay (PayService.kt:41)
+            상세 보기: https://bongsu.example/api/v1/issues/9f2c0000000000000000000000000001"#]],
     );
 }
 
@@ -193,7 +193,7 @@ fn a_closing_of_an_error_that_stopped() {
             Busiest minute: 1,204
             Window opened: 14:02:11
             Last seen: 14:09:40 KST
-            Details: https://bongsu.example/issues/9f2c0000000000000000000000000001"#]],
+            Details: https://bongsu.example/api/v1/issues/9f2c0000000000000000000000000001"#]],
     );
     check(
         &sample::closing(false),
@@ -207,7 +207,7 @@ fn a_closing_of_an_error_that_stopped() {
             분당 최대: 1,204건
             구간 시작: 14:02:11
             마지막 발생: 14:09:40 KST
-            상세 보기: https://bongsu.example/issues/9f2c0000000000000000000000000001"#]],
+            상세 보기: https://bongsu.example/api/v1/issues/9f2c0000000000000000000000000001"#]],
     );
 }
 
@@ -225,7 +225,7 @@ fn a_closing_of_an_error_that_goes_on() {
             Busiest minute: 1,204
             Window opened: 14:02:11
             Last seen: 14:09:40 KST
-            Details: https://bongsu.example/issues/9f2c0000000000000000000000000001"#]],
+            Details: https://bongsu.example/api/v1/issues/9f2c0000000000000000000000000001"#]],
     );
     check(
         &sample::closing(true),
@@ -239,7 +239,7 @@ fn a_closing_of_an_error_that_goes_on() {
             분당 최대: 1,204건
             구간 시작: 14:02:11
             마지막 발생: 14:09:40 KST
-            상세 보기: https://bongsu.example/issues/9f2c0000000000000000000000000001"#]],
+            상세 보기: https://bongsu.example/api/v1/issues/9f2c0000000000000000000000000001"#]],
     );
 }
 
@@ -251,12 +251,12 @@ fn an_alert_of_which_nothing_is_known_still_says_something() {
         &bare,
         Locale::En,
         expect![[r#"
-        🔥▫️▫️▫️▫️ 1/5 shop · 9f2c0000000000000000000000000001
-        New
-        Occurrences: 1
-        Last seen: 14:02:11 KST
-        Window ends: 14:12:11
-        Details: https://bongsu.example/issues/9f2c0000000000000000000000000001"#]],
+            🔥▫️▫️▫️▫️ 1/5 shop · 9f2c0000000000000000000000000001
+            New
+            Occurrences: 1
+            Last seen: 14:02:11 KST
+            Window ends: 14:12:11
+            Details: https://bongsu.example/api/v1/issues/9f2c0000000000000000000000000001"#]],
     );
 }
 

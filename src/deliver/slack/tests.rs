@@ -76,108 +76,108 @@ fn an_alert_in_blocks() {
     check(
         sample::alert(1),
         expect![[r#"
-        {
-          "blocks": [
             {
-              "text": {
-                "emoji": false,
-                "text": "🔥▫️▫️▫️▫️ 1/5 [운영] order-api · NullPointerException",
-                "type": "plain_text"
-              },
-              "type": "header"
-            },
-            {
-              "text": {
-                "text": "신규",
-                "type": "mrkdwn",
-                "verbatim": true
-              },
-              "type": "section"
-            },
-            {
-              "text": {
-                "text": "```\nCannot invoke \"Coupon.getRate()\" because \"coupon\" is null\n```",
-                "type": "mrkdwn",
-                "verbatim": true
-              },
-              "type": "section"
-            },
-            {
-              "fields": [
+              "blocks": [
                 {
-                  "text": "*예외 구분*\nRuntime",
-                  "type": "mrkdwn",
-                  "verbatim": true
+                  "text": {
+                    "emoji": false,
+                    "text": "🔥▫️▫️▫️▫️ 1/5 [운영] order-api · NullPointerException",
+                    "type": "plain_text"
+                  },
+                  "type": "header"
                 },
                 {
-                  "text": "*요청*\n`POST /orders/1234/pay`",
-                  "type": "mrkdwn",
-                  "verbatim": true
+                  "text": {
+                    "text": "신규",
+                    "type": "mrkdwn",
+                    "verbatim": true
+                  },
+                  "type": "section"
                 },
                 {
-                  "text": "*예외 발생 위치*\n`com.acme.order.DiscountService.apply`",
-                  "type": "mrkdwn",
-                  "verbatim": true
+                  "text": {
+                    "text": "```\nCannot invoke \"Coupon.getRate()\" because \"coupon\" is null\n```",
+                    "type": "mrkdwn",
+                    "verbatim": true
+                  },
+                  "type": "section"
                 },
                 {
-                  "text": "*감싼 예외*\nPaymentException",
-                  "type": "mrkdwn",
-                  "verbatim": true
+                  "fields": [
+                    {
+                      "text": "*예외 구분*\nRuntime",
+                      "type": "mrkdwn",
+                      "verbatim": true
+                    },
+                    {
+                      "text": "*요청*\n`POST /orders/1234/pay`",
+                      "type": "mrkdwn",
+                      "verbatim": true
+                    },
+                    {
+                      "text": "*예외 발생 위치*\n`com.acme.order.DiscountService.apply`",
+                      "type": "mrkdwn",
+                      "verbatim": true
+                    },
+                    {
+                      "text": "*감싼 예외*\nPaymentException",
+                      "type": "mrkdwn",
+                      "verbatim": true
+                    },
+                    {
+                      "text": "*발생*\n1건",
+                      "type": "mrkdwn",
+                      "verbatim": true
+                    },
+                    {
+                      "text": "*마지막 발생*\n05:02:11 UTC",
+                      "type": "mrkdwn",
+                      "verbatim": true
+                    },
+                    {
+                      "text": "*구간 종료*\n05:12:11",
+                      "type": "mrkdwn",
+                      "verbatim": true
+                    },
+                    {
+                      "text": "*배포 버전*\nv1.42.0",
+                      "type": "mrkdwn",
+                      "verbatim": true
+                    },
+                    {
+                      "text": "*서버*\norder-api-7c9f-x2x8k",
+                      "type": "mrkdwn",
+                      "verbatim": true
+                    },
+                    {
+                      "text": "*추적 ID*\n`4bf92f3577b34da6`",
+                      "type": "mrkdwn",
+                      "verbatim": true
+                    }
+                  ],
+                  "type": "section"
                 },
                 {
-                  "text": "*발생*\n1건",
-                  "type": "mrkdwn",
-                  "verbatim": true
+                  "text": {
+                    "text": "```\ncom.acme.order.DiscountService.apply (DiscountService.kt:87)\ncom.acme.order.PayService.pay (PayService.kt:41)\n```",
+                    "type": "mrkdwn",
+                    "verbatim": true
+                  },
+                  "type": "section"
                 },
                 {
-                  "text": "*마지막 발생*\n05:02:11 UTC",
-                  "type": "mrkdwn",
-                  "verbatim": true
-                },
-                {
-                  "text": "*구간 종료*\n05:12:11",
-                  "type": "mrkdwn",
-                  "verbatim": true
-                },
-                {
-                  "text": "*배포 버전*\nv1.42.0",
-                  "type": "mrkdwn",
-                  "verbatim": true
-                },
-                {
-                  "text": "*서버*\norder-api-7c9f-x2x8k",
-                  "type": "mrkdwn",
-                  "verbatim": true
-                },
-                {
-                  "text": "*추적 ID*\n`4bf92f3577b34da6`",
-                  "type": "mrkdwn",
-                  "verbatim": true
+                  "elements": [
+                    {
+                      "text": "<https://bongsu.example/api/v1/issues/9f2c0000000000000000000000000001|상세 보기> · `9f2c0000000000000000000000000001`",
+                      "type": "mrkdwn",
+                      "verbatim": true
+                    }
+                  ],
+                  "type": "context"
                 }
               ],
-              "type": "section"
-            },
-            {
-              "text": {
-                "text": "```\ncom.acme.order.DiscountService.apply (DiscountService.kt:87)\ncom.acme.order.PayService.pay (PayService.kt:41)\n```",
-                "type": "mrkdwn",
-                "verbatim": true
-              },
-              "type": "section"
-            },
-            {
-              "elements": [
-                {
-                  "text": "<https://bongsu.example/issues/9f2c0000000000000000000000000001|상세 보기> · `9f2c0000000000000000000000000001`",
-                  "type": "mrkdwn",
-                  "verbatim": true
-                }
-              ],
-              "type": "context"
-            }
-          ],
-          "text": "🔥▫️▫️▫️▫️ 1/5 [운영] order-api · NullPointerException · 신규"
-        }"#]],
+              "text": "🔥▫️▫️▫️▫️ 1/5 [운영] order-api · NullPointerException · 신규"
+            }"#]],
     );
 }
 
@@ -186,72 +186,72 @@ fn a_closing_in_blocks() {
     check(
         sample::closing(false),
         expect![[r#"
-        {
-          "blocks": [
             {
-              "text": {
-                "emoji": false,
-                "text": "▫️ [운영] order-api · payment failed · 진정됨",
-                "type": "plain_text"
-              },
-              "type": "header"
-            },
-            {
-              "text": {
-                "text": "제한 구간 종료 · 10분 동안 8,310건(알림 5건, 억제 8,305건) · 마지막 발생 05:09:40, 이후 0건",
-                "type": "mrkdwn",
-                "verbatim": true
-              },
-              "type": "section"
-            },
-            {
-              "fields": [
+              "blocks": [
                 {
-                  "text": "*발생*\n8,310건 · 누적 8,357건",
-                  "type": "mrkdwn",
-                  "verbatim": true
+                  "text": {
+                    "emoji": false,
+                    "text": "▫️ [운영] order-api · payment failed · 진정됨",
+                    "type": "plain_text"
+                  },
+                  "type": "header"
                 },
                 {
-                  "text": "*알림*\n5건",
-                  "type": "mrkdwn",
-                  "verbatim": true
+                  "text": {
+                    "text": "제한 구간 종료 · 10분 동안 8,310건(알림 5건, 억제 8,305건) · 마지막 발생 05:09:40, 이후 0건",
+                    "type": "mrkdwn",
+                    "verbatim": true
+                  },
+                  "type": "section"
                 },
                 {
-                  "text": "*억제*\n8,305건",
-                  "type": "mrkdwn",
-                  "verbatim": true
+                  "fields": [
+                    {
+                      "text": "*발생*\n8,310건 · 누적 8,357건",
+                      "type": "mrkdwn",
+                      "verbatim": true
+                    },
+                    {
+                      "text": "*알림*\n5건",
+                      "type": "mrkdwn",
+                      "verbatim": true
+                    },
+                    {
+                      "text": "*억제*\n8,305건",
+                      "type": "mrkdwn",
+                      "verbatim": true
+                    },
+                    {
+                      "text": "*분당 최대*\n1,204건",
+                      "type": "mrkdwn",
+                      "verbatim": true
+                    },
+                    {
+                      "text": "*구간 시작*\n05:02:11",
+                      "type": "mrkdwn",
+                      "verbatim": true
+                    },
+                    {
+                      "text": "*마지막 발생*\n05:09:40 UTC",
+                      "type": "mrkdwn",
+                      "verbatim": true
+                    }
+                  ],
+                  "type": "section"
                 },
                 {
-                  "text": "*분당 최대*\n1,204건",
-                  "type": "mrkdwn",
-                  "verbatim": true
-                },
-                {
-                  "text": "*구간 시작*\n05:02:11",
-                  "type": "mrkdwn",
-                  "verbatim": true
-                },
-                {
-                  "text": "*마지막 발생*\n05:09:40 UTC",
-                  "type": "mrkdwn",
-                  "verbatim": true
+                  "elements": [
+                    {
+                      "text": "<https://bongsu.example/api/v1/issues/9f2c0000000000000000000000000001|상세 보기> · `9f2c0000000000000000000000000001`",
+                      "type": "mrkdwn",
+                      "verbatim": true
+                    }
+                  ],
+                  "type": "context"
                 }
               ],
-              "type": "section"
-            },
-            {
-              "elements": [
-                {
-                  "text": "<https://bongsu.example/issues/9f2c0000000000000000000000000001|상세 보기> · `9f2c0000000000000000000000000001`",
-                  "type": "mrkdwn",
-                  "verbatim": true
-                }
-              ],
-              "type": "context"
-            }
-          ],
-          "text": "▫️ [운영] order-api · payment failed · 진정됨 · 제한 구간 종료 · 10분 동안 8,310건(알림 5건, 억제 8,305건) · 마지막 발생 05:09:40, 이후 0건"
-        }"#]],
+              "text": "▫️ [운영] order-api · payment failed · 진정됨 · 제한 구간 종료 · 10분 동안 8,310건(알림 5건, 억제 8,305건) · 마지막 발생 05:09:40, 이후 0건"
+            }"#]],
     );
 }
 

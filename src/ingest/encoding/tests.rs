@@ -19,10 +19,9 @@ const WINDOW_ZST: &[u8] = include_bytes!("../../../tests/data/encodings/window-2
 
 const LIMIT: usize = 1 << 20;
 
-fn compress(
-    method: fn(&mut Compressor, &[u8], &mut [u8]) -> Result<usize, libdeflater::CompressionError>,
-    text: &[u8],
-) -> Vec<u8> {
+type Method = fn(&mut Compressor, &[u8], &mut [u8]) -> Result<usize, libdeflater::CompressionError>;
+
+fn compress(method: Method, text: &[u8]) -> Vec<u8> {
     let mut out = vec![0; text.len() + 1024];
     let len = method(&mut Compressor::new(CompressionLvl::default()), text, &mut out).expect("there is room");
     out.truncate(len);

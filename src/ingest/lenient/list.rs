@@ -297,3 +297,45 @@ impl<'de> Visitor<'de> for FilledSeed {
         drain_map(map).map(|()| filled)
     }
 }
+
+/// A list of objects, each with notes of its own.
+pub(crate) struct Objects<T> {
+    /// The first of them. `None` stands for an element that is no object.
+    pub(crate) kept: Vec<(Option<T>, Notes)>,
+    /// How many there were.
+    pub(crate) count: usize,
+}
+
+/// Reads a whole text that is a list of objects, of which at most `max` are kept.
+pub(crate) fn objects<'de, T: Object<'de>>(json: &'de str, max: usize) -> serde_json::Result<Objects<T>> {
+    struct Elements<T>(usize, PhantomData<T>);
+
+    impl<'de, T: Object<'de>> Visitor<'de> for Elements<T> {
+        type Value = Objects<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of events")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+            let mut kept = Vec::new();
+            while kept.len() < self.0 {
+                let notes = Notes::default();
+                let Some(object) = seq.next_element_seed(ObjectSeed::<T>::new("the event", &notes))? else {
+                    return Ok(Objects { count: kept.len(), kept });
+                };
+                kept.push((object, notes));
+            }
+            let mut count = kept.len();
+            while seq.next_element::<IgnoredAny>()?.is_some() {
+                count += 1;
+            }
+            Ok(Objects { kept, count })
+        }
+    }
+
+    let mut deserializer = serde_json::Deserializer::from_str(json);
+    let read = deserializer.deserialize_seq(Elements(max, PhantomData))?;
+    deserializer.end()?;
+    Ok(read)
+}

@@ -69,11 +69,15 @@ fn is_suppressed(mechanism: &Mechanism<'_>) -> bool {
     mechanism.kind == "suppressed"
 }
 
-fn exception(mut wire: WireException<'_>) -> Exception<'_> {
+fn exception(wire: WireException<'_>) -> Exception<'_> {
+    Exception { kind: qualified(wire.module, wire.kind), value: wire.value, frames: frames(wire.stacktrace) }
+}
+
+/// A stack, the innermost frame first.
+pub(super) fn frames(mut stack: Vec<WireFrame<'_>>) -> Vec<Frame<'_>> {
     // Turned round first, so that the list is mapped where it stands.
-    wire.stacktrace.reverse();
-    let frames = wire.stacktrace.into_iter().map(|WireFrame(frame)| frame).filter(says_something).collect();
-    Exception { kind: qualified(wire.module, wire.kind), value: wire.value, frames }
+    stack.reverse();
+    stack.into_iter().map(|WireFrame(frame)| frame).filter(says_something).collect()
 }
 
 fn says_something(frame: &Frame<'_>) -> bool {

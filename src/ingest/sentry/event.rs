@@ -11,7 +11,7 @@ use serde::de::MapAccess;
 use crate::event::{Attributes, Event, Exception, Frame, Text};
 use crate::ingest::lenient::{self, Notes, Object, Value};
 use crate::ingest::sentry::chain;
-use crate::ingest::sentry::wire::{LogEntry, WireEvent};
+use crate::ingest::sentry::wire::{LogEntry, WireEvent, WireThread};
 use crate::ingest::{category, mend};
 use crate::outcome::Reject;
 
@@ -67,7 +67,8 @@ fn parse(json: &[u8], pick: Pick) -> serde_json::Result<Event<'_>> {
 }
 
 fn event<'a>(mut wire: WireEvent<'a>, notes: Notes, pick: Pick) -> Event<'a> {
-    let exceptions = chain::chain(std::mem::take(&mut wire.exceptions), &notes);
+    let mut exceptions = chain::chain(std::mem::take(&mut wire.exceptions), &notes);
+    let reported_at = reported_at(&mut exceptions, std::mem::take(&mut wire.threads));
     let (detail, template) = message(&mut wire, &exceptions);
     if exceptions.is_empty() && detail.is_empty() {
         notes.add("neither an exception nor a message was sent");
@@ -91,6 +92,7 @@ fn event<'a>(mut wire: WireEvent<'a>, notes: Notes, pick: Pick) -> Event<'a> {
         .unwrap_or_default();
     let location = exceptions.iter().rev().find_map(|exception| pick(&exception.frames)).map(Text::from);
     let location = location.or_else(|| wire.culprit.and_then(filled)).or_else(|| wire.logger.and_then(filled));
+    let location = location.or_else(|| pick(&reported_at).map(Text::from));
     let trace_id = wire.contexts.trace.trace_id.or_else(|| lookup(mdc, &["trace_id", "traceId", "X-B3-TraceId"]));
 
     Event {
@@ -117,6 +119,19 @@ fn event<'a>(mut wire: WireEvent<'a>, notes: Notes, pick: Pick) -> Event<'a> {
         notes: notes.into_list(),
         scrubbed: 0,
     }
+}
+
+/// The stack of the place that reported the error. An error without any stack of its own gets it; a logged message has
+/// only this one, and a logger's name says more than a stack that may lie in a library altogether.
+fn reported_at<'a>(exceptions: &mut [Exception<'a>], threads: Vec<WireThread<'a>>) -> Vec<Frame<'a>> {
+    let current = threads.into_iter().find(|thread| thread.current && !thread.stacktrace.is_empty());
+    let mut frames = current.map(|thread| chain::frames(thread.stacktrace)).unwrap_or_default();
+    if exceptions.iter().all(|exception| exception.frames.is_empty())
+        && let Some(outermost) = exceptions.first_mut()
+    {
+        outermost.frames = std::mem::take(&mut frames);
+    }
+    frames
 }
 
 /// The detail, and its template where a log message is the detail.

@@ -13,6 +13,8 @@ use crate::time::Time;
 const FRAMES_MAX: usize = 256;
 /// Exceptions of one event while reading, suppressed ones and group members included; the first are the innermost.
 const EXCEPTIONS_MAX: usize = 64;
+/// Threads of one event while reading. Java sends all that run when told to.
+const THREADS_MAX: usize = 256;
 /// Tags, and entries of the diagnostic context, while reading. Sentry itself keeps 200.
 const PAIRS_MAX: usize = 256;
 /// Parts of a client's own fingerprint.
@@ -22,6 +24,7 @@ const FINGERPRINT_MAX: usize = 32;
 #[derive(Default)]
 pub(super) struct WireEvent<'a> {
     pub(super) exceptions: Vec<WireException<'a>>,
+    pub(super) threads: Vec<WireThread<'a>>,
     pub(super) logentry: LogEntry<'a>,
     pub(super) message: LogEntry<'a>,
     pub(super) level: Option<Level>,
@@ -44,6 +47,7 @@ impl<'de> Object<'de> for WireEvent<'de> {
     fn field<A: MapAccess<'de>>(&mut self, name: &str, value: Value<'_, A>) -> Result<(), A::Error> {
         match name {
             "exception" => self.exceptions = value.list("values", Keep::First(EXCEPTIONS_MAX))?,
+            "threads" => self.threads = value.list("values", Keep::First(THREADS_MAX))?,
             "logentry" => self.logentry = value.object()?,
             "message" => self.message = value.object()?,
             "level" => self.level = value.level()?,
@@ -118,6 +122,26 @@ impl<'de> Object<'de> for WireException<'de> {
     fn plain(&mut self, text: Text<'de>) -> bool {
         self.value = text;
         true
+    }
+}
+
+/// A thread. Clients whose errors carry no stack (Rust's, Go's) send that of the place that reported the error as the
+/// current thread's; other threads are of no use here.
+#[derive(Default)]
+pub(super) struct WireThread<'a> {
+    pub(super) current: bool,
+    /// The innermost frame last.
+    pub(super) stacktrace: Vec<WireFrame<'a>>,
+}
+
+impl<'de> Object<'de> for WireThread<'de> {
+    fn field<A: MapAccess<'de>>(&mut self, name: &str, value: Value<'_, A>) -> Result<(), A::Error> {
+        match name {
+            "current" => self.current = value.flag()? == Some(true),
+            "stacktrace" => self.stacktrace = value.list("frames", Keep::Last(FRAMES_MAX))?,
+            _ => value.skip()?,
+        }
+        Ok(())
     }
 }
 

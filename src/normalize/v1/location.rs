@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use super::{names, plain};
+use super::{crates, names, plain};
 use crate::event::{Event, Frame};
 use crate::normalize::trail::Trail;
 
@@ -131,7 +131,9 @@ fn plain_name<'t>(text: &'t str, trail: &mut impl Trail) -> Cow<'t, str> {
 /// application's own that is not generated; the client's word on what is its own counts most. When every frame is a
 /// framework's, the innermost that is not generated.
 pub fn pick<'f, 't>(frames: &'f [Frame<'t>]) -> Option<&'f Frame<'t>> {
-    let written = |frame: &&Frame<'_>| !(is_generated(frame) || frame.module.is_empty() && frame.file.is_empty());
+    let placed =
+        |frame: &Frame<'_>| !(frame.module.is_empty() && frame.file.is_empty()) || crates::is_path(&frame.function);
+    let written = |frame: &&Frame<'_>| !is_generated(frame) && placed(frame);
     let own = |frame: &&Frame<'_>| written(frame) && !is_framework(frame);
     let mut frames_written = frames.iter().filter(written);
     frames
@@ -142,10 +144,11 @@ pub fn pick<'f, 't>(frames: &'f [Frame<'t>]) -> Option<&'f Frame<'t>> {
         .or_else(|| frames.iter().find(|frame| !is_generated(frame) && !frame.function.is_empty()))
 }
 
-/// A frame as text, as it stands: class and function, or file and function where there is no class.
+/// A frame as text, as it stands: class and function, or file and function where neither names a class.
 pub fn text(frame: &Frame<'_>) -> String {
     let function: &str = &frame.function;
     match (&*frame.module, &*frame.file) {
+        ("", _) if crates::is_path(function) => function.to_owned(),
         ("", "") => function.to_owned(),
         ("", file) if function.is_empty() => file.to_owned(),
         ("", file) => format!("{file} in {function}"),
@@ -165,7 +168,10 @@ fn is_framework(frame: &Frame<'_>) -> bool {
         .rsplit_once('/')
         .filter(|(loader, _)| !loader.contains("/"))
         .map_or(&*frame.module, |(_, name)| name);
-    FRAMEWORKS.iter().any(|package| module.starts_with(package))
+    match module {
+        "" => crates::is_framework(&frame.function),
+        _ => FRAMEWORKS.iter().any(|package| module.starts_with(package)),
+    }
 }
 
 fn is_generated(frame: &Frame<'_>) -> bool {
@@ -221,6 +227,28 @@ mod tests {
         assert_eq!(of_frames(&frames).as_deref(), Some("shop.Order.save"));
         let frames = [frame("lib.Pool", "take", Some(false)), frame("shop.Order", "save", None)];
         assert_eq!(of_frames(&frames).as_deref(), Some("shop.Order.save"));
+    }
+
+    #[test]
+    fn what_a_panic_runs_through_is_not_the_place() {
+        let frame = |function: &'static str, file: &'static str, in_app| Frame {
+            function: function.into(),
+            file: file.into(),
+            in_app: Some(in_app),
+            ..Frame::default()
+        };
+        let frames = [
+            frame("sentry_panic::panic_handler", "", true),
+            frame("rust_begin_unwind", "panicking.rs", true),
+            frame("core::panicking::panic_fmt", "panicking.rs", false),
+            frame("shop::order::Order::save", "order.rs", true),
+            frame("<F as axum::handler::Handler<(M,T1),S>>::call::{{closure}}", "mod.rs", true),
+        ];
+        assert_eq!(of_frames(&frames).as_deref(), Some("shop::order::Order::save"));
+        // Without debug information there are no files.
+        let bare = frames.map(|frame| Frame { file: "".into(), ..frame });
+        assert_eq!(of_frames(&bare).as_deref(), Some("shop::order::Order::save"));
+        assert_eq!(of_frames(&bare[..3]).as_deref(), Some("sentry_panic::panic_handler"));
     }
 
     #[test]

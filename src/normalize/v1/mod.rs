@@ -6,6 +6,7 @@
 //!
 //! Invariant: once released, what this module answers never changes. A new rule is a new version.
 
+mod crates;
 pub mod location;
 mod message;
 mod names;

@@ -13,7 +13,10 @@ use tower_http::catch_panic::CatchPanicLayer;
 async fn main() -> std::io::Result<()> {
     // The DSN comes from SENTRY_DSN.
     let _guard = sentry::init(
-        sentry::ClientOptions::new().maybe_release(sentry::release_name!()).environment("staging").attach_stacktrace(true),
+        sentry::ClientOptions::new()
+            .maybe_release(sentry::release_name!())
+            .environment("staging")
+            .attach_stacktrace(true),
     );
     let app = Router::new()
         .route("/orders/{id}/pay", post(pay))
