@@ -91,7 +91,7 @@ async fn all(server: &Server, path: &str) -> Vec<Value> {
     let (mut items, mut after) = (Vec::new(), String::new());
     loop {
         let mut page = server.api(&format!("{path}?limit=500{after}")).await;
-        items.extend(page["items"].as_array_mut().unwrap().drain(..));
+        items.append(page["items"].as_array_mut().unwrap());
         match page["next"].as_str() {
             Some(next) => after = format!("&after={next}"),
             None => return items,
