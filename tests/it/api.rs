@@ -1,6 +1,6 @@
 //! Questions by HTTP: pages, filters, who may ask, what the server says of itself.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 

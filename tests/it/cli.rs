@@ -227,7 +227,7 @@ async fn each_of_the_seven_separates_and_what_varies_does_not() {
         assert_eq!(code, 0, "{err}");
         serde_json::from_str(&out).unwrap()
     };
-    let mut same_issue = async |a: &Value, b: &Value| {
+    let same_issue = async |a: &Value, b: &Value| {
         let answer = server.send(&json!([a, b])).await;
         let told = [0, 1].map(|n| answer["outcomes"][n]["fingerprint"].as_str().unwrap().to_owned());
         assert_eq!(told, [a, b].map(fingerprint), "the command says what the server does");

@@ -62,13 +62,15 @@ impl Load {
                     }
                 }
             };
+            let answer = answer.map(|(status, body)| {
+                assert_eq!(status, 202, "{}", String::from_utf8_lossy(&body));
+                serde_json::from_slice::<Value>(&body).unwrap()
+            });
             let mut known = self.known.lock().unwrap();
             let known = known.entry(module).or_default();
             match answer {
                 None => known.unknown += 1,
-                Some((status, body)) => {
-                    let answer: Value = serde_json::from_slice(&body).unwrap();
-                    assert_eq!(status, 202, "{answer}");
+                Some(answer) => {
                     known.acknowledged += 1;
                     known.alerted += u64::from(answer["outcomes"][0]["outcome"] == "alerted");
                     self.acknowledged.fetch_add(1, Ordering::SeqCst);
@@ -89,7 +91,7 @@ async fn all(server: &Server, path: &str) -> Vec<Value> {
     let (mut items, mut after) = (Vec::new(), String::new());
     loop {
         let mut page = server.api(&format!("{path}?limit=500{after}")).await;
-        items.extend(page["items"].as_array_mut().unwrap().drain(..));
+        items.append(page["items"].as_array_mut().unwrap());
         match page["next"].as_str() {
             Some(next) => after = format!("&after={next}"),
             None => return items,
