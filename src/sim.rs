@@ -26,7 +26,7 @@ use crate::normalize;
 use crate::outcome::Outcome;
 use crate::time::{DAY_MS, Time};
 
-const SEEDS: u64 = 2_000;
+const SEEDS: u64 = 1_000;
 const STEPS: u64 = 40;
 const ISSUES: u64 = 4;
 const EXPIRY: Duration = Duration::from_secs(3_600);
@@ -201,6 +201,14 @@ impl World<'_> {
         let before = known.standing.clone();
         let decision = gate::decide(&before, 1, &self.route.policy, self.now);
         let fate = decision.runs[0].fate;
+        match (&before.window, &decision.next.window) {
+            // Later occurrences do not extend a window.
+            (Some(before), Some(after)) if before.opened_at == after.opened_at => {
+                assert_eq!(before.ends_at, after.ends_at)
+            }
+            (_, Some(opened)) => assert_eq!(opened.ends_at, opened.opened_at.plus(self.route.policy.window)),
+            (_, None) => {}
+        }
         known.ended(decision.next.window.as_ref().map(|window| window.opened_at));
         known.standing = decision.next;
         known.committed += 1;

@@ -221,7 +221,7 @@ pub(crate) fn sqlite_path(settings: &config::Archive) -> &str {
 pub(crate) fn in_memory() -> rusqlite::Connection {
     let mut connection = rusqlite::Connection::open_in_memory().unwrap();
     sqlite::migrate(&mut connection).unwrap();
-    connection.set_prepared_statement_cache_capacity(64);
+    sqlite::keep_plans(&connection).unwrap();
     connection
 }
 

@@ -133,7 +133,7 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 /// Prepares each statement once. A plan that depends on bound values would be made anew for each of them.
-fn keep_plans(connection: &Connection) -> rusqlite::Result<()> {
+pub(super) fn keep_plans(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
 }
