@@ -40,7 +40,7 @@ pub struct Alert {
     pub first_seen: Time,
     /// Last occurrence when it was granted.
     pub last_seen: Time,
-    /// Whether the issue was new (its first window).
+    /// Whether this is the issue's first alert ever.
     pub new: bool,
     /// What a regression comes back from: who resolved the issue, when, and in which words.
     pub regression: Option<Decided>,
@@ -61,7 +61,7 @@ pub enum Kind {
     Closing {
         /// Occurrences of its busiest minute.
         peak_per_minute: u64,
-        /// Whether the error goes on: a newer window is open already.
+        /// Whether the error goes on: a newer window is open already, or it was seen in the last tenth of this one.
         ongoing: bool,
     },
 }

@@ -1,6 +1,6 @@
 //! An issue: all events with one fingerprint, and what the gate knows of it.
 //!
-//! Promises: types only; every rule that moves them is in `admit`. Deliberately not here: SQL, texts for people.
+//! Promises: types only; every rule that moves them is in `gate`. Deliberately not here: SQL, texts for people.
 
 use std::fmt;
 use std::str::FromStr;
@@ -131,7 +131,7 @@ impl State {
 pub struct Standing {
     /// What people decided.
     pub state: State,
-    /// The newest window, which may be over. `None` before the first occurrence, and after a resolve or a mute.
+    /// The newest window, which may be over. `None` before the first occurrence.
     pub window: Option<Window>,
 }
 

@@ -4,8 +4,8 @@
 //! not here: what a key allows. A project's key may send and nothing else; the API token may read and act.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, RwLock};
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
@@ -13,8 +13,8 @@ use crate::archive::{Archive, Error, KeyHash, KnownProject};
 use crate::config;
 use crate::time::Time;
 
-/// How long after a look-up the next unknown key may cause another, in milliseconds.
-const REFRESH_MS: i64 = 1_000;
+/// How long after a look-up the next unknown key may cause another.
+const REFRESH_EVERY: Duration = Duration::from_secs(1);
 
 /// A new random key: 128 bits as 32 hexadecimal digits.
 ///
@@ -42,7 +42,8 @@ pub(crate) struct Keys {
     /// Keys of the configuration: never stored, gone with it.
     configured: HashMap<KeyHash, Arc<KnownProject>>,
     stored: RwLock<HashMap<KeyHash, Arc<KnownProject>>>,
-    refreshed_at: AtomicI64,
+    /// When the stored keys were read last. Held while they are read, so that whoever waits finds them fresh.
+    refreshed_at: tokio::sync::Mutex<Time>,
 }
 
 impl Keys {
@@ -58,7 +59,7 @@ impl Keys {
             keys.insert(hash(&project.key.expose().to_ascii_lowercase()), Arc::new(known));
         }
         let keys =
-            Keys { archive, configured: keys, stored: RwLock::default(), refreshed_at: AtomicI64::new(now.ms()) };
+            Keys { archive, configured: keys, stored: RwLock::default(), refreshed_at: tokio::sync::Mutex::new(now) };
         keys.refresh().await?;
         Ok(keys)
     }
@@ -86,13 +87,14 @@ impl Keys {
         if let Some(project) = self.known(&hash) {
             return Some(project);
         }
-        let last = self.refreshed_at.load(Ordering::Relaxed);
-        let due = now.ms().saturating_sub(last) >= REFRESH_MS || now.ms() < last;
-        let claimed =
-            due && self.refreshed_at.compare_exchange(last, now.ms(), Ordering::Relaxed, Ordering::Relaxed).is_ok();
-        if !claimed {
+        let mut refreshed_at = self.refreshed_at.lock().await;
+        if let Some(project) = self.known(&hash) {
+            return Some(project);
+        }
+        if now >= *refreshed_at && now.since(*refreshed_at) < REFRESH_EVERY {
             return None;
         }
+        *refreshed_at = now;
         if let Err(error) = self.refresh().await {
             tracing::warn!(%error, "the stored keys could not be read; those known so far still hold");
         }

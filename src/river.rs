@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use crate::admit::{Admission, Arrival};
+use crate::admit::{Admission, Arrival, Hold};
 use crate::archive::KnownProject;
 use crate::deliver::Routes;
 use crate::event::Event;
@@ -62,21 +62,25 @@ impl River {
     }
 
     /// Counts and decides. Answers one outcome an event, in the order in which they were read.
-    pub(crate) async fn admit(&self, gathered: Gathered) -> Vec<Outcome> {
-        let mut admitted = self.admission.admit(gathered.arrivals).await;
-        let outcomes = if gathered.refused.is_empty() {
-            admitted
-        } else {
-            let count = admitted.len() + gathered.refused.len();
-            let (mut admitted, mut refused) = (admitted.drain(..), gathered.refused.into_iter().peekable());
-            (0..count)
-                .filter_map(|position| match refused.next_if(|(at, _)| *at == position) {
-                    Some((_, reject)) => Some(Outcome::Rejected(reject)),
-                    None => admitted.next(),
-                })
-                .collect()
-        };
-        outcomes.iter().for_each(|outcome| self.metrics.count(outcome));
-        outcomes
+    /// `hold` is kept until then.
+    pub(crate) async fn admit(&self, gathered: Gathered, hold: Hold) -> Vec<Outcome> {
+        let mut admitted = self.admission.admit(gathered.arrivals, hold).await;
+        if gathered.refused.is_empty() {
+            return admitted;
+        }
+        let count = admitted.len() + gathered.refused.len();
+        let (mut admitted, mut refused) = (admitted.drain(..), gathered.refused.into_iter().peekable());
+        (0..count)
+            .filter_map(|position| match refused.next_if(|(at, _)| *at == position) {
+                Some((_, reject)) => Some(self.refuse(reject)),
+                None => admitted.next(),
+            })
+            .collect()
+    }
+
+    fn refuse(&self, reject: Reject) -> Outcome {
+        let outcome = Outcome::Rejected(reject);
+        self.metrics.count(&outcome);
+        outcome
     }
 }

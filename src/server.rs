@@ -82,36 +82,33 @@ impl Server {
     /// # Errors
     /// When the configuration names something that cannot be used, or the archive or the address cannot be opened.
     pub async fn open(config: Config) -> Result<Server> {
-        let archive = Archive::open(&config.archive)?;
-        let metrics = Arc::new(Metrics::new());
+        // Everything that can be wrong comes before the archive is written to: a second server started by mistake must
+        // not touch the first one's outbox, and what the first start makes can be shown only once.
         let channels = Channels::new(&config).map_err(anyhow::Error::msg)?;
         let routes = Routes::new(&config).map_err(anyhow::Error::msg)?;
+        let scrubber = Scrubber::new(&config.scrub).map_err(anyhow::Error::msg)?;
         let courier = Courier::new(&config.outgoing, config.deliver.timeout.get())?;
+        let listener =
+            TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
+        let archive = Archive::open(&config.archive)?;
         let (made, token) = make_missing(&archive, &config).await?;
         let keys = Arc::new(Keys::load(archive.clone(), &config.project, now()).await?);
-        let buried =
-            archive.bury_orphans(channels.iter().map(|channel| Arc::clone(channel.name())).collect(), now()).await?;
-        if buried > 0 {
-            tracing::warn!(buried, "deliveries to channels that are no longer configured went to the dead letters");
-        }
+
+        let metrics = Arc::new(Metrics::new());
         let granted = Arc::new(Notify::new());
+        let expiry = config.deliver.expiry.get();
         let settings = admit::Settings {
             queued_events: config.limits.queued_events,
             samples_per_day: config.retention.samples_per_day,
-            expiry: config.deliver.expiry.get(),
+            expiry,
             rules: normalize::VERSION,
             normalize: normalize::normalize,
             metrics: Arc::clone(&metrics),
             now,
         };
         let (admission, committer) = Admission::start(archive.clone(), settings, Arc::clone(&granted));
-        let river = Arc::new(River {
-            scrubber: Scrubber::new(&config.scrub).map_err(anyhow::Error::msg)?,
-            routes,
-            admission,
-            metrics: Arc::clone(&metrics),
-        });
-        let workers = channels.iter().map(|channel| {
+        let river = Arc::new(River { scrubber, routes, admission, metrics: Arc::clone(&metrics) });
+        let worker = |channel: &Arc<_>| {
             Arc::new(Worker {
                 channel: Arc::clone(channel),
                 archive: archive.clone(),
@@ -122,24 +119,15 @@ impl Server {
                 now,
                 random,
             })
-        });
-        let workers = workers.collect();
-        let web = Web::new(
-            archive.clone(),
-            Arc::clone(&river),
-            token,
-            config.deliver.expiry.get(),
-            config.limits.read_timeout.get(),
-            Arc::clone(&granted),
-            now,
-        );
+        };
+        let workers = channels.iter().map(worker).collect();
+        let read_timeout = config.limits.read_timeout.get();
+        let web = Web::new(archive.clone(), Arc::clone(&river), token, expiry, read_timeout, Arc::clone(&granted), now);
         let ingest = Ingest::new(river, keys, config.limits.clone(), normalize::location::of_frames, now);
-        let listener =
-            TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
-        let janitor =
-            Janitor { archive, metrics, granted, expiry: config.deliver.expiry.get(), keep: Keep(config.retention) };
-        let doors = ingest.router().merge(web.router(Ingest::description()));
-        let app = doors.method_not_allowed_fallback(web::wrong_method);
+        let app =
+            ingest.router().merge(web.router(Ingest::description())).method_not_allowed_fallback(web::wrong_method);
+        let channels = channels.iter().map(|channel| Arc::clone(channel.name())).collect();
+        let janitor = Janitor { archive, metrics, granted, expiry, keep: Keep(config.retention), channels };
         Ok(Server { made, listener, app, limits: config.limits, workers, admission: committer, janitor })
     }
 
@@ -246,26 +234,24 @@ struct Janitor {
     granted: Arc<Notify>,
     expiry: Duration,
     keep: Keep,
+    /// The names of the configured channels.
+    channels: Vec<Arc<str>>,
 }
 
 impl Janitor {
     async fn run(self, mut stop: watch::Receiver<bool>) {
-        let every = |period| {
-            let mut interval = tokio::time::interval(period);
-            interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-            interval
+        // Side by side: a long turn of one must not make another late.
+        let work = async {
+            tokio::join!(
+                every(CLOSE_EVERY, || self.close_windows()),
+                every(FORGET_EVERY, || self.forget()),
+                every(FORGET_EVERY, || self.bury_orphans()),
+                every(GAUGE_EVERY, || self.read_gauges()),
+            )
         };
-        let (mut close, mut forget, mut gauge) = (every(CLOSE_EVERY), every(FORGET_EVERY), every(GAUGE_EVERY));
-        loop {
-            let done = tokio::select! {
-                _ = close.tick() => self.close_windows().await,
-                _ = forget.tick() => self.forget().await,
-                _ = gauge.tick() => self.read_gauges().await,
-                _ = stop.changed() => return,
-            };
-            if let Err(error) = done {
-                tracing::error!(%error, "housekeeping failed; it goes on at its next turn");
-            }
+        tokio::select! {
+            _ = work => {}
+            _ = stop.changed() => {}
         }
     }
 
@@ -290,10 +276,30 @@ impl Janitor {
         Ok(())
     }
 
+    async fn bury_orphans(&self) -> Result<(), crate::archive::Error> {
+        let buried = self.archive.bury_orphans(self.channels.clone(), now()).await?;
+        if buried > 0 {
+            tracing::warn!(buried, "deliveries to channels that are no longer configured went to the dead letters");
+        }
+        Ok(())
+    }
+
     async fn read_gauges(&self) -> Result<(), crate::archive::Error> {
         let (pending, dead) = self.archive.backlog().await?;
         self.metrics.deliveries_pending.set(i64::try_from(pending).unwrap_or(i64::MAX));
         self.metrics.deliveries_dead.set(i64::try_from(dead).unwrap_or(i64::MAX));
         Ok(())
+    }
+}
+
+/// Does a piece of housekeeping at once and then again and again.
+async fn every<F: Future<Output = Result<(), crate::archive::Error>>>(period: Duration, mut work: impl FnMut() -> F) {
+    let mut interval = tokio::time::interval(period);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        if let Err(error) = work().await {
+            tracing::error!(%error, "housekeeping failed; it goes on at its next turn");
+        }
     }
 }

@@ -68,6 +68,8 @@ CREATE TABLE windows (
     PRIMARY KEY (issue, opened_at)
 ) STRICT, WITHOUT ROWID;
 
+CREATE INDEX windows_ended ON windows (ends_at);
+
 -- Occurrences by span, what became of them, and who counted them. The span comes first in the key, so that the rows of
 -- the current minute lie together and a busy minute touches few pages. No reference to the issue: its rows go by age.
 CREATE TABLE tallies (
@@ -131,3 +133,4 @@ CREATE TABLE deliveries (
 CREATE INDEX deliveries_due ON deliveries (channel, due_at, id) WHERE state = 'pending';
 CREATE INDEX deliveries_in_order ON deliveries (channel, issue, id) WHERE state = 'pending';
 CREATE INDEX deliveries_of_alert ON deliveries (alert);
+CREATE INDEX deliveries_dead ON deliveries (id) WHERE state = 'dead';

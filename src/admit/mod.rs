@@ -24,8 +24,12 @@ use crate::time::Time;
 
 pub(crate) use fold::fold;
 
-/// Events of one batch, at most: bounds how long one transaction runs.
+/// A batch with so many events takes no further request: bounds, with `limits.batch_events`, how long a transaction runs.
 const BATCH_EVENTS: usize = 4_096;
+
+/// How often the committer lets others run before it commits: requests that have arrived but were not yet read join
+/// the batch instead of waiting for the next. It is no timer: where nobody else is ready, it costs next to nothing.
+const GATHERINGS: usize = 4;
 
 /// An event on its way through the gate.
 pub(crate) struct Arrival {
@@ -41,9 +45,13 @@ pub(crate) struct Arrival {
     pub(crate) event: Event<'static>,
 }
 
+/// What a request holds of the server's limits until its events are decided, also when its client has gone.
+pub(crate) type Hold = Box<dyn Send>;
+
 /// Events that came together and are answered together.
 struct Request {
     arrivals: Vec<Arrival>,
+    _hold: Hold,
     reply: oneshot::Sender<Vec<Outcome>>,
 }
 
@@ -70,6 +78,7 @@ pub(crate) struct Admission {
     queue: mpsc::UnboundedSender<Request>,
     queued_events: Arc<AtomicUsize>,
     queued_events_max: usize,
+    metrics: Arc<Metrics>,
 }
 
 impl Admission {
@@ -83,9 +92,10 @@ impl Admission {
         let (queue, requests) = mpsc::unbounded_channel();
         let queued_events = Arc::new(AtomicUsize::new(0));
         let queued_events_max = settings.queued_events;
+        let metrics = Arc::clone(&settings.metrics);
         let committer = Committer { archive, settings, granted, queued_events: Arc::clone(&queued_events) };
         let task = tokio::spawn(committer.run(requests));
-        (Admission { queue, queued_events, queued_events_max }, task)
+        (Admission { queue, queued_events, queued_events_max, metrics }, task)
     }
 
     /// Events that wait.
@@ -94,7 +104,7 @@ impl Admission {
     }
 
     /// Counts and decides; answers one outcome an arrival, in order.
-    pub(crate) async fn admit(&self, arrivals: Vec<Arrival>) -> Vec<Outcome> {
+    pub(crate) async fn admit(&self, arrivals: Vec<Arrival>, hold: Hold) -> Vec<Outcome> {
         let count = arrivals.len();
         if count == 0 {
             return Vec::new();
@@ -102,14 +112,16 @@ impl Admission {
         // The queue is bounded by events rather than by requests, which differ ten thousandfold.
         if self.queued_events.fetch_add(count, Ordering::Relaxed) >= self.queued_events_max {
             self.queued_events.fetch_sub(count, Ordering::Relaxed);
-            return rejected(
+            let full = rejected(
                 count,
                 RejectReason::Overloaded,
                 "more events are waiting for the archive than limits.queued_events allows; send again later",
             );
+            full.iter().for_each(|outcome| self.metrics.count(outcome));
+            return full;
         }
         let (reply, outcomes) = oneshot::channel();
-        let sent = self.queue.send(Request { arrivals, reply });
+        let sent = self.queue.send(Request { arrivals, _hold: hold, reply });
         match outcomes.await {
             Ok(outcomes) if sent.is_ok() => outcomes,
             _ => rejected(count, RejectReason::Unavailable, "the server is stopping; send again later"),
@@ -133,26 +145,32 @@ impl Committer {
         while let Some(first) = requests.recv().await {
             let mut batch = vec![first];
             let mut events = batch[0].arrivals.len();
-            while events < BATCH_EVENTS
-                && let Ok(request) = requests.try_recv()
-            {
-                events += request.arrivals.len();
-                batch.push(request);
+            for _ in 0..GATHERINGS {
+                let before = events;
+                while events < BATCH_EVENTS
+                    && let Ok(request) = requests.try_recv()
+                {
+                    events += request.arrivals.len();
+                    batch.push(request);
+                }
+                if events >= BATCH_EVENTS || (events == before && batch.len() > 1) {
+                    break;
+                }
+                tokio::task::yield_now().await;
             }
             self.commit(batch, events).await;
         }
     }
 
-    async fn commit(&self, batch: Vec<Request>, events: usize) {
-        let (arrivals, replies): (Vec<_>, Vec<_>) =
-            batch.into_iter().map(|request| (request.arrivals, request.reply)).unzip();
-        let counts: Vec<usize> = arrivals.iter().map(Vec::len).collect();
-        let folded = fold(arrivals.into_iter().flatten(), &self.settings);
+    async fn commit(&self, mut batch: Vec<Request>, events: usize) {
+        let counts: Vec<usize> = batch.iter().map(|request| request.arrivals.len()).collect();
+        let arrivals = batch.iter_mut().flat_map(|request| std::mem::take(&mut request.arrivals));
+        let folded = fold(arrivals, &self.settings);
         let started = Stopwatch::start();
         let admitted = self.archive.admit(Arc::clone(&folded.batch), (self.settings.now)()).await;
         self.settings.metrics.observe_archive("admit", started);
         self.queued_events.fetch_sub(events, Ordering::Relaxed);
-        let mut outcomes = match admitted {
+        let outcomes = match admitted {
             Ok(admitted) => {
                 if admitted.iter().any(|one| one.decision.granted() > 0) {
                     self.granted.notify_waiters();
@@ -163,11 +181,12 @@ impl Committer {
                 tracing::error!(%error, events, "a batch was not admitted; its senders were told to send it again");
                 rejected(events, RejectReason::Unavailable, "the archive did not store the event; send again later")
             }
-        }
-        .into_iter();
-        for (reply, count) in replies.into_iter().zip(counts) {
-            // Nobody waits any more when the client hung up; its events are counted all the same.
-            reply.send(outcomes.by_ref().take(count).collect()).ok();
+        };
+        // Counted here, where they come to be: a client that hung up does not take them away.
+        outcomes.iter().for_each(|outcome| self.settings.metrics.count(outcome));
+        let mut outcomes = outcomes.into_iter();
+        for (request, count) in batch.into_iter().zip(counts) {
+            request.reply.send(outcomes.by_ref().take(count).collect()).ok();
         }
     }
 }

@@ -211,7 +211,7 @@ impl Admission<'_> {
             occurrences,
             occurrences_total,
             last_seen: self.now,
-            is_new,
+            is_new: is_new && ordinal == 1,
             regression,
             closing: None,
             event: Some(event),

@@ -206,7 +206,10 @@ impl Archive {
 
     /// Removes or folds a bounded part of what is too old. Answers whether there is more.
     pub(crate) async fn forget(&self, keep: Keep, now: Time) -> Result<bool, Error> {
-        self.store.write(move |connection| retention::forget(connection, &keep, now)).await
+        let looking_for = keep.clone();
+        let old_issues =
+            self.store.read(move |connection| retention::old_issues(connection, &looking_for, now)).await?;
+        self.store.write(move |connection| retention::forget(connection, &keep, &old_issues, now)).await
     }
 }
 

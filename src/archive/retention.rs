@@ -4,54 +4,78 @@
 
 use rusqlite::{Connection, params};
 
-use super::rows::ms;
 use crate::config;
 use crate::time::{MINUTE_MS, Time};
 
 /// Rows removed or folded by one statement.
 const ROWS_AT_A_TIME: usize = 2_000;
+/// Issues forgotten by one turn: each takes several statements.
+const ISSUES_AT_A_TIME: usize = 100;
 const HOUR_MS: i64 = 60 * MINUTE_MS;
 
 /// What is kept for how long.
 #[derive(Clone, Debug)]
 pub(crate) struct Keep(pub(crate) config::Retention);
 
-/// See [`super::Archive::forget`].
-pub(super) fn forget(connection: &Connection, Keep(keep): &Keep, now: Time) -> rusqlite::Result<bool> {
-    let before = |span: config::Span| Time(now.ms() - ms(span.get()));
-    let mut touched = fold_minutes(connection, before(keep.minutes))?;
-    let old_alerts = before(keep.alerts);
+/// The issues that were not seen for too long. A read of its own: it looks at every issue.
+pub(super) fn old_issues(connection: &Connection, Keep(keep): &Keep, now: Time) -> rusqlite::Result<Vec<i64>> {
+    connection
+        .prepare_cached(
+            "SELECT issue FROM standings WHERE last_seen < ?1 \
+             AND NOT (state = 'muted' AND (muted_more IS NOT NULL OR muted_until > ?2)) \
+             AND issue NOT IN (SELECT issue FROM deliveries WHERE state = 'pending') LIMIT ?3",
+        )?
+        .query_map(params![before(now, keep.issues), now, ISSUES_AT_A_TIME], |row| row.get(0))?
+        .collect()
+}
+
+/// See [`super::Archive::forget`]. Rows are looked at oldest first and no further than the first part, so that a turn
+/// with nothing to forget costs next to nothing.
+pub(super) fn forget(
+    connection: &Connection,
+    Keep(keep): &Keep,
+    old_issues: &[i64],
+    now: Time,
+) -> rusqlite::Result<bool> {
+    let old_alerts = before(now, keep.alerts);
+    let mut more = fold_minutes(connection, before(now, keep.minutes))? >= ROWS_AT_A_TIME;
     for (sql, limit) in [
         (
-            "DELETE FROM tallies WHERE (span_ms, at, issue, source, outcome) IN \
-             (SELECT span_ms, at, issue, source, outcome FROM tallies WHERE span_ms = 3600000 AND at < ?1 LIMIT ?2)",
-            before(keep.hours),
+            "DELETE FROM tallies WHERE (span_ms, at, issue, source, outcome) IN (SELECT span_ms, at, issue, source, outcome \
+                 FROM tallies WHERE span_ms = 3600000 AND at < ?1 ORDER BY at LIMIT ?2)",
+            before(now, keep.hours),
         ),
         (
-            "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE received_at < ?1 ORDER BY id LIMIT ?2)",
-            before(keep.events),
+            "DELETE FROM events WHERE id IN (SELECT id FROM \
+                 (SELECT id, received_at FROM events ORDER BY id LIMIT ?2) WHERE received_at < ?1)",
+            before(now, keep.events),
         ),
         (
-            "DELETE FROM deliveries WHERE id IN \
-             (SELECT id FROM deliveries WHERE created_at < ?1 AND state <> 'pending' ORDER BY id LIMIT ?2)",
+            "DELETE FROM deliveries WHERE id IN (SELECT id FROM \
+                 (SELECT id, created_at, state FROM deliveries ORDER BY id LIMIT ?2) \
+                 WHERE created_at < ?1 AND state <> 'pending')",
             old_alerts,
         ),
         (
-            "DELETE FROM alerts WHERE id IN (SELECT a.id FROM alerts a WHERE a.window_ends_at < ?1 \
-             AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.alert = a.id) \
-             AND NOT EXISTS (SELECT 1 FROM standings s WHERE s.issue = a.issue AND s.window_opened_at = a.window_opened_at) \
-             ORDER BY a.id LIMIT ?2)",
+            "DELETE FROM alerts WHERE id IN (SELECT a.id FROM \
+                 (SELECT id, window_ends_at FROM alerts ORDER BY id LIMIT ?2) a \
+                 WHERE a.window_ends_at < ?1 AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.alert = a.id))",
             old_alerts,
         ),
         (
-            "DELETE FROM windows WHERE (issue, opened_at) IN (SELECT issue, opened_at FROM windows WHERE ends_at < ?1 LIMIT ?2)",
+            "DELETE FROM windows WHERE (issue, opened_at) IN \
+                 (SELECT issue, opened_at FROM windows WHERE ends_at < ?1 ORDER BY ends_at LIMIT ?2)",
             old_alerts,
         ),
     ] {
-        touched = touched.max(connection.prepare_cached(sql)?.execute(params![limit, ROWS_AT_A_TIME])?);
+        more |= connection.prepare_cached(sql)?.execute(params![limit, ROWS_AT_A_TIME])? >= ROWS_AT_A_TIME;
     }
-    touched = touched.max(forget_issues(connection, before(keep.issues))?);
-    Ok(touched >= ROWS_AT_A_TIME)
+    forget_issues(connection, old_issues, before(now, keep.issues))?;
+    Ok(more || old_issues.len() >= ISSUES_AT_A_TIME)
+}
+
+fn before(now: Time, span: config::Span) -> Time {
+    now.minus(span.get())
 }
 
 /// Adds the minutes of the oldest unfolded hours to rows of hours.
@@ -76,16 +100,15 @@ fn fold_minutes(connection: &Connection, before: Time) -> rusqlite::Result<usize
         .execute(params![before, ROWS_AT_A_TIME, MINUTE_MS])
 }
 
-fn forget_issues(connection: &Connection, before: Time) -> rusqlite::Result<usize> {
-    const ISSUES_AT_A_TIME: usize = 100;
-    let old: Vec<i64> = connection
-        .prepare_cached(
-            "SELECT s.issue FROM standings s WHERE s.last_seen < ? AND s.state <> 'muted' \
-             AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.issue = s.issue AND d.state = 'pending') LIMIT ?",
-        )?
-        .query_map(params![before, ISSUES_AT_A_TIME], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
-    for issue in &old {
+/// Forgets those of the issues that were not seen again meanwhile.
+fn forget_issues(connection: &Connection, issues: &[i64], before: Time) -> rusqlite::Result<()> {
+    for issue in issues {
+        let still_old: bool = connection
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM standings WHERE issue = ? AND last_seen < ?)")?
+            .query_row(params![issue, before], |row| row.get(0))?;
+        if !still_old {
+            continue;
+        }
         for sql in [
             "DELETE FROM deliveries WHERE alert IN (SELECT id FROM alerts WHERE issue = ?)",
             "DELETE FROM alerts WHERE issue = ?",
@@ -97,5 +120,5 @@ fn forget_issues(connection: &Connection, before: Time) -> rusqlite::Result<usiz
             connection.prepare_cached(sql)?.execute([issue])?;
         }
     }
-    Ok(if old.len() == ISSUES_AT_A_TIME { ROWS_AT_A_TIME } else { old.len() })
+    Ok(())
 }

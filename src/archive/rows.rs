@@ -1,7 +1,5 @@
 //! How nouns are written in rows, and read back.
 
-use std::time::Duration;
-
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Row, types::Type};
 
@@ -94,9 +92,4 @@ pub(super) fn from_json_or_null<T: serde::de::DeserializeOwned>(
         ValueRef::Null => Ok(None),
         _ => from_json(row, at).map(Some),
     }
-}
-
-/// A span in whole milliseconds, for arithmetic in SQL.
-pub(super) fn ms(span: Duration) -> i64 {
-    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }

@@ -150,6 +150,10 @@ fn connect_to_read(path: &Path) -> rusqlite::Result<Connection> {
 pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let seen: usize = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if seen > MIGRATIONS.len() {
+        let why = format!("it was written by a newer version (tables {seen}, known are {})", MIGRATIONS.len());
+        return Err(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_SCHEMA), Some(why)));
+    }
     for (number, migration) in MIGRATIONS.iter().enumerate().skip(seen) {
         transaction.execute_batch(migration)?;
         transaction.pragma_update(None, "user_version", number + 1)?;
@@ -180,10 +184,17 @@ fn commit_together(
 ) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     answers.push(first(&transaction));
-    while answers.len() < WRITES_PER_COMMIT
+    while !transaction.is_autocommit()
+        && answers.len() < WRITES_PER_COMMIT
         && let Ok(work) = queue.try_recv()
     {
         answers.push(work(&transaction));
+    }
+    // A full disk undoes the whole transaction at once. What ran after that would have been committed on its own, and
+    // its waiter told that it failed.
+    if transaction.is_autocommit() {
+        let why = "the transaction was undone; the disk may be full".to_owned();
+        return Err(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ABORT), Some(why)));
     }
     transaction.commit()
 }
@@ -194,6 +205,9 @@ fn in_savepoint<T>(
 ) -> rusqlite::Result<T> {
     connection.prepare_cached("SAVEPOINT work")?.execute([])?;
     let result = work(connection);
+    if connection.is_autocommit() {
+        return result;
+    }
     if result.is_err() {
         connection.prepare_cached("ROLLBACK TO work")?.execute([])?;
     }

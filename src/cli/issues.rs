@@ -174,7 +174,7 @@ pub(super) struct Mute {
     #[arg(long = "for", value_name = "SPAN", group = "end", value_parser = Span::parse)]
     span: Option<Span>,
     /// Until so many more occurrences
-    #[arg(long, value_name = "N", group = "end", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", group = "end", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000_000))]
     more: Option<u64>,
 }
 

@@ -63,7 +63,7 @@ impl Worker {
                             sending.spawn(async move { worker.send(delivery).await });
                         }
                         if limit > 0 && !more {
-                            wake_at = self.archive.next_due(Arc::clone(self.channel.name()), now).await.ok().flatten();
+                            wake_at = self.next_due(now).await;
                         }
                     }
                     Err(error) => {
@@ -88,6 +88,14 @@ impl Worker {
                 _ = stop.changed(), if !stopping => {}
             }
         }
+    }
+
+    /// When to look again by itself; `None` when nothing waits.
+    async fn next_due(&self, now: Time) -> Option<Time> {
+        self.archive.next_due(Arc::clone(self.channel.name()), now).await.unwrap_or_else(|error| {
+            tracing::error!(%error, channel = &**self.channel.name(), "the outbox could not be read; trying again");
+            Some(now.plus(ARCHIVE_PAUSE))
+        })
     }
 
     async fn sleep_until(&self, at: Option<Time>) {

@@ -102,10 +102,12 @@ pub(super) fn answer(outcomes: Vec<Outcome>) -> Response<Body> {
 /// What is wrong with the rejected events; `None` when there are none.
 pub(super) fn problem(outcomes: &[Outcome]) -> Option<Problem> {
     let rejects: Vec<&Reject> = outcomes.iter().filter_map(Outcome::rejected).collect();
-    let first = rejects.first()?;
+    // What is worth sending again decides over what is not: the sender cannot do both.
+    let passing = |reject: &&&Reject| matches!(reject.reason, RejectReason::Overloaded | RejectReason::Unavailable);
+    let first = rejects.iter().find(passing).or(rejects.first())?;
     let mut detail = first.detail.clone();
     // A queue that is full says the same of every event; bad events each say something of their own.
-    for other in rejects[1..].iter().take(LISTED - 1).filter(|other| other.detail != first.detail) {
+    for other in rejects.iter().take(LISTED).filter(|other| other.detail != first.detail) {
         detail += "; ";
         detail += &other.detail;
     }

@@ -26,7 +26,10 @@ pub(crate) struct Bodies {
 
 /// A share of the bytes that the server holds at a time, given back when dropped.
 #[derive(Default)]
-pub(crate) struct Held(Option<OwnedSemaphorePermit>);
+pub(crate) struct Held {
+    bytes: usize,
+    permit: Option<OwnedSemaphorePermit>,
+}
 
 impl Bodies {
     /// `held_bytes`: what all requests may hold together; `body_bytes`: what one may send.
@@ -35,9 +38,15 @@ impl Bodies {
         Bodies { held: Arc::new(Semaphore::new(units)), body_bytes, timeout }
     }
 
-    /// Holds a share for so many bytes more.
+    /// Holds a share for so many bytes more. Units are counted over the whole of it: a body that comes byte by byte
+    /// holds no more than one that comes at once.
     pub(crate) fn hold(&self, held: &mut Held, bytes: usize) -> Result<(), Problem> {
-        let units = u32::try_from(bytes.div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX);
+        let units_before = held.bytes.div_ceil(UNIT_BYTES);
+        held.bytes += bytes;
+        let units = u32::try_from(held.bytes.div_ceil(UNIT_BYTES) - units_before).unwrap_or(u32::MAX);
+        if units == 0 {
+            return Ok(());
+        }
         let permit = Arc::clone(&self.held).try_acquire_many_owned(units).map_err(|_| {
             Problem::new(
                 StatusCode::TOO_MANY_REQUESTS,
@@ -47,7 +56,7 @@ impl Bodies {
             .hint("send again later")
             .retry_after(1)
         })?;
-        match &mut held.0 {
+        match &mut held.permit {
             Some(mine) => mine.merge(permit),
             none => *none = Some(permit),
         }

@@ -177,6 +177,9 @@ fn mute_of(decision: &Decision, now: Time) -> Result<Action, Problem> {
     if until.is_some_and(|until| until <= now) {
         return Err(bad("until: that moment is over".to_owned()));
     }
+    if decision.more.is_some_and(|more| i64::try_from(more).is_err()) {
+        return Err(bad("more: that many will never come".to_owned()));
+    }
     if decision.more == Some(0) || (until.is_none() && decision.more.is_none()) {
         return Err(bad("a mute needs an end: `until`, `for`, or `more` occurrences (1 or more)".to_owned()));
     }
