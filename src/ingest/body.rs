@@ -109,3 +109,20 @@ impl Bodies {
             .hint("send smaller batches, or compress them")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_in_small_pieces_holds_no_more_than_one_in_one_piece() {
+        let bodies = Bodies::new(4 * UNIT_BYTES, usize::MAX, Duration::from_secs(1));
+        let mut held = Held::default();
+        for _ in 0..4 * UNIT_BYTES {
+            bodies.hold(&mut held, 1).unwrap();
+        }
+        assert_eq!(bodies.hold(&mut held, 1).unwrap_err().status, 429);
+        drop(held);
+        bodies.hold(&mut Held::default(), 4 * UNIT_BYTES).unwrap();
+    }
+}

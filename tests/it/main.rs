@@ -11,4 +11,5 @@ mod first_light;
 mod harness;
 mod hostile;
 mod readme;
+mod start;
 mod tidy;
