@@ -44,7 +44,7 @@ pub(super) struct Sqlite {
 struct Readers {
     path: PathBuf,
     idle: Mutex<Vec<Connection>>,
-    permits: Semaphore,
+    permits: Arc<Semaphore>,
 }
 
 impl Sqlite {
@@ -61,7 +61,8 @@ impl Sqlite {
             .name("archive-writer".to_owned())
             .spawn(move || write_all(connection, queue))
             .map_err(|e| Error::open(path, &e))?;
-        let readers = Readers { path: path.to_owned(), idle: Mutex::new(Vec::new()), permits: Semaphore::new(READERS) };
+        let readers =
+            Readers { path: path.to_owned(), idle: Mutex::new(Vec::new()), permits: Arc::new(Semaphore::new(READERS)) };
         Ok(Sqlite { writer, readers: Arc::new(readers) })
     }
 
@@ -96,8 +97,10 @@ impl Sqlite {
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
         let readers = Arc::clone(&self.readers);
-        let _permit = self.readers.permits.acquire().await.map_err(|_| Error::Closed)?;
+        // It goes with the query, which goes on when whoever asked has gone.
+        let permit = Arc::clone(&readers.permits).acquire_owned().await.map_err(|_| Error::Closed)?;
         let read = move || {
+            let _permit = permit;
             let idle = readers.idle.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).pop();
             let connection = match idle {
                 Some(connection) => connection,

@@ -74,7 +74,7 @@ pub(crate) struct Scratch {
 }
 
 impl Scratch {
-    /// Gives back what a large body needed. [`decode`] does it before it begins; a pool does it when it takes one back.
+    /// Gives back what a large body needed. [`decode`] does it before it begins; a thread that keeps one, after each use.
     pub(crate) fn trim(&mut self) {
         for buffer in [&mut self.near, &mut self.far] {
             if buffer.capacity() > KEPT_BYTES_MAX {

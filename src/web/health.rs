@@ -1,6 +1,7 @@
 //! Liveness, readiness, metrics: for orchestrators and Prometheus, without a token and without secrets.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State;
@@ -9,6 +10,9 @@ use serde::Serialize;
 
 use super::Web;
 use crate::http;
+
+/// How long the archive may take to show that it takes writes. Orchestrators ask with a time limit of about a second.
+const PROBE_MAX: Duration = Duration::from_millis(800);
 
 /// Whether the server can do its work.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -33,9 +37,12 @@ pub(super) async fn healthz() -> &'static str {
     (status = 503, description = "Events are refused for now", body = Readiness)
 ))]
 pub(super) async fn readyz(State(web): State<Arc<Web>>) -> Response<Body> {
-    let probe = web.archive.probe().await;
-    let ready = probe.is_ok();
-    let archive = probe.map_or_else(|error| error.to_string(), |()| "up".to_owned());
+    let probe = tokio::time::timeout(PROBE_MAX, web.archive.probe()).await;
+    let (ready, archive) = match probe {
+        Ok(Ok(())) => (true, "up".to_owned()),
+        Ok(Err(error)) => (false, error.to_string()),
+        Err(_) => (false, format!("no answer within {PROBE_MAX:?}")),
+    };
     let readiness = Readiness { ready, archive, queued_events: web.river.admission.queued() };
     http::json(if ready { 200 } else { 503 }, "application/json", &readiness)
 }
