@@ -138,8 +138,9 @@ fn with_suggestion(message: &str) -> String {
 
 /// The word a person probably meant, when one of the known words is near enough.
 pub(crate) fn nearest<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let wrong = wrong.to_lowercase();
     known
-        .map(|word| (strsim::jaro_winkler(&wrong.to_lowercase(), word), word))
+        .map(|word| (strsim::jaro_winkler(&wrong, &word.to_lowercase()), word))
         .filter(|(likeness, _)| *likeness > 0.75)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, word)| word)

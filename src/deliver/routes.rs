@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use crate::alert::Route;
-use crate::config::{self, Config, PolicySettings};
+use crate::config::{self, Config, PolicySettings, nearest};
 use crate::event::{Event, Level};
 use crate::issue::Policy;
 
@@ -171,12 +171,7 @@ fn matcher(name: &str, pattern: &str) -> Result<Matcher, String> {
 
 /// ` (did you mean "prod"?)`, when one of the known words is near.
 fn hint<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> String {
-    let wrong = wrong.to_lowercase();
-    known
-        .map(|word| (strsim::jaro_winkler(&wrong, &word.to_lowercase()), word))
-        .filter(|(likeness, _)| *likeness > 0.75)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map_or_else(String::new, |(_, word)| format!(" (did you mean {word:?}?)"))
+    nearest(wrong, known).map_or_else(String::new, |word| format!(" (did you mean {word:?}?)"))
 }
 
 #[cfg(test)]
