@@ -1,4 +1,5 @@
--- Times are milliseconds since the Unix epoch. Identities of issues are 16 bytes, big end first.
+-- Times are milliseconds since the Unix epoch. Identities of issues are 16 bytes, big end first. Checks say `a OR b` where
+-- one would write `IN (a, b, c)`: SQLite makes a table of such a list each time a row is written.
 
 CREATE TABLE projects (
     id         INTEGER PRIMARY KEY,
@@ -39,7 +40,7 @@ CREATE TABLE standings (
     occurrences           INTEGER NOT NULL,
     alerts                INTEGER NOT NULL,
     last_seen             INTEGER NOT NULL,
-    state                 TEXT    NOT NULL CHECK (state IN ('open', 'acknowledged', 'muted', 'resolved')),
+    state                 TEXT    NOT NULL CHECK (state = 'open' OR state = 'acknowledged' OR state = 'muted' OR state = 'resolved'),
     muted_until           INTEGER,
     muted_more            INTEGER,
     window_opened_at      INTEGER,
@@ -120,7 +121,7 @@ CREATE TABLE deliveries (
     alert      INTEGER NOT NULL REFERENCES alerts (id),
     issue      INTEGER NOT NULL,
     channel    TEXT    NOT NULL,
-    state      TEXT    NOT NULL CHECK (state IN ('pending', 'delivered', 'dead')),
+    state      TEXT    NOT NULL CHECK (state = 'pending' OR state = 'delivered' OR state = 'dead'),
     attempts   INTEGER NOT NULL DEFAULT 0,
     fence      INTEGER NOT NULL DEFAULT 0, -- grows with every claim
     due_at     INTEGER NOT NULL,           -- not to be claimed before; a claim moves it to the end of its lease
