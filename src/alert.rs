@@ -94,6 +94,8 @@ pub struct Delivery {
     pub attempt: u32,
     /// Grows with every claim: a late result of an older claim changes nothing.
     pub fence: i64,
+    /// Until then it is this process's alone.
+    pub claimed_until: Time,
     /// After this moment it is too old to help.
     pub expires_at: Time,
     /// What to tell.

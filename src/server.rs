@@ -14,10 +14,11 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
-use crate::admit::{self, Admission};
+use crate::admit::{self, Admission, Handoff};
+use crate::alert::Delivery;
 use crate::archive::{Archive, Keep, KeyHash, KnownProject};
 use crate::config::{Config, Limits};
 use crate::deliver::{Channels, Courier, Routes, Worker};
@@ -71,7 +72,7 @@ pub struct Server {
     listener: TcpListener,
     app: Router,
     limits: Limits,
-    workers: Vec<Arc<Worker>>,
+    workers: Vec<(Arc<Worker>, mpsc::Receiver<Delivery>)>,
     admission: tokio::task::JoinHandle<()>,
     janitor: Janitor,
 }
@@ -97,12 +98,20 @@ impl Server {
         let metrics = Arc::new(Metrics::new());
         let granted = Arc::new(Notify::new());
         let expiry = config.deliver.expiry.get();
+        let (handoffs, fresh): (Vec<_>, Vec<_>) = channels
+            .iter()
+            .map(|channel| {
+                let (to, fresh) = mpsc::channel(Worker::ahead(&config.deliver).max(1));
+                (Handoff { channel: Arc::clone(channel.name()), lease: config.deliver.lease.get(), to }, fresh)
+            })
+            .unzip();
         let settings = admit::Settings {
             queued_events: config.limits.queued_events,
             samples_per_day: config.retention.samples_per_day,
             expiry,
             rules: normalize::VERSION,
             normalize: normalize::normalize,
+            handoffs,
             metrics: Arc::clone(&metrics),
             now,
         };
@@ -120,7 +129,7 @@ impl Server {
                 random,
             })
         };
-        let workers = channels.iter().map(worker).collect();
+        let workers = channels.iter().map(worker).zip(fresh).collect();
         let read_timeout = config.limits.read_timeout.get();
         let web = Web::new(archive.clone(), Arc::clone(&river), token, expiry, read_timeout, Arc::clone(&granted), now);
         let ingest = Ingest::new(river, keys, config.limits.clone(), normalize::location::of_frames, now);
@@ -148,8 +157,8 @@ impl Server {
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let (stopped, stopping) = watch::channel(false);
         let mut tasks = JoinSet::new();
-        for worker in self.workers {
-            tasks.spawn(worker.run(stopping.clone()));
+        for (worker, fresh) in self.workers {
+            tasks.spawn(worker.run(fresh, stopping.clone()));
         }
         tasks.spawn(self.janitor.run(stopping));
         accept(self.listener, self.app, &self.limits, stop).await;

@@ -123,6 +123,7 @@ impl World<'_> {
             expiry: EXPIRY,
             rules: normalize::VERSION,
             normalize: normalize::normalize,
+            handoffs: Vec::new(),
             metrics: Arc::new(Metrics::new()),
             now: || unreachable!("time is an argument here"),
         };

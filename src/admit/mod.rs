@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use crate::alert::Route;
-use crate::archive::Archive;
+use crate::alert::{Delivery, Route};
+use crate::archive::{Archive, Claim};
 use crate::event::{Attributes, Event};
 use crate::issue::{CauseKey, Fingerprint};
 use crate::metrics::{Metrics, Stopwatch};
@@ -55,6 +55,17 @@ struct Request {
     reply: oneshot::Sender<Vec<Outcome>>,
 }
 
+/// The way to a channel's worker for deliveries that are claimed in the transaction that makes them: they need no second
+/// one before they are sent. What finds no room waits in the outbox.
+pub(crate) struct Handoff {
+    /// The channel.
+    pub(crate) channel: Arc<str>,
+    /// How long what is handed over is the worker's alone.
+    pub(crate) lease: Duration,
+    /// To the worker. Nobody else sends into it, so room that was seen stays.
+    pub(crate) to: mpsc::Sender<Delivery>,
+}
+
 /// What the committer needs besides the archive.
 pub(crate) struct Settings {
     /// Events that may wait.
@@ -67,6 +78,8 @@ pub(crate) struct Settings {
     pub(crate) rules: u8,
     /// The rules, for the texts of a new issue.
     pub(crate) normalize: for<'a> fn(&'a Event<'_>) -> Attributes<'a>,
+    /// The channels' workers.
+    pub(crate) handoffs: Vec<Handoff>,
     /// Counts how long commits take.
     pub(crate) metrics: Arc<Metrics>,
     /// Reads the clock.
@@ -83,7 +96,7 @@ pub(crate) struct Admission {
 
 impl Admission {
     /// Starts the committer, which ends when the last request is answered after this is dropped. `granted` is notified
-    /// after each commit that granted an alert.
+    /// when more was granted than could be handed over.
     pub(crate) fn start(
         archive: Archive,
         settings: Settings,
@@ -162,18 +175,44 @@ impl Committer {
         }
     }
 
+    /// As much as each worker has room for.
+    fn claims(&self) -> Arc<[Claim]> {
+        let claim = |Handoff { channel, lease, to }: &Handoff| Claim {
+            channel: Arc::clone(channel),
+            limit: to.capacity(),
+            lease: *lease,
+        };
+        self.settings.handoffs.iter().map(claim).collect()
+    }
+
+    /// A worker that has gone leaves what it was given to whoever claims it when the lease is over. All workers look for
+    /// themselves when one had room for no more.
+    fn hand_over(&self, claims: &[Claim], claimed: Vec<Delivery>) {
+        let filled = |claim: &Claim| claimed.iter().filter(|one| one.channel == claim.channel).count() == claim.limit;
+        let more = claims.iter().any(filled);
+        for delivery in claimed {
+            let to = self.settings.handoffs.iter().find(|handoff| handoff.channel == delivery.channel);
+            to.map(|handoff| handoff.to.try_send(delivery));
+        }
+        if more {
+            self.granted.notify_waiters();
+        }
+    }
+
     async fn commit(&self, mut batch: Vec<Request>, events: usize) {
         let counts: Vec<usize> = batch.iter().map(|request| request.arrivals.len()).collect();
         let arrivals = batch.iter_mut().flat_map(|request| std::mem::take(&mut request.arrivals));
         let folded = fold(arrivals, &self.settings);
         let started = Stopwatch::start();
-        let admitted = self.archive.admit(Arc::clone(&folded.batch), (self.settings.now)()).await;
+        let claims: Arc<[Claim]> = self.claims();
+        let now = (self.settings.now)();
+        let admitted = self.archive.admit(Arc::clone(&folded.batch), Arc::clone(&claims), now).await;
         self.settings.metrics.observe_archive("admit", started);
         self.queued_events.fetch_sub(events, Ordering::Relaxed);
         let outcomes = match admitted {
-            Ok(admitted) => {
+            Ok((admitted, claimed)) => {
                 if admitted.iter().any(|one| one.decision.granted() > 0) {
-                    self.granted.notify_waiters();
+                    self.hand_over(&claims, claimed);
                 }
                 folded.outcomes(&admitted)
             }

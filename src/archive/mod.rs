@@ -18,6 +18,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::alert::Delivery;
 pub(crate) use admit::{Admitted, Batch, Tally};
 pub(crate) use issues::{AlertRow, DeliveryRow, IssueDetail, IssueFilter, MinuteCount, Page, WindowRow};
 pub(crate) use outbox::{Claim, End, Settlement};
@@ -76,29 +77,44 @@ impl Archive {
     }
 
     /// Counts a batch, decides what of it alerts, and stores both with the alerts' deliveries, in one transaction.
-    /// Answers one decision a tally, in order.
-    pub(crate) async fn admit(&self, batch: Arc<Batch>, now: Time) -> Result<Vec<Admitted>, Error> {
-        self.store.write(move |connection| admit::admit(connection, &batch, now)).await
+    /// Answers one decision a tally, in order; and, when it granted alerts, what it claimed for those who asked.
+    pub(crate) async fn admit(
+        &self,
+        batch: Arc<Batch>,
+        claims: Arc<[Claim]>,
+        now: Time,
+    ) -> Result<(Vec<Admitted>, Vec<Delivery>), Error> {
+        self.store
+            .write(move |connection| {
+                let admitted = admit::admit(connection, &batch, now)?;
+                let mut claimed = Vec::new();
+                if admitted.iter().any(|one| one.decision.granted() > 0) {
+                    for claim in &*claims {
+                        claimed.extend(outbox::claim(connection, claim, now)?);
+                    }
+                }
+                Ok((admitted, claimed))
+            })
+            .await
     }
 
-    /// Settles what was sent and claims what is due on a channel, in one transaction.
+    /// Settles what was sent and claims what is due on a channel, in one transaction. When that is all that is due,
+    /// answers also at which moment there may be more.
     pub(crate) async fn exchange(
         &self,
         settled: Vec<Settlement>,
         claim: Claim,
         now: Time,
-    ) -> Result<Vec<crate::alert::Delivery>, Error> {
+    ) -> Result<(Vec<Delivery>, Option<Time>), Error> {
         self.store
             .write(move |connection| {
                 outbox::settle(connection, &settled, now)?;
-                outbox::claim(connection, &claim, now)
+                let claimed = outbox::claim(connection, &claim, now)?;
+                let more = claimed.len() == claim.limit;
+                let next_due = if more { None } else { outbox::next_due(connection, &claim.channel, now)? };
+                Ok((claimed, next_due))
             })
             .await
-    }
-
-    /// The earliest moment after `now` at which a pending delivery of the channel may be claimed.
-    pub(crate) async fn next_due(&self, channel: Arc<str>, now: Time) -> Result<Option<Time>, Error> {
-        self.store.read(move |connection| outbox::next_due(connection, &channel, now)).await
     }
 
     /// Puts dead deliveries back in the queue. Answers how many there were.

@@ -53,6 +53,11 @@ pub(crate) enum End {
         /// Why.
         error: String,
     },
+    /// Given back unsent: the claim does not count as an attempt.
+    Back {
+        /// The earliest moment.
+        due_at: Time,
+    },
     /// Given up because it was too old when its turn came. Why it had not been sent by then stays on record.
     Expired,
 }
@@ -82,6 +87,12 @@ pub(super) fn settle(connection: &Connection, settlements: &[Settlement], now: T
                      WHERE id = ?1 AND fence = ?2 AND state = 'pending'",
                 )?
                 .execute(params![id, fence, now])?,
+            End::Back { due_at } => connection
+                .prepare_cached(
+                    "UPDATE deliveries SET due_at = ?3, attempts = attempts - 1 \
+                     WHERE id = ?1 AND fence = ?2 AND state = 'pending'",
+                )?
+                .execute(params![id, fence, due_at])?,
             End::Again { due_at, error, .. } => again(connection, *id, *fence, *due_at, error)?,
         };
     }
@@ -124,9 +135,10 @@ pub(super) fn claim(connection: &Connection, claim: &Claim, now: Time) -> rusqli
 }
 
 fn claim_one(connection: &Connection, claim: &Claim, id: i64, now: Time) -> rusqlite::Result<Delivery> {
+    let until = now.plus(claim.lease);
     connection
         .prepare_cached("UPDATE deliveries SET fence = fence + 1, attempts = attempts + 1, due_at = ?2 WHERE id = ?1")?
-        .execute(params![id, now.plus(claim.lease)])?;
+        .execute(params![id, until])?;
     connection
         .prepare_cached(
             "SELECT d.attempts, d.fence, d.expires_at, \
@@ -137,10 +149,10 @@ fn claim_one(connection: &Connection, claim: &Claim, id: i64, now: Time) -> rusq
                  LEFT JOIN events e ON e.id = a.event \
              WHERE d.id = ?",
         )?
-        .query_row([id], |row| delivery(row, id, Arc::clone(&claim.channel)))
+        .query_row([id], |row| delivery(row, id, Arc::clone(&claim.channel), until))
 }
 
-fn delivery(row: &Row<'_>, id: i64, channel: Arc<str>) -> rusqlite::Result<Delivery> {
+fn delivery(row: &Row<'_>, id: i64, channel: Arc<str>, claimed_until: Time) -> rusqlite::Result<Delivery> {
     let ordinal: u32 = row.get(4)?;
     let kind =
         if ordinal == 0 { Kind::Closing { peak_per_minute: row.get(15)?, ongoing: row.get(16)? } } else { Kind::Alert };
@@ -164,11 +176,19 @@ fn delivery(row: &Row<'_>, id: i64, channel: Arc<str>) -> rusqlite::Result<Deliv
         normalized: rows::from_json(row, 21)?,
         event: rows::from_json_or_null(row, 22)?,
     };
-    Ok(Delivery { id, channel, attempt: row.get(0)?, fence: row.get(1)?, expires_at: row.get(2)?, alert })
+    Ok(Delivery {
+        id,
+        channel,
+        attempt: row.get(0)?,
+        fence: row.get(1)?,
+        claimed_until,
+        expires_at: row.get(2)?,
+        alert,
+    })
 }
 
-/// See [`super::Archive::next_due`]. What is due already and was not claimed waits for an older alert of its issue, and
-/// is looked at again when that one is settled.
+/// The earliest moment after `now` at which a pending delivery of the channel may be claimed. What is due already and was
+/// not claimed waits for an older alert of its issue, and is looked at again when that one is settled.
 pub(super) fn next_due(connection: &Connection, channel: &str, now: Time) -> rusqlite::Result<Option<Time>> {
     connection
         .prepare_cached("SELECT min(due_at) FROM deliveries WHERE channel = ? AND state = 'pending' AND due_at > ?")?

@@ -38,8 +38,21 @@ const PREPARED_STATEMENTS: usize = 64;
 
 const MIGRATIONS: &[&str] = &[include_str!("../../migrations/sqlite/0001_first.sql")];
 
-type Work = Box<dyn FnOnce(&Connection) -> Answer + Send>;
-type Answer = Box<dyn FnOnce(Result<(), &Error>) + Send>;
+type Work = Box<dyn FnOnce(&Connection, Place) -> Done + Send>;
+
+/// Where a write stands in its transaction.
+#[derive(Clone, Copy)]
+enum Place {
+    /// What it did is undone with the transaction, which holds nothing else yet.
+    First,
+    /// What it did must be undone alone: it runs in a savepoint, which keeps copies of the pages it changes.
+    Later,
+}
+
+struct Done {
+    failed: bool,
+    answer: Box<dyn FnOnce(Result<(), &Error>) + Send>,
+}
 
 /// One SQLite file.
 #[derive(Clone)]
@@ -88,9 +101,13 @@ impl Sqlite {
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let job: Work = Box::new(move |connection| {
-            let done = in_savepoint(connection, work);
-            Box::new(move |committed| {
+        let job: Work = Box::new(move |connection, place| {
+            let done = match place {
+                Place::First => work(connection),
+                Place::Later => in_savepoint(connection, work),
+            };
+            let failed = done.is_err();
+            let answer = Box::new(move |committed: Result<(), &Error>| {
                 let result = match (committed, done) {
                     (Ok(()), Ok(value)) => Ok(value),
                     (Ok(()), Err(error)) => Err(Error::from(error)),
@@ -98,7 +115,8 @@ impl Sqlite {
                 };
                 // Nobody waits any more when the request was cancelled.
                 reply.send(result).ok();
-            })
+            });
+            Done { failed, answer }
         });
         self.writer.send(job).await.map_err(|_| Error::Closed)?;
         answer.await.map_err(|_| Error::Closed)?
@@ -200,12 +218,12 @@ pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
 
 fn write_all(mut connection: Connection, mut queue: mpsc::Receiver<Work>) {
     while let Some(first) = queue.blocking_recv() {
-        let mut answers: Vec<Answer> = Vec::new();
-        let committed = commit_together(&mut connection, first, &mut queue, &mut answers).map_err(Error::from);
+        let mut done: Vec<Done> = Vec::new();
+        let committed = commit_together(&mut connection, first, &mut queue, &mut done).map_err(Error::from);
         if let Err(error) = &committed {
-            tracing::error!(%error, writes = answers.len(), "the archive could not commit");
+            tracing::error!(%error, writes = done.len(), "the archive could not commit");
         }
-        for answer in answers {
+        for Done { answer, .. } in done {
             answer(committed.as_ref().copied());
         }
     }
@@ -217,15 +235,18 @@ fn commit_together(
     connection: &mut Connection,
     first: Work,
     queue: &mut mpsc::Receiver<Work>,
-    answers: &mut Vec<Answer>,
+    done: &mut Vec<Done>,
 ) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    answers.push(first(&transaction));
+    done.push(first(&transaction, Place::First));
+    if done[0].failed && !transaction.is_autocommit() {
+        return transaction.rollback();
+    }
     while !transaction.is_autocommit()
-        && answers.len() < WRITES_PER_COMMIT
+        && done.len() < WRITES_PER_COMMIT
         && let Ok(work) = queue.try_recv()
     {
-        answers.push(work(&transaction));
+        done.push(work(&transaction, Place::Later));
     }
     // A full disk undoes the whole transaction at once. What ran after that would have been committed on its own, and
     // its waiter told that it failed.

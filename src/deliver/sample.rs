@@ -54,7 +54,8 @@ pub(crate) fn closing(ongoing: bool) -> Alert {
 
 /// The alert on its way.
 pub(crate) fn delivery(alert: Alert) -> Delivery {
-    Delivery { id: 7, channel: "ops".into(), attempt: 1, fence: 1, expires_at: Time(i64::MAX), alert }
+    let (claimed_until, expires_at) = (Time(i64::MAX), Time(i64::MAX));
+    Delivery { id: 7, channel: "ops".into(), attempt: 1, fence: 1, claimed_until, expires_at, alert }
 }
 
 fn attributes(url: &'static str) -> Attributes<'static> {

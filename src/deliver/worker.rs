@@ -7,10 +7,11 @@
 //! Invariant: *Delivery.* A claimed delivery is settled only after the far side's answer is known. What a stopped
 //! process had claimed becomes due again when its lease ends.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::backoff;
@@ -24,6 +25,24 @@ use crate::time::Time;
 
 /// How long to wait for the archive after it failed.
 const ARCHIVE_PAUSE: Duration = Duration::from_secs(1);
+
+/// What a worker has in hand.
+#[derive(Default)]
+struct Desk {
+    /// Claimed, to be sent in this order.
+    ready: VecDeque<Delivery>,
+    sending: JoinSet<Settlement>,
+    /// Still to be told to the archive.
+    settled: Vec<Settlement>,
+    /// The far side asked to be left alone until then.
+    quiet_until: Time,
+}
+
+impl Desk {
+    fn is_empty(&self) -> bool {
+        self.ready.is_empty() && self.sending.is_empty() && self.settled.is_empty()
+    }
+}
 
 /// Sends what is due on one channel.
 pub(crate) struct Worker {
@@ -40,31 +59,38 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// Works until `stop` says so, then settles what is still on its way.
-    pub(crate) async fn run(self: Arc<Worker>, mut stop: watch::Receiver<bool>) {
-        let mut sending: JoinSet<Settlement> = JoinSet::new();
-        let mut settled: Vec<Settlement> = Vec::new();
-        // The far side asked to be left alone until then.
-        let mut quiet_until = Time::default();
+    /// Claimed deliveries that wait for their turn: enough that a claim is worth its transaction, and so few that the
+    /// last of them goes well within its lease.
+    pub(crate) fn ahead(settings: &Deliver) -> usize {
+        4 * settings.concurrency
+    }
+
+    /// Works until `stop` says so, then settles what is still on its way. `fresh` brings what was claimed for this
+    /// worker when it was granted.
+    pub(crate) async fn run(self: Arc<Worker>, mut fresh: mpsc::Receiver<Delivery>, mut stop: watch::Receiver<bool>) {
+        let mut desk = Desk::default();
         loop {
             // Made before the claim, so that an alert granted meanwhile is not missed.
             let granted = self.granted.notified();
             let stopping = *stop.borrow();
             let now = (self.now)();
-            let free = self.settings.concurrency.saturating_sub(sending.len());
-            let limit = if stopping || now < quiet_until { 0 } else { free };
-            let mut wake_at = (limit == 0 && free > 0 && !stopping).then_some(quiet_until);
-            if limit > 0 || !settled.is_empty() {
-                match self.exchange(&mut settled, limit, now).await {
-                    Ok(claimed) => {
-                        let more = claimed.len() == limit;
-                        for delivery in claimed {
-                            let worker = Arc::clone(&self);
-                            sending.spawn(async move { worker.send(delivery).await });
+            let sends = !stopping && now >= desk.quiet_until;
+            while (!sends || desk.ready.len() < Worker::ahead(&self.settings))
+                && let Ok(delivery) = fresh.try_recv()
+            {
+                desk.ready.push_back(delivery);
+            }
+            self.dispatch(&mut desk, sends, now);
+            let mut wake_at = (!sends && !stopping).then_some(desk.quiet_until);
+            let limit = if sends && desk.ready.is_empty() { self.room(&desk) } else { 0 };
+            if limit > 0 || !desk.settled.is_empty() {
+                match self.exchange(&mut desk.settled, limit, now).await {
+                    Ok((claimed, next_due)) => {
+                        desk.ready.extend(claimed);
+                        if limit > 0 {
+                            wake_at = next_due;
                         }
-                        if limit > 0 && !more {
-                            wake_at = self.next_due(now).await;
-                        }
+                        self.dispatch(&mut desk, sends, now);
                     }
                     Err(error) => {
                         tracing::error!(%error, channel = &**self.channel.name(), "the outbox could not be read; trying again");
@@ -72,17 +98,18 @@ impl Worker {
                     }
                 }
             }
-            if stopping && sending.is_empty() && settled.is_empty() {
+            if stopping && desk.is_empty() {
                 return;
             }
             tokio::select! {
-                Some(done) = sending.join_next() => {
-                    settled.extend(done.ok());
-                    while let Some(done) = sending.try_join_next() {
-                        settled.extend(done.ok());
+                Some(done) = desk.sending.join_next() => {
+                    desk.settled.extend(done.ok());
+                    while let Some(done) = desk.sending.try_join_next() {
+                        desk.settled.extend(done.ok());
                     }
-                    quiet_until = quiet_until.max(asked_quiet(&settled));
+                    desk.quiet_until = desk.quiet_until.max(asked_quiet(&desk.settled));
                 }
+                Some(delivery) = fresh.recv(), if sends && desk.ready.is_empty() => desk.ready.push_back(delivery),
                 () = granted, if limit > 0 => {}
                 () = self.sleep_until(wake_at), if wake_at.is_some() => {}
                 _ = stop.changed(), if !stopping => {}
@@ -90,12 +117,27 @@ impl Worker {
         }
     }
 
-    /// When to look again by itself; `None` when nothing waits.
-    async fn next_due(&self, now: Time) -> Option<Time> {
-        self.archive.next_due(Arc::clone(self.channel.name()), now).await.unwrap_or_else(|error| {
-            tracing::error!(%error, channel = &**self.channel.name(), "the outbox could not be read; trying again");
-            Some(now.plus(ARCHIVE_PAUSE))
-        })
+    /// How many more deliveries than those at hand are wanted.
+    fn room(&self, desk: &Desk) -> usize {
+        match self.settings.concurrency.saturating_sub(desk.sending.len()) {
+            0 => 0,
+            free => free + Worker::ahead(&self.settings),
+        }
+    }
+
+    /// Sends what is ready as far as there is room; gives it back while nothing may be sent, or when its lease could end
+    /// before the far side has answered.
+    fn dispatch(self: &Arc<Self>, desk: &mut Desk, sends: bool, now: Time) {
+        while desk.sending.len() < self.settings.concurrency || !sends {
+            let Some(delivery) = desk.ready.pop_front() else { return };
+            if sends && now.plus(self.settings.timeout.get()) < delivery.claimed_until {
+                let worker = Arc::clone(self);
+                desk.sending.spawn(async move { worker.send(delivery).await });
+            } else {
+                let end = End::Back { due_at: now.max(desk.quiet_until) };
+                desk.settled.push(Settlement { id: delivery.id, fence: delivery.fence, end });
+            }
+        }
     }
 
     async fn sleep_until(&self, at: Option<Time>) {
@@ -109,7 +151,7 @@ impl Worker {
         settled: &mut Vec<Settlement>,
         limit: usize,
         now: Time,
-    ) -> Result<Vec<Delivery>, crate::archive::Error> {
+    ) -> Result<(Vec<Delivery>, Option<Time>), crate::archive::Error> {
         let started = Stopwatch::start();
         let claim = Claim { channel: Arc::clone(self.channel.name()), limit, lease: self.settings.lease.get() };
         let claimed = self.archive.exchange(settled.clone(), claim, now).await;
