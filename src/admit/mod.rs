@@ -148,7 +148,9 @@ impl Committer {
         let more = claims.iter().any(filled);
         for delivery in claimed {
             let to = self.settings.handoffs.iter().find(|handoff| handoff.channel == delivery.channel);
-            to.map(|handoff| handoff.to.try_send(delivery));
+            if let Some(room) = to.and_then(|handoff| handoff.to.try_reserve().ok()) {
+                room.send(delivery);
+            }
         }
         if more {
             self.granted.notify_waiters();

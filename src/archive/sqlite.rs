@@ -54,8 +54,10 @@ enum Place {
 
 struct Done {
     failed: bool,
-    answer: Box<dyn FnOnce(Result<(), &Error>) + Send>,
+    answer: Answer,
 }
+
+type Answer = Box<dyn FnOnce(Result<(), &Error>) + Send>;
 
 /// One SQLite file.
 #[derive(Clone)]
