@@ -87,13 +87,36 @@ impl Config {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Archive {
-    /// `sqlite:PATH`.
+    /// `sqlite:PATH`, `postgres://…` or `mysql://…`.
     pub url: Secret,
+    /// Connections to a server at a time. Not for SQLite.
+    pub connections: u32,
+    /// How long a server may take for one statement, or for a connection. Not for SQLite.
+    pub timeout: Span,
+}
+
+impl Archive {
+    /// The path of `sqlite:PATH`; `None` for a server.
+    pub(crate) fn sqlite_path(&self) -> Option<&str> {
+        self.url.expose().strip_prefix("sqlite:")
+    }
+
+    /// Where it is, for people: a path, or host and database. Never the user's name or password.
+    pub(crate) fn place(&self) -> String {
+        match (self.sqlite_path(), url::Url::parse(self.url.expose())) {
+            (Some(path), _) => path.to_owned(),
+            (None, Err(_)) => "at the configured URL".to_owned(),
+            (None, Ok(url)) => {
+                let port = url.port().map_or_else(String::new, |port| format!(":{port}"));
+                format!("{}://{}{port}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
+            }
+        }
+    }
 }
 
 impl Default for Archive {
     fn default() -> Archive {
-        Archive { url: Secret::new("sqlite:./bongsu-data/bongsu.db") }
+        Archive { url: Secret::new("sqlite:./bongsu-data/bongsu.db"), connections: 10, timeout: Span::secs(5) }
     }
 }
 

@@ -213,6 +213,8 @@ pub struct Issue {
     pub occurrences: u64,
     /// Alerts ever granted.
     pub alerts: u64,
+    /// Grows by one with every write of the standing or of the counts.
+    pub revision: u64,
     /// The seven as the first event had them, scrubbed.
     pub attributes: Attributes<'static>,
     /// The seven as they are compared.

@@ -43,6 +43,8 @@ const CLOSE_EVERY: Duration = Duration::from_secs(1);
 const CLOSED_AT_A_TIME: usize = 200;
 /// How often the archive forgets what is too old.
 const FORGET_EVERY: Duration = Duration::from_secs(60);
+/// How long one of several servers on an archive does the housekeeping of all before another may.
+const HOUSEKEEPING_LEASE: Duration = Duration::from_secs(10);
 /// How often the gauges of the outbox are read.
 const GAUGE_EVERY: Duration = Duration::from_secs(5);
 
@@ -91,7 +93,7 @@ impl Server {
         let courier = Courier::new(&config.outgoing, config.deliver.timeout.get())?;
         let listener =
             TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
-        let archive = Archive::open(&config.archive)?;
+        let archive = Archive::open(&config.archive).await?;
         let (made, token) = make_missing(&archive, &config).await?;
         let keys = Arc::new(Keys::load(archive.clone(), &config.project, now()).await?);
 
@@ -136,7 +138,8 @@ impl Server {
         let app =
             ingest.router().merge(web.router(Ingest::description())).method_not_allowed_fallback(web::wrong_method);
         let channels = channels.iter().map(|channel| Arc::clone(channel.name())).collect();
-        let janitor = Janitor { archive, metrics, granted, expiry, keep: Keep(config.retention), channels };
+        let name = keys::new_key().into();
+        let janitor = Janitor { archive, metrics, granted, expiry, keep: Keep(config.retention), channels, name };
         Ok(Server { made, listener, app, limits: config.limits, workers, admission: committer, janitor })
     }
 
@@ -245,6 +248,8 @@ struct Janitor {
     keep: Keep,
     /// The names of the configured channels.
     channels: Vec<Arc<str>>,
+    /// This process, among those that share the archive.
+    name: Arc<str>,
 }
 
 impl Janitor {
@@ -264,21 +269,30 @@ impl Janitor {
         }
     }
 
+    /// Whether the housekeeping of a shared archive is this process's. A file belongs to one process anyway.
+    async fn is_mine(&self) -> Result<bool, crate::archive::Error> {
+        if !self.archive.is_shared() {
+            return Ok(true);
+        }
+        self.archive.lease("housekeeping", Arc::clone(&self.name), HOUSEKEEPING_LEASE, now()).await
+    }
+
     async fn close_windows(&self) -> Result<(), crate::archive::Error> {
-        loop {
+        while self.is_mine().await? {
             let ended = self.archive.close_windows(self.expiry, CLOSED_AT_A_TIME, now()).await?;
             self.metrics.windows_ended.inc_by(ended as u64);
             if ended > 0 {
                 self.granted.notify_waiters();
             }
             if ended < CLOSED_AT_A_TIME {
-                return Ok(());
+                break;
             }
         }
+        Ok(())
     }
 
     async fn forget(&self) -> Result<(), crate::archive::Error> {
-        while self.archive.forget(self.keep.clone(), now()).await? {
+        while self.is_mine().await? && self.archive.forget(self.keep.clone(), now()).await? {
             // Between two parts, so that admission goes first.
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

@@ -13,11 +13,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::Connection;
-
 use crate::admit::{Arrival, Settings, fold};
 use crate::alert::Route;
-use crate::archive::{act_on, admit_on, close_due_on, in_memory};
+use crate::archive::{Tx, act_on, admit_on, at_once, close_due_on, in_memory};
 use crate::event::Event;
 use crate::gate::{self, Fate};
 use crate::issue::{Action, CauseKey, Fingerprint, Policy, Reason, Standing};
@@ -43,17 +41,17 @@ fn the_gate_keeps_its_invariants_through_crashes() {
         for nth in 0..threads {
             let mine = seeds.clone().filter(move |seed| seed % threads == nth);
             scope.spawn(|| {
-                let connection = in_memory();
-                mine.for_each(|seed| run(seed, &connection));
+                let mut tx = in_memory();
+                mine.for_each(|seed| run(seed, &mut tx));
             });
         }
     });
 }
 
-fn run(seed: u64, connection: &Connection) {
-    let lived = catch_unwind(AssertUnwindSafe(|| World::new(seed, connection).live()));
+fn run(seed: u64, tx: &mut Tx) {
+    let lived = catch_unwind(AssertUnwindSafe(|| World::new(seed, tx).live()));
     // Undone rather than dropped: making the tables anew would take longer than a life.
-    connection.execute_batch("ROLLBACK").unwrap();
+    tx.sqlite().execute_batch("ROLLBACK").unwrap();
     if let Err(panic) = lived {
         std::io::Write::write_all(&mut std::io::stderr(), format!("seed {seed} failed\n").as_bytes()).ok();
         resume_unwind(panic);
@@ -104,7 +102,7 @@ impl Known {
 
 struct World<'a> {
     dice: Dice,
-    connection: &'a Connection,
+    tx: &'a mut Tx,
     settings: Settings,
     route: Arc<Route>,
     now: Time,
@@ -114,8 +112,8 @@ struct World<'a> {
 }
 
 impl World<'_> {
-    fn new(seed: u64, connection: &Connection) -> World<'_> {
-        connection.execute_batch("BEGIN").unwrap();
+    fn new(seed: u64, tx: &mut Tx) -> World<'_> {
+        tx.sqlite().execute_batch("BEGIN").unwrap();
         let mut dice = Dice(seed);
         let settings = Settings {
             queued_events: 1_000,
@@ -129,15 +127,7 @@ impl World<'_> {
         };
         let route = route(&mut dice);
         let start = Time(i64::try_from(dice.roll(50_000)).unwrap() * DAY_MS);
-        World {
-            dice,
-            connection,
-            settings,
-            route,
-            now: start,
-            wanders: seed.is_multiple_of(3),
-            issues: BTreeMap::new(),
-        }
+        World { dice, tx, settings, route, now: start, wanders: seed.is_multiple_of(3), issues: BTreeMap::new() }
     }
 
     fn live(&mut self) {
@@ -155,7 +145,7 @@ impl World<'_> {
         }
         // Quiet: every window ends, and what held something back is told once.
         self.now = self.now.plus(Duration::from_secs(3 * 86_400));
-        close_due_on(self.connection, EXPIRY, 100, self.now).unwrap();
+        at_once(close_due_on(self.tx, EXPIRY, 100, self.now)).unwrap();
         self.check_tables();
         self.check_closings();
     }
@@ -175,7 +165,7 @@ impl World<'_> {
         let arrivals: Vec<Arrival> = which.iter().map(|issue| self.arrival(*issue)).collect();
         let folded = fold(arrivals.into_iter(), &self.settings);
         let now = self.now;
-        let (admitted, committed) = self.transact(|connection| admit_on(connection, &folded.batch, now).unwrap());
+        let (admitted, committed) = self.transact(|tx| at_once(admit_on(tx, &folded.batch, now)).unwrap());
         if !committed {
             return;
         }
@@ -253,8 +243,7 @@ impl World<'_> {
             _ => Action::Reopen,
         };
         let (fingerprint, now) = (Fingerprint(issue), self.now);
-        let (acted, committed) =
-            self.transact(|connection| act_on(connection, fingerprint, &action, "kim", "", now).unwrap());
+        let (acted, committed) = self.transact(|tx| at_once(act_on(tx, fingerprint, &action, "kim", "", now)).unwrap());
         assert_eq!(acted.is_some(), self.issues.contains_key(&issue), "an issue is there from its first occurrence on");
         if let Some(known) = self.issues.get_mut(&issue).filter(|_| committed) {
             known.standing = gate::act(&known.standing, &action, self.now);
@@ -264,22 +253,23 @@ impl World<'_> {
 
     fn close(&mut self) {
         let now = self.now;
-        self.transact(|connection| close_due_on(connection, EXPIRY, 100, now).unwrap());
+        self.transact(|tx| at_once(close_due_on(tx, EXPIRY, 100, now)).unwrap());
     }
 
     /// Runs a transaction. Now and then the process is killed before its commit: nothing of it stays.
-    fn transact<T>(&mut self, work: impl FnOnce(&Connection) -> T) -> (T, bool) {
+    fn transact<T>(&mut self, work: impl FnOnce(&mut Tx) -> T) -> (T, bool) {
         let committed = !self.dice.chance(6);
-        self.connection.execute_batch("SAVEPOINT life").unwrap();
-        let done = work(self.connection);
-        self.connection
+        self.tx.sqlite().execute_batch("SAVEPOINT life").unwrap();
+        let done = work(self.tx);
+        self.tx
+            .sqlite()
             .execute_batch(if committed { "RELEASE life" } else { "ROLLBACK TO life; RELEASE life" })
             .unwrap();
         (done, committed)
     }
 
     fn count(&self, sql: &str) -> u64 {
-        self.connection.prepare_cached(sql).unwrap().query_row([], |row| row.get(0)).unwrap()
+        self.tx.sqlite().prepare_cached(sql).unwrap().query_row([], |row| row.get(0)).unwrap()
     }
 
     fn check_tables(&self) {
@@ -296,7 +286,8 @@ impl World<'_> {
         for (issue, known) in &self.issues {
             let fingerprint = Fingerprint(*issue);
             let sums: (u64, u64, u64, u64) = self
-                .connection
+                .tx
+                .sqlite()
                 .prepare_cached(
                     "SELECT s.occurrences, (SELECT coalesce(sum(total), 0) FROM tallies t WHERE t.issue = i.id), \
                          (SELECT coalesce(sum(total), 0) FROM tallies t WHERE t.issue = i.id AND outcome <> 'muted'), \
@@ -305,7 +296,9 @@ impl World<'_> {
                      FROM issues i JOIN standings s ON s.issue = i.id WHERE i.fingerprint = ?",
                 )
                 .unwrap()
-                .query_row([fingerprint], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
+                .query_row([fingerprint.0.to_be_bytes()], |row| {
+                    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+                })
                 .unwrap();
             assert_eq!(sums, (known.committed, known.committed, known.in_windows, known.in_windows), "{fingerprint}");
         }

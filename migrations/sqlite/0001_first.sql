@@ -29,6 +29,9 @@ CREATE TABLE issues (
     first_seen   INTEGER NOT NULL,
     attributes   TEXT    NOT NULL, -- JSON, as received
     normalized   TEXT    NOT NULL, -- JSON, as compared
+    module       TEXT    NOT NULL, -- as compared, for filters
+    environment  TEXT    NOT NULL,
+    haystack     TEXT    NOT NULL, -- location and detail as received, in small letters (A to Z), for searches
     decided_at   INTEGER,
     decided_by   TEXT    NOT NULL DEFAULT '',
     decided_note TEXT    NOT NULL DEFAULT ''
@@ -37,6 +40,7 @@ CREATE TABLE issues (
 -- Where an issue stands: small rows apart from the texts above, because each batch of occurrences rewrites one.
 CREATE TABLE standings (
     issue                 INTEGER PRIMARY KEY REFERENCES issues (id),
+    revision              INTEGER NOT NULL, -- grows by one with every write of the row
     occurrences           INTEGER NOT NULL,
     alerts                INTEGER NOT NULL,
     last_seen             INTEGER NOT NULL,
@@ -135,3 +139,10 @@ CREATE INDEX deliveries_due ON deliveries (channel, due_at, id) WHERE state = 'p
 CREATE INDEX deliveries_in_order ON deliveries (channel, issue, id) WHERE state = 'pending';
 CREATE INDEX deliveries_of_alert ON deliveries (alert);
 CREATE INDEX deliveries_dead ON deliveries (id) WHERE state = 'dead';
+
+-- What one process at a time may do.
+CREATE TABLE leases (
+    name       TEXT    NOT NULL PRIMARY KEY,
+    holder     TEXT    NOT NULL,
+    expires_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

@@ -2,11 +2,10 @@
 //!
 //! Promises: pages of bounded length with a cursor that stays valid while rows come and go.
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
-
-use super::rows;
+use super::sql::{Row, Sql, Tx, values};
+use super::{Error, rows};
 use crate::alert::DeliveryState;
-use crate::event::Event;
+use crate::event::{Attributes, Event};
 use crate::issue::{Decided, Fingerprint, Issue};
 use crate::time::{MINUTE_MS, Time};
 
@@ -112,64 +111,89 @@ pub(crate) struct DeliveryRow {
     pub(crate) error: Option<String>,
 }
 
-const ISSUE: &str = concat!(
-    "SELECT i.id, i.fingerprint, i.cause, i.project, i.first_seen, i.attributes, i.normalized, i.decided_at, \
-         i.decided_by, i.decided_note, s.last_seen, s.occurrences, s.alerts, ",
-    rows::standing_columns!(),
-    " FROM issues i JOIN standings s ON s.issue = i.id"
-);
+/// The columns and tables of an issue, read by [`issue`].
+macro_rules! issue_query {
+    ($rest:literal) => {
+        concat!(
+            "SELECT i.id, i.fingerprint, i.cause, i.project, i.first_seen, i.attributes, i.normalized, i.decided_at, \
+                 i.decided_by, i.decided_note, s.last_seen, s.occurrences, s.alerts, s.revision, ",
+            rows::standing_columns!(),
+            " FROM issues i JOIN standings s ON s.issue = i.id",
+            $rest
+        )
+    };
+}
 
-fn issue(row: &Row<'_>) -> rusqlite::Result<Issue> {
-    Ok(Issue {
+fn issue(row: &Row<'_>) -> Result<(i64, Issue), Error> {
+    let issue = Issue {
         fingerprint: row.get(1)?,
         cause: row.get(2)?,
         project: row.get(3)?,
         first_seen: row.get(4)?,
         attributes: rows::from_json(row, 5)?,
         normalized: rows::from_json(row, 6)?,
-        decided: Decided { at: row.get(7)?, by: row.get(8)?, note: row.get(9)? },
+        decided: Decided { at: row.maybe(7)?, by: row.get(8)?, note: row.get(9)? },
         last_seen: row.get(10)?,
         occurrences: row.get(11)?,
         alerts: row.get(12)?,
-        standing: rows::standing(row, 13)?,
-    })
+        revision: row.get(13)?,
+        standing: rows::standing(row, 14)?,
+    };
+    Ok((row.get(0)?, issue))
 }
 
-/// The issue with this fingerprint.
-pub(super) fn by_fingerprint(connection: &Connection, fingerprint: Fingerprint) -> rusqlite::Result<Option<Issue>> {
-    connection.prepare_cached(&format!("{ISSUE} WHERE i.fingerprint = ?"))?.query_row([fingerprint], issue).optional()
+/// The issue with this fingerprint, and its number.
+pub(super) async fn by_fingerprint(tx: &mut Tx, fingerprint: Fingerprint) -> Result<Option<(i64, Issue)>, Error> {
+    static FIND: Sql = Sql::new(issue_query!(" WHERE i.fingerprint = ?"));
+    tx.one(&FIND, &values![fingerprint], issue).await
 }
 
 /// See [`super::Archive::issues`].
-pub(super) fn list(connection: &Connection, filter: &IssueFilter) -> rusqlite::Result<Page<Issue>> {
-    let sql = format!(
-        "{ISSUE} WHERE (?1 IS NULL OR s.state = ?1) AND (?2 IS NULL OR i.normalized ->> 'module' = ?2) \
-             AND (?3 IS NULL OR i.normalized ->> 'environment' = ?3) \
-             AND (?4 IS NULL OR instr(lower(i.attributes ->> 'detail'), lower(?4)) \
-                 OR instr(lower(i.attributes ->> 'location'), lower(?4))) \
-             AND (?5 IS NULL OR (s.last_seen, i.id) < (?5, ?6)) \
+pub(super) async fn list(tx: &mut Tx, filter: &IssueFilter) -> Result<Page<Issue>, Error> {
+    static LIST: Sql = Sql::new(issue_query!(
+        " WHERE (?1 IS NULL OR s.state = ?1) AND (?2 IS NULL OR i.module = ?2) AND (?3 IS NULL OR i.environment = ?3) \
+             AND (?4 IS NULL OR i.haystack LIKE ?4 ESCAPE '!') AND (?5 IS NULL OR (s.last_seen, i.id) < (?5, ?6)) \
          ORDER BY s.last_seen DESC, i.id DESC LIMIT ?7"
-    );
+    ));
     let (after, after_id) = filter.after.unzip();
-    let values =
-        params![filter.state, filter.module, filter.environment, filter.text, after, after_id, filter.limit + 1];
-    let mut items: Vec<(i64, Issue)> = connection
-        .prepare_cached(&sql)?
-        .query_map(values, |row| Ok((row.get(0)?, issue(row)?)))?
-        .collect::<Result<_, _>>()?;
+    let values = values![
+        filter.state.as_deref(),
+        filter.module.as_deref(),
+        filter.environment.as_deref(),
+        filter.text.as_deref().map(containing),
+        after,
+        after_id,
+        filter.limit + 1,
+    ];
+    let mut items = tx.query(&LIST, &values, issue).await?;
     let more = items.len() > filter.limit;
     items.truncate(filter.limit);
     let next = items.last().filter(|_| more).map(|(id, last)| format!("{}-{id}", last.last_seen.ms()));
     Ok(Page { items: items.into_iter().map(|(_, issue)| issue).collect(), next })
 }
 
+/// What an issue is searched by.
+pub(super) fn haystack(attributes: &Attributes<'_>) -> String {
+    format!("{}\n{}", attributes.location, attributes.detail).to_ascii_lowercase()
+}
+
+/// The pattern that matches every text with this one in it.
+fn containing(text: &str) -> String {
+    let mut pattern = "%".to_owned();
+    for c in text.chars() {
+        if matches!(c, '%' | '_' | '!') {
+            pattern.push('!');
+        }
+        pattern.push(c.to_ascii_lowercase());
+    }
+    pattern + "%"
+}
+
 /// See [`super::Archive::fingerprints`].
-pub(super) fn by_prefix(connection: &Connection, prefix: &str) -> rusqlite::Result<Vec<Fingerprint>> {
+pub(super) async fn by_prefix(tx: &mut Tx, prefix: &str) -> Result<Vec<Fingerprint>, Error> {
+    static FIND: Sql = Sql::new("SELECT fingerprint FROM issues WHERE fingerprint BETWEEN ? AND ? LIMIT 2");
     let (Some(from), Some(to)) = (filled(prefix, '0'), filled(prefix, 'f')) else { return Ok(Vec::new()) };
-    connection
-        .prepare_cached("SELECT fingerprint FROM issues WHERE fingerprint BETWEEN ? AND ? LIMIT 2")?
-        .query_map([from, to], |row| row.get(0))?
-        .collect()
+    tx.query(&FIND, &values![from, to], |row| row.get(0)).await
 }
 
 fn filled(prefix: &str, digit: char) -> Option<Fingerprint> {
@@ -178,123 +202,120 @@ fn filled(prefix: &str, digit: char) -> Option<Fingerprint> {
 }
 
 /// See [`super::Archive::issue`].
-pub(super) fn detail(connection: &Connection, fingerprint: Fingerprint) -> rusqlite::Result<Option<IssueDetail>> {
-    let Some(issue) = by_fingerprint(connection, fingerprint)? else { return Ok(None) };
-    let id: i64 = connection
-        .prepare_cached("SELECT id FROM issues WHERE fingerprint = ?")?
-        .query_row([fingerprint], |row| row.get(0))?;
-    let windows = connection
-        .prepare_cached(
-            "SELECT opened_at, ends_at, budget, seen, granted, regression FROM windows WHERE issue = ? \
-             ORDER BY opened_at DESC LIMIT ?",
-        )?
-        .query_map(params![id, WINDOWS_SHOWN], |row| {
-            Ok(WindowRow {
-                opened_at: row.get(0)?,
-                ends_at: row.get(1)?,
-                budget: row.get(2)?,
-                seen: row.get(3)?,
-                granted: row.get(4)?,
-                regression: row.get(5)?,
-            })
-        })?
-        .collect::<Result<_, _>>()?;
-    let events = connection
-        .prepare_cached("SELECT received_at, payload FROM events WHERE issue = ? ORDER BY id DESC LIMIT ?")?
-        .query_map(params![id, EVENTS_SHOWN], |row| Ok((row.get(0)?, rows::from_json(row, 1)?)))?
-        .collect::<Result<_, _>>()?;
-    let events_stored =
-        connection.prepare_cached("SELECT count(*) FROM events WHERE issue = ?")?.query_row([id], |row| row.get(0))?;
-    let minutes = minutes(connection, id, issue.last_seen)?;
+pub(super) async fn detail(tx: &mut Tx, fingerprint: Fingerprint) -> Result<Option<IssueDetail>, Error> {
+    static WINDOWS: Sql = Sql::new(
+        "SELECT opened_at, ends_at, budget, seen, granted, regression FROM windows WHERE issue = ? \
+         ORDER BY opened_at DESC LIMIT ?",
+    );
+    static EVENTS: Sql = Sql::new("SELECT received_at, payload FROM events WHERE issue = ? ORDER BY id DESC LIMIT ?");
+    static STORED: Sql = Sql::new("SELECT count(*) FROM events WHERE issue = ?");
+    let Some((id, issue)) = by_fingerprint(tx, fingerprint).await? else { return Ok(None) };
+    let window = |row: &Row<'_>| {
+        Ok(WindowRow {
+            opened_at: row.get(0)?,
+            ends_at: row.get(1)?,
+            budget: row.get(2)?,
+            seen: row.get(3)?,
+            granted: row.get(4)?,
+            regression: row.get(5)?,
+        })
+    };
+    let windows = tx.query(&WINDOWS, &values![id, WINDOWS_SHOWN], window).await?;
+    let event = |row: &Row<'_>| Ok((row.get(0)?, rows::from_json(row, 1)?));
+    let events = tx.query(&EVENTS, &values![id, EVENTS_SHOWN], event).await?;
+    let events_stored = tx.one(&STORED, &values![id], |row| row.get(0)).await?.unwrap_or(0);
+    let minutes = minutes(tx, id, issue.last_seen).await?;
     Ok(Some(IssueDetail { issue, windows, minutes, events, events_stored }))
 }
 
 /// The day up to the last occurrence, minute by minute.
-fn minutes(connection: &Connection, issue: i64, last_seen: Time) -> rusqlite::Result<Vec<MinuteCount>> {
+async fn minutes(tx: &mut Tx, issue: i64, last_seen: Time) -> Result<Vec<MinuteCount>, Error> {
     const DAY_MINUTES: i64 = 24 * 60;
+    // The servers have an index for this. SQLite, whose tables are ordered by the minute first, is asked minute by minute.
+    const SERVERS: &str = "SELECT t.at, t.outcome, CAST(sum(t.total) AS BIGINT) FROM tallies t \
+         WHERE t.issue = ?1 AND t.span_ms = ?4 AND t.at BETWEEN ?2 AND ?3 GROUP BY t.at, t.outcome ORDER BY t.at, t.outcome";
+    static MINUTES: Sql = Sql::spelled(
+        "WITH RECURSIVE minute (at) AS (SELECT ?2 UNION ALL SELECT at + ?4 FROM minute WHERE at + ?4 <= ?3) \
+         SELECT t.at, t.outcome, sum(t.total) FROM minute CROSS JOIN tallies t \
+             ON t.span_ms = ?4 AND t.at = minute.at AND t.issue = ?1 GROUP BY t.at, t.outcome ORDER BY t.at, t.outcome",
+        SERVERS,
+        SERVERS,
+    );
     let from = Time(last_seen.minute().ms() - (DAY_MINUTES - 1) * MINUTE_MS);
-    connection
-        .prepare_cached(
-            "WITH RECURSIVE minute (at) AS (SELECT ?2 UNION ALL SELECT at + ?4 FROM minute WHERE at + ?4 <= ?3) \
-             SELECT t.at, t.outcome, sum(t.total) FROM minute CROSS JOIN tallies t \
-                 ON t.span_ms = ?4 AND t.at = minute.at AND t.issue = ?1 GROUP BY t.at, t.outcome ORDER BY t.at",
-        )?
-        .query_map(params![issue, from, last_seen, MINUTE_MS], |row| {
-            Ok(MinuteCount { at: row.get(0)?, outcome: row.get(1)?, total: row.get(2)? })
-        })?
-        .collect()
+    tx.query(&MINUTES, &values![issue, from, last_seen, MINUTE_MS], |row| {
+        Ok(MinuteCount { at: row.get(0)?, outcome: row.get(1)?, total: row.get(2)? })
+    })
+    .await
 }
 
 /// See [`super::Archive::alerts`].
-pub(super) fn alerts(
-    connection: &Connection,
+pub(super) async fn alerts(
+    tx: &mut Tx,
     issue: Option<Fingerprint>,
     before: Option<i64>,
     limit: usize,
-) -> rusqlite::Result<Page<AlertRow>> {
-    let items = connection
-        .prepare_cached(
-            "SELECT a.id, i.fingerprint, a.ordinal, a.budget, a.granted, a.granted_at, a.occurrences, \
-                 a.window_opened_at, a.window_ends_at, i.attributes ->> 'module', i.attributes ->> 'environment', \
-                 i.attributes ->> 'detail' \
-             FROM alerts a JOIN issues i ON i.id = a.issue \
-             WHERE (?1 IS NULL OR a.issue = (SELECT id FROM issues WHERE fingerprint = ?1)) AND (?2 IS NULL OR a.id < ?2) \
-             ORDER BY a.id DESC LIMIT ?3",
-        )?
-        .query_map(params![issue, before, limit + 1], |row| {
-            Ok(AlertRow {
-                id: row.get(0)?,
-                fingerprint: row.get(1)?,
-                ordinal: row.get(2)?,
-                budget: row.get(3)?,
-                granted: row.get(4)?,
-                granted_at: row.get(5)?,
-                occurrences: row.get(6)?,
-                window_opened_at: row.get(7)?,
-                window_ends_at: row.get(8)?,
-                module: row.get(9)?,
-                environment: row.get(10)?,
-                detail: row.get(11)?,
-            })
-        })?
-        .collect::<Result<_, _>>()?;
+) -> Result<Page<AlertRow>, Error> {
+    static ALERTS: Sql = Sql::new(
+        "SELECT a.id, i.fingerprint, a.ordinal, a.budget, a.granted, a.granted_at, a.occurrences, \
+             a.window_opened_at, a.window_ends_at, i.attributes \
+         FROM alerts a JOIN issues i ON i.id = a.issue \
+         WHERE (?1 IS NULL OR a.issue = (SELECT id FROM issues WHERE fingerprint = ?1)) AND (?2 IS NULL OR a.id < ?2) \
+         ORDER BY a.id DESC LIMIT ?3",
+    );
+    let alert = |row: &Row<'_>| {
+        let attributes: Attributes<'static> = rows::from_json(row, 9)?;
+        Ok(AlertRow {
+            id: row.get(0)?,
+            fingerprint: row.get(1)?,
+            ordinal: row.get(2)?,
+            budget: row.get(3)?,
+            granted: row.get(4)?,
+            granted_at: row.get(5)?,
+            occurrences: row.get(6)?,
+            window_opened_at: row.get(7)?,
+            window_ends_at: row.get(8)?,
+            module: attributes.module.into(),
+            environment: attributes.environment.into(),
+            detail: attributes.detail.into(),
+        })
+    };
+    let items = tx.query(&ALERTS, &values![issue, before, limit + 1], alert).await?;
     Ok(page_by_id(items, limit, |alert| alert.id))
 }
 
 /// See [`super::Archive::deliveries`].
-pub(super) fn deliveries(
-    connection: &Connection,
+pub(super) async fn deliveries(
+    tx: &mut Tx,
     state: Option<DeliveryState>,
     before: Option<i64>,
     limit: usize,
-) -> rusqlite::Result<Page<DeliveryRow>> {
-    let items = connection
-        .prepare_cached(
-            "SELECT d.id, d.alert, i.fingerprint, d.channel, d.state, d.attempts, d.due_at, d.created_at, d.expires_at, \
-                 d.settled_at, d.error \
-             FROM deliveries d JOIN issues i ON i.id = d.issue \
-             WHERE (?1 IS NULL OR d.state = ?1) AND (?2 IS NULL OR d.id < ?2) ORDER BY d.id DESC LIMIT ?3",
-        )?
-        .query_map(params![state.map(DeliveryState::name), before, limit + 1], |row| {
-            Ok(DeliveryRow {
-                id: row.get(0)?,
-                alert: row.get(1)?,
-                fingerprint: row.get(2)?,
-                channel: row.get(3)?,
-                state: match row.get_ref(4)?.as_str()? {
-                    "delivered" => DeliveryState::Delivered,
-                    "dead" => DeliveryState::Dead,
-                    _ => DeliveryState::Pending,
-                },
-                attempts: row.get(5)?,
-                due_at: row.get(6)?,
-                created_at: row.get(7)?,
-                expires_at: row.get(8)?,
-                settled_at: row.get(9)?,
-                error: row.get(10)?,
-            })
-        })?
-        .collect::<Result<_, _>>()?;
+) -> Result<Page<DeliveryRow>, Error> {
+    static DELIVERIES: Sql = Sql::new(
+        "SELECT d.id, d.alert, i.fingerprint, d.channel, d.state, d.attempts, d.due_at, d.created_at, d.expires_at, \
+             d.settled_at, d.error \
+         FROM deliveries d JOIN issues i ON i.id = d.issue \
+         WHERE (?1 IS NULL OR d.state = ?1) AND (?2 IS NULL OR d.id < ?2) ORDER BY d.id DESC LIMIT ?3",
+    );
+    let delivery = |row: &Row<'_>| {
+        Ok(DeliveryRow {
+            id: row.get(0)?,
+            alert: row.get(1)?,
+            fingerprint: row.get(2)?,
+            channel: row.get(3)?,
+            state: match row.text(4)? {
+                Some("delivered") => DeliveryState::Delivered,
+                Some("dead") => DeliveryState::Dead,
+                _ => DeliveryState::Pending,
+            },
+            attempts: row.get(5)?,
+            due_at: row.get(6)?,
+            created_at: row.get(7)?,
+            expires_at: row.get(8)?,
+            settled_at: row.maybe(9)?,
+            error: row.maybe(10)?,
+        })
+    };
+    let items = tx.query(&DELIVERIES, &values![state.map(DeliveryState::name), before, limit + 1], delivery).await?;
     Ok(page_by_id(items, limit, |delivery| delivery.id))
 }
 

@@ -6,44 +6,61 @@
 //! within the budget) hold even if that copy were wrong.
 
 mod admit;
+#[cfg(test)]
+mod contract;
+mod grant;
 mod issues;
+mod known;
+mod lease;
 mod outbox;
 mod projects;
 mod retention;
 mod rows;
-mod sqlite;
+mod sql;
 mod standing;
+mod write_back;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::alert::Delivery;
 pub(crate) use admit::{Admitted, Batch, Tally};
 pub(crate) use issues::{AlertRow, DeliveryRow, IssueDetail, IssueFilter, MinuteCount, Page, WindowRow};
 pub(crate) use outbox::{Claim, End, Settlement};
 pub(crate) use projects::{KeyHash, KnownProject};
 pub(crate) use retention::Keep;
-use sqlite::Sqlite;
+use sql::{Server, Sqlite, Work};
+#[cfg_attr(not(test), expect(unused_imports, reason = "for the shared cache"))]
+pub(crate) use write_back::{Counted, WrittenBack};
 
+use crate::alert::Delivery;
 use crate::config;
 use crate::issue::{Action, Fingerprint, Issue};
 use crate::time::Time;
 
-/// Why the archive did not do something. Nothing of it was stored.
+/// Why the archive did not do something. Nothing of it was stored, unless the error is [`Error::Unknown`].
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum Error {
-    /// The file cannot be opened or brought up to date.
+    /// It cannot be opened or brought up to date.
     #[error("cannot open the archive {path}: {why}")]
     Open {
-        /// The file.
+        /// The file, or the server and the database.
         path: String,
-        /// What the system or SQLite said.
+        /// What the system or the database said.
         why: String,
     },
     /// A statement or the commit failed.
     #[error("the archive failed: {0}")]
     Failed(String),
+    /// Others were in the way, again and again. Nothing was stored.
+    #[error("the archive is too busy: {0}")]
+    Busy(String),
+    /// The server could not be reached, or the connection broke before the commit. Nothing was stored.
+    #[error("the archive cannot be reached: {0}")]
+    Lost(String),
+    /// The connection broke during the commit: all of it was stored, or nothing.
+    #[error("the archive did not say whether it stored it: {0}")]
+    Unknown(String),
     /// The writing thread has ended.
     #[error("the archive is closed")]
     Closed,
@@ -64,16 +81,63 @@ impl From<rusqlite::Error> for Error {
 /// The archive of one configuration.
 #[derive(Clone)]
 pub(crate) struct Archive {
-    store: Sqlite,
+    store: Store,
+}
+
+#[derive(Clone)]
+enum Store {
+    Sqlite(Sqlite),
+    Server(Server),
+}
+
+impl Store {
+    async fn write<A, T>(&self, args: A, work: Work<A, T>) -> Result<T, Error>
+    where
+        A: Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        match self {
+            Store::Sqlite(sqlite) => sqlite.write(args, work).await,
+            Store::Server(server) => server.write(args, work).await,
+        }
+    }
+
+    async fn read<A, T>(&self, args: A, query: Work<A, T>) -> Result<T, Error>
+    where
+        A: Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        match self {
+            Store::Sqlite(sqlite) => sqlite.read(args, query).await,
+            Store::Server(server) => server.read(args, query).await,
+        }
+    }
 }
 
 impl Archive {
     /// Opens the archive that the configuration names, and brings its tables up to date.
     ///
     /// # Errors
-    /// When the file cannot be opened, or was written by a newer version.
-    pub(crate) fn open(settings: &config::Archive) -> Result<Archive, Error> {
-        Ok(Archive { store: Sqlite::open(Path::new(sqlite_path(settings)))? })
+    /// When it cannot be opened or reached, or was written by a newer version.
+    pub(crate) async fn open(settings: &config::Archive) -> Result<Archive, Error> {
+        let store = match settings.sqlite_path() {
+            Some(path) => Store::Sqlite(Sqlite::open(Path::new(path))?),
+            None => Store::Server(Server::open(settings).await?),
+        };
+        Ok(Archive { store })
+    }
+
+    /// What it lives in, for people.
+    pub(crate) fn kind(&self) -> String {
+        match &self.store {
+            Store::Sqlite(_) => format!("SQLite {}", rusqlite::version()),
+            Store::Server(server) => format!("{} {}", server.kind().name, server.kind().version),
+        }
+    }
+
+    /// Whether other processes may use it at the same time.
+    pub(crate) fn is_shared(&self) -> bool {
+        matches!(self.store, Store::Server(_))
     }
 
     /// Counts a batch, decides what of it alerts, and stores both with the alerts' deliveries, in one transaction.
@@ -85,15 +149,39 @@ impl Archive {
         now: Time,
     ) -> Result<(Vec<Admitted>, Vec<Delivery>), Error> {
         self.store
-            .write(move |connection| {
-                let admitted = admit::admit(connection, &batch, now)?;
-                let mut claimed = Vec::new();
-                if admitted.iter().any(|one| one.decision.granted() > 0) {
-                    for claim in &*claims {
-                        claimed.extend(outbox::claim(connection, claim, now)?);
+            .write((batch, claims, now), |tx, (batch, claims, now)| {
+                Box::pin(async move {
+                    let admitted = admit::admit(tx, batch, *now).await?;
+                    let mut claimed = Vec::new();
+                    if admitted.iter().any(|one| one.decision.granted() > 0) {
+                        for claim in &**claims {
+                            claimed.extend(outbox::claim(tx, claim, *now).await?);
+                        }
                     }
-                }
-                Ok((admitted, claimed))
+                    Ok((admitted, claimed))
+                })
+            })
+            .await
+    }
+
+    /// Adds what others counted: totals by fingerprint, minute, source and outcome. Each is the whole count so far, so
+    /// that writing the same again, or an older one, changes nothing.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for the shared cache"))]
+    pub(crate) async fn write_back(&self, counted: Arc<[Counted]>) -> Result<WrittenBack, Error> {
+        self.store.write(counted, |tx, counted| Box::pin(write_back::write_back(tx, counted))).await
+    }
+
+    /// Takes or renews a lease. Answers whether `holder` has it until `now` plus `span`.
+    pub(crate) async fn lease(
+        &self,
+        name: &'static str,
+        holder: Arc<str>,
+        span: Duration,
+        now: Time,
+    ) -> Result<bool, Error> {
+        self.store
+            .write((name, holder, span, now), |tx, (name, holder, span, now)| {
+                Box::pin(lease::take(tx, name, holder, *span, *now))
             })
             .await
     }
@@ -107,25 +195,31 @@ impl Archive {
         now: Time,
     ) -> Result<(Vec<Delivery>, Option<Time>), Error> {
         self.store
-            .write(move |connection| {
-                outbox::settle(connection, &settled, now)?;
-                let claimed = outbox::claim(connection, &claim, now)?;
-                let more = claimed.len() == claim.limit;
-                let next_due = if more { None } else { outbox::next_due(connection, &claim.channel, now)? };
-                Ok((claimed, next_due))
+            .write((settled, claim, now), |tx, (settled, claim, now)| {
+                Box::pin(async move {
+                    outbox::settle(tx, settled, *now).await?;
+                    let claimed = outbox::claim(tx, claim, *now).await?;
+                    let more = claimed.len() == claim.limit;
+                    let next_due = if more { None } else { outbox::next_due(tx, &claim.channel, *now).await? };
+                    Ok((claimed, next_due))
+                })
             })
             .await
     }
 
     /// Puts dead deliveries back in the queue. Answers how many there were.
     pub(crate) async fn resend(&self, id: Option<i64>, expiry: Duration, now: Time) -> Result<usize, Error> {
-        self.store.write(move |connection| outbox::resend(connection, id, expiry, now)).await
+        let args = (id, expiry, now);
+        self.store.write(args, |tx, (id, expiry, now)| Box::pin(outbox::resend(tx, *id, *expiry, *now))).await
     }
 
     /// Ends the windows that are over, at most `limit` of them, and stores the closing messages of those that held
     /// something back. Answers how many windows were ended.
     pub(crate) async fn close_windows(&self, expiry: Duration, limit: usize, now: Time) -> Result<usize, Error> {
-        self.store.write(move |connection| standing::close_due(connection, expiry, limit, now)).await
+        let args = (expiry, limit, now);
+        self.store
+            .write(args, |tx, (expiry, limit, now)| Box::pin(standing::close_due(tx, *expiry, *limit, *now)))
+            .await
     }
 
     /// Does to an issue what a person decided. `None` when there is no such issue.
@@ -137,22 +231,26 @@ impl Archive {
         note: String,
         now: Time,
     ) -> Result<Option<Issue>, Error> {
-        self.store.write(move |connection| standing::act(connection, fingerprint, &action, &by, &note, now)).await
+        self.store
+            .write((fingerprint, action, by, note, now), |tx, (fingerprint, action, by, note, now)| {
+                Box::pin(standing::act(tx, *fingerprint, action, by, note, *now))
+            })
+            .await
     }
 
     /// One page of issues, the last seen first.
     pub(crate) async fn issues(&self, filter: IssueFilter) -> Result<Page<Issue>, Error> {
-        self.store.read(move |connection| issues::list(connection, &filter)).await
+        self.store.read(filter, |tx, filter| Box::pin(issues::list(tx, filter))).await
     }
 
     /// All that is known of one issue.
     pub(crate) async fn issue(&self, fingerprint: Fingerprint) -> Result<Option<IssueDetail>, Error> {
-        self.store.read(move |connection| issues::detail(connection, fingerprint)).await
+        self.store.read(fingerprint, |tx, fingerprint| Box::pin(issues::detail(tx, *fingerprint))).await
     }
 
     /// The issues whose fingerprint begins with these hexadecimal digits; at most two, to tell one from many.
     pub(crate) async fn fingerprints(&self, prefix: String) -> Result<Vec<Fingerprint>, Error> {
-        self.store.read(move |connection| issues::by_prefix(connection, &prefix)).await
+        self.store.read(prefix, |tx, prefix| Box::pin(issues::by_prefix(tx, prefix))).await
     }
 
     /// One page of alerts, the newest first.
@@ -162,7 +260,8 @@ impl Archive {
         before: Option<i64>,
         limit: usize,
     ) -> Result<Page<AlertRow>, Error> {
-        self.store.read(move |connection| issues::alerts(connection, issue, before, limit)).await
+        let args = (issue, before, limit);
+        self.store.read(args, |tx, (issue, before, limit)| Box::pin(issues::alerts(tx, *issue, *before, *limit))).await
     }
 
     /// One page of deliveries, the newest first.
@@ -172,77 +271,76 @@ impl Archive {
         before: Option<i64>,
         limit: usize,
     ) -> Result<Page<DeliveryRow>, Error> {
-        self.store.read(move |connection| issues::deliveries(connection, state, before, limit)).await
+        let args = (state, before, limit);
+        self.store
+            .read(args, |tx, (state, before, limit)| Box::pin(issues::deliveries(tx, *state, *before, *limit)))
+            .await
     }
 
     /// Gives up what waits for channels other than these. Answers how many deliveries there were.
     pub(crate) async fn bury_orphans(&self, channels: Vec<Arc<str>>, now: Time) -> Result<usize, Error> {
-        self.store.write(move |connection| outbox::bury_orphans(connection, &channels, now)).await
+        let args = (channels, now);
+        self.store.write(args, |tx, (channels, now)| Box::pin(outbox::bury_orphans(tx, channels, *now))).await
     }
 
     /// Pending and dead deliveries, for the metrics.
     pub(crate) async fn backlog(&self) -> Result<(u64, u64), Error> {
-        self.store.read(outbox::backlog).await
+        self.store.read((), |tx, ()| Box::pin(outbox::backlog(tx))).await
     }
 
     /// Whether the archive takes a write now.
     pub(crate) async fn probe(&self) -> Result<(), Error> {
-        self.store.write(|_| Ok(())).await
+        self.store.write((), |_, ()| Box::pin(async { Ok(()) })).await
     }
 
     /// The number of the project with this name, which is made when it is not there.
     pub(crate) async fn add_project(&self, name: String, now: Time) -> Result<i64, Error> {
-        self.store.write(move |connection| projects::add(connection, &name, now)).await
+        self.store.write((name, now), |tx, (name, now)| Box::pin(projects::add(tx, name, *now))).await
     }
 
     /// Lets a key send for a project.
     pub(crate) async fn add_key(&self, project: i64, key: KeyHash, now: Time) -> Result<(), Error> {
-        self.store.write(move |connection| projects::add_key(connection, project, &key, now)).await
+        let args = (project, key, now);
+        self.store.write(args, |tx, (project, key, now)| Box::pin(projects::add_key(tx, *project, key, *now))).await
     }
 
     /// The projects, by number.
     pub(crate) async fn projects(&self) -> Result<Vec<KnownProject>, Error> {
-        self.store.read(projects::list).await
+        self.store.read((), |tx, ()| Box::pin(projects::list(tx))).await
     }
 
     /// The hashes of all keys, each with its project's number.
     pub(crate) async fn keys(&self) -> Result<Vec<(KeyHash, i64)>, Error> {
-        self.store.read(projects::keys).await
+        self.store.read((), |tx, ()| Box::pin(projects::keys(tx))).await
     }
 
     /// A stored setting, such as the API token's hash.
     pub(crate) async fn setting(&self, name: &'static str) -> Result<Option<Vec<u8>>, Error> {
-        self.store.read(move |connection| projects::setting(connection, name)).await
+        self.store.read(name, |tx, name| Box::pin(projects::setting(tx, name))).await
     }
 
     /// Stores a setting unless it is there already. Answers whether it was stored.
     pub(crate) async fn set_once(&self, name: &'static str, value: Vec<u8>) -> Result<bool, Error> {
-        self.store.write(move |connection| projects::set_once(connection, name, &value)).await
+        self.store.write((name, value), |tx, (name, value)| Box::pin(projects::set_once(tx, name, value))).await
     }
 
     /// Removes or folds a bounded part of what is too old. Answers whether there is more.
     pub(crate) async fn forget(&self, keep: Keep, now: Time) -> Result<bool, Error> {
-        let looking_for = keep.clone();
-        let old_issues =
-            self.store.read(move |connection| retention::old_issues(connection, &looking_for, now)).await?;
-        self.store.write(move |connection| retention::forget(connection, &keep, &old_issues, now)).await
+        let args = (keep.clone(), now);
+        let old = self.store.read(args, |tx, (keep, now)| Box::pin(retention::old_issues(tx, keep, *now))).await?;
+        self.store
+            .write((keep, old, now), |tx, (keep, old, now)| Box::pin(retention::forget(tx, keep, old, *now)))
+            .await
     }
-}
-
-/// The path of a checked `sqlite:PATH`.
-pub(crate) fn sqlite_path(settings: &config::Archive) -> &str {
-    let url = settings.url.expose();
-    url.strip_prefix("sqlite:").unwrap_or(url)
 }
 
 /// An archive in memory, for the simulation: the real tables and statements, without a file or a thread.
 #[cfg(test)]
-pub(crate) fn in_memory() -> rusqlite::Connection {
-    let mut connection = rusqlite::Connection::open_in_memory().unwrap();
-    sqlite::migrate(&mut connection).unwrap();
-    sqlite::keep_plans(&connection).unwrap();
-    connection
+pub(crate) fn in_memory() -> sql::Tx {
+    sql::Tx::in_memory()
 }
 
 #[cfg(test)]
-pub(crate) use {admit::admit as admit_on, standing::act as act_on, standing::close_due as close_due_on};
+pub(crate) use {
+    admit::admit as admit_on, sql::Tx, sql::at_once, standing::act as act_on, standing::close_due as close_due_on,
+};

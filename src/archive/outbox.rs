@@ -7,9 +7,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
-
-use super::rows;
+use super::sql::{Row, Sql, Tx, Value, values};
+use super::{Error, rows};
 use crate::alert::{Alert, Delivery, Kind};
 use crate::time::Time;
 
@@ -63,96 +62,91 @@ pub(crate) enum End {
 }
 
 /// Settles claimed deliveries. A settlement whose fence is not the newest changes nothing.
-pub(super) fn settle(connection: &Connection, settlements: &[Settlement], now: Time) -> rusqlite::Result<()> {
+pub(super) async fn settle(tx: &mut Tx, settlements: &[Settlement], now: Time) -> Result<(), Error> {
+    static DELIVERED: Sql = Sql::new(
+        "UPDATE deliveries SET state = 'delivered', settled_at = ?3, error = NULL \
+         WHERE id = ?1 AND fence = ?2 AND state = 'pending'",
+    );
+    static DEAD: Sql = Sql::new(
+        "UPDATE deliveries SET state = 'dead', settled_at = ?3, error = ?4 \
+         WHERE id = ?1 AND fence = ?2 AND state = 'pending'",
+    );
+    // This claim, which sent nothing, is among the attempts.
+    static EXPIRED: Sql = Sql::new(
+        "UPDATE deliveries SET state = 'dead', settled_at = ?3, error = \
+             coalesce('given up after ' || (attempts - 1) || ' attempts: ' || error, \
+                 'too old to help: it expired before it could be sent') \
+         WHERE id = ?1 AND fence = ?2 AND state = 'pending'",
+    );
+    static BACK: Sql = Sql::new(
+        "UPDATE deliveries SET due_at = ?3, attempts = attempts - 1 \
+         WHERE id = ?1 AND fence = ?2 AND state = 'pending'",
+    );
     for Settlement { id, fence, end } in settlements {
         match end {
-            End::Delivered => connection
-                .prepare_cached(
-                    "UPDATE deliveries SET state = 'delivered', settled_at = ?3, error = NULL \
-                     WHERE id = ?1 AND fence = ?2 AND state = 'pending'",
-                )?
-                .execute(params![id, fence, now])?,
-            End::Dead { error } => connection
-                .prepare_cached(
-                    "UPDATE deliveries SET state = 'dead', settled_at = ?3, error = ?4 \
-                     WHERE id = ?1 AND fence = ?2 AND state = 'pending'",
-                )?
-                .execute(params![id, fence, now, error])?,
-            // This claim, which sent nothing, is among the attempts.
-            End::Expired => connection
-                .prepare_cached(
-                    "UPDATE deliveries SET state = 'dead', settled_at = ?3, error = \
-                         coalesce('given up after ' || (attempts - 1) || ' attempts: ' || error, \
-                             'too old to help: it expired before it could be sent') \
-                     WHERE id = ?1 AND fence = ?2 AND state = 'pending'",
-                )?
-                .execute(params![id, fence, now])?,
-            End::Back { due_at } => connection
-                .prepare_cached(
-                    "UPDATE deliveries SET due_at = ?3, attempts = attempts - 1 \
-                     WHERE id = ?1 AND fence = ?2 AND state = 'pending'",
-                )?
-                .execute(params![id, fence, due_at])?,
-            End::Again { due_at, error, .. } => again(connection, *id, *fence, *due_at, error)?,
+            End::Delivered => tx.execute(&DELIVERED, &values![*id, *fence, now]).await?,
+            End::Dead { error } => tx.execute(&DEAD, &values![*id, *fence, now, error.as_str()]).await?,
+            End::Expired => tx.execute(&EXPIRED, &values![*id, *fence, now]).await?,
+            End::Back { due_at } => tx.execute(&BACK, &values![*id, *fence, *due_at]).await?,
+            End::Again { due_at, error, .. } => again(tx, *id, *fence, *due_at, error).await?,
         };
     }
     Ok(())
 }
 
 /// Puts a delivery off, and with it those that wait for it: a claim would only pass over them.
-fn again(connection: &Connection, id: i64, fence: i64, due_at: Time, error: &str) -> rusqlite::Result<usize> {
-    let settled = connection
-        .prepare_cached(
-            "UPDATE deliveries SET due_at = ?3, error = ?4 WHERE id = ?1 AND fence = ?2 AND state = 'pending'",
-        )?
-        .execute(params![id, fence, due_at, error])?;
-    if settled == 1 {
-        connection
-            .prepare_cached(
-                "UPDATE deliveries SET due_at = max(due_at, ?2) WHERE state = 'pending' AND id > ?1 \
-                 AND (channel, issue) = (SELECT channel, issue FROM deliveries WHERE id = ?1)",
-            )?
-            .execute(params![id, due_at])?;
+async fn again(tx: &mut Tx, id: i64, fence: i64, due_at: Time, error: &str) -> Result<u64, Error> {
+    static AGAIN: Sql =
+        Sql::new("UPDATE deliveries SET due_at = ?3, error = ?4 WHERE id = ?1 AND fence = ?2 AND state = 'pending'");
+    static WHOSE: Sql = Sql::new("SELECT channel, issue FROM deliveries WHERE id = ?");
+    static LATER: Sql = Sql::new(
+        "UPDATE deliveries SET due_at = GREATEST(due_at, ?2) \
+         WHERE channel = ?3 AND issue = ?4 AND state = 'pending' AND id > ?1",
+    );
+    let settled = tx.execute(&AGAIN, &values![id, fence, due_at, error]).await?;
+    let whose = |row: &Row<'_>| Ok((row.get::<String>(0)?, row.get::<i64>(1)?));
+    if settled == 1
+        && let Some((channel, issue)) = tx.one(&WHOSE, &values![id], whose).await?
+    {
+        tx.execute(&LATER, &values![id, due_at, channel, issue]).await?;
     }
     Ok(settled)
 }
 
-/// Claims what is due on a channel, the longest waiting first.
-pub(super) fn claim(connection: &Connection, claim: &Claim, now: Time) -> rusqlite::Result<Vec<Delivery>> {
+/// Claims what is due on a channel, the longest waiting first. What another process is claiming at the moment is passed
+/// over, and with it what has to go after that: it is still pending.
+pub(super) async fn claim(tx: &mut Tx, claim: &Claim, now: Time) -> Result<Vec<Delivery>, Error> {
+    static DUE: Sql = Sql::new(
+        "SELECT d.id FROM deliveries d WHERE d.channel = ?1 AND d.state = 'pending' AND d.due_at <= ?2 \
+         AND NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.channel = d.channel AND e.issue = d.issue \
+             AND e.state = 'pending' AND e.id < d.id) \
+         ORDER BY d.due_at, d.id LIMIT ?3 FOR UPDATE SKIP LOCKED",
+    );
+    static CLAIM: Sql =
+        Sql::new("UPDATE deliveries SET fence = fence + 1, attempts = attempts + 1, due_at = ?1 WHERE id IN (?*)");
+    static READ: Sql = Sql::new(
+        "SELECT d.attempts, d.fence, d.expires_at, \
+             a.id, a.ordinal, a.budget, a.granted, a.window_opened_at, a.window_ends_at, a.granted_at, \
+             a.occurrences, a.occurrences_total, a.last_seen, a.is_new, a.regression, a.peak_per_minute, a.ongoing, \
+             i.fingerprint, i.project, i.first_seen, i.attributes, i.normalized, e.payload, d.id \
+         FROM deliveries d JOIN alerts a ON a.id = d.alert JOIN issues i ON i.id = a.issue \
+             LEFT JOIN events e ON e.id = a.event \
+         WHERE d.id IN (?*)",
+    );
     if claim.limit == 0 {
         return Ok(Vec::new());
     }
-    let due: Vec<i64> = connection
-        .prepare_cached(
-            "SELECT d.id FROM deliveries d WHERE d.channel = ?1 AND d.state = 'pending' AND d.due_at <= ?2 \
-             AND NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.channel = d.channel AND e.issue = d.issue \
-                 AND e.state = 'pending' AND e.id < d.id) \
-             ORDER BY d.due_at, d.id LIMIT ?3",
-        )?
-        .query_map(params![&*claim.channel, now, claim.limit], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
-    due.into_iter().map(|id| claim_one(connection, claim, id, now)).collect()
-}
-
-fn claim_one(connection: &Connection, claim: &Claim, id: i64, now: Time) -> rusqlite::Result<Delivery> {
     let until = now.plus(claim.lease);
-    connection
-        .prepare_cached("UPDATE deliveries SET fence = fence + 1, attempts = attempts + 1, due_at = ?2 WHERE id = ?1")?
-        .execute(params![id, until])?;
-    connection
-        .prepare_cached(
-            "SELECT d.attempts, d.fence, d.expires_at, \
-                 a.id, a.ordinal, a.budget, a.granted, a.window_opened_at, a.window_ends_at, a.granted_at, \
-                 a.occurrences, a.occurrences_total, a.last_seen, a.is_new, a.regression, a.peak_per_minute, a.ongoing, \
-                 i.fingerprint, i.project, i.first_seen, i.attributes, i.normalized, e.payload \
-             FROM deliveries d JOIN alerts a ON a.id = d.alert JOIN issues i ON i.id = a.issue \
-                 LEFT JOIN events e ON e.id = a.event \
-             WHERE d.id = ?",
-        )?
-        .query_row([id], |row| delivery(row, id, Arc::clone(&claim.channel), until))
+    let due = tx.query(&DUE, &values![&*claim.channel, now, claim.limit], |row| row.get::<i64>(0)).await?;
+    let ids: Vec<Value<'_>> = due.iter().map(|id| Value::from(*id)).collect();
+    tx.execute_list(&CLAIM, &values![until], &ids).await?;
+    let read = |row: &Row<'_>| delivery(row, Arc::clone(&claim.channel), until);
+    let mut claimed = tx.query_list(&READ, &[], &ids, read).await?;
+    claimed.sort_by_key(|delivery| due.iter().position(|id| *id == delivery.id));
+    Ok(claimed)
 }
 
-fn delivery(row: &Row<'_>, id: i64, channel: Arc<str>, claimed_until: Time) -> rusqlite::Result<Delivery> {
+fn delivery(row: &Row<'_>, channel: Arc<str>, claimed_until: Time) -> Result<Delivery, Error> {
     let ordinal: u32 = row.get(4)?;
     let kind =
         if ordinal == 0 { Kind::Closing { peak_per_minute: row.get(15)?, ongoing: row.get(16)? } } else { Kind::Alert };
@@ -177,7 +171,7 @@ fn delivery(row: &Row<'_>, id: i64, channel: Arc<str>, claimed_until: Time) -> r
         event: rows::from_json_or_null(row, 22)?,
     };
     Ok(Delivery {
-        id,
+        id: row.get(23)?,
         channel,
         attempt: row.get(0)?,
         fence: row.get(1)?,
@@ -189,48 +183,41 @@ fn delivery(row: &Row<'_>, id: i64, channel: Arc<str>, claimed_until: Time) -> r
 
 /// The earliest moment after `now` at which a pending delivery of the channel may be claimed. What is due already and was
 /// not claimed waits for an older alert of its issue, and is looked at again when that one is settled.
-pub(super) fn next_due(connection: &Connection, channel: &str, now: Time) -> rusqlite::Result<Option<Time>> {
-    connection
-        .prepare_cached("SELECT min(due_at) FROM deliveries WHERE channel = ? AND state = 'pending' AND due_at > ?")?
-        .query_row(params![channel, now], |row| row.get(0))
-        .optional()
-        .map(Option::flatten)
+pub(super) async fn next_due(tx: &mut Tx, channel: &str, now: Time) -> Result<Option<Time>, Error> {
+    static NEXT: Sql =
+        Sql::new("SELECT min(due_at) FROM deliveries WHERE channel = ? AND state = 'pending' AND due_at > ?");
+    tx.one(&NEXT, &values![channel, now], |row| row.maybe(0)).await.map(Option::flatten)
 }
 
 /// See [`super::Archive::resend`].
-pub(super) fn resend(connection: &Connection, id: Option<i64>, expiry: Duration, now: Time) -> rusqlite::Result<usize> {
-    connection
-        .prepare_cached(
-            "UPDATE deliveries SET state = 'pending', due_at = ?2, expires_at = ?3, settled_at = NULL \
-             WHERE state = 'dead' AND (?1 IS NULL OR id = ?1)",
-        )?
-        .execute(params![id, now, now.plus(expiry)])
+pub(super) async fn resend(tx: &mut Tx, id: Option<i64>, expiry: Duration, now: Time) -> Result<usize, Error> {
+    static RESEND: Sql = Sql::new(
+        "UPDATE deliveries SET state = 'pending', due_at = ?2, expires_at = ?3, settled_at = NULL \
+         WHERE state = 'dead' AND (?1 IS NULL OR id = ?1)",
+    );
+    tx.execute(&RESEND, &values![id, now, now.plus(expiry)]).await.map(|resent| resent as usize)
 }
 
 /// See [`super::Archive::bury_orphans`].
-pub(super) fn bury_orphans(connection: &Connection, channels: &[Arc<str>], now: Time) -> rusqlite::Result<usize> {
-    let waiting: Vec<String> = connection
-        .prepare_cached("SELECT DISTINCT channel FROM deliveries WHERE state = 'pending'")?
-        .query_map([], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
+pub(super) async fn bury_orphans(tx: &mut Tx, channels: &[Arc<str>], now: Time) -> Result<usize, Error> {
+    static WAITING: Sql = Sql::new("SELECT DISTINCT channel FROM deliveries WHERE state = 'pending'");
+    static BURY: Sql = Sql::new(
+        "UPDATE deliveries SET state = 'dead', settled_at = ?2, error = 'the channel is no longer configured' \
+         WHERE channel = ?1 AND state = 'pending'",
+    );
+    let waiting = tx.query(&WAITING, &[], |row| row.get::<String>(0)).await?;
     let mut buried = 0;
     for channel in waiting.iter().filter(|waiting| !channels.iter().any(|known| **known == ***waiting)) {
-        buried += connection
-            .prepare_cached(
-                "UPDATE deliveries SET state = 'dead', settled_at = ?2, error = 'the channel is no longer configured' \
-                 WHERE channel = ?1 AND state = 'pending'",
-            )?
-            .execute(params![channel, now])?;
+        buried += tx.execute(&BURY, &values![channel.as_str(), now]).await?;
     }
-    Ok(buried)
+    Ok(buried as usize)
 }
 
 /// Pending and dead deliveries.
-pub(super) fn backlog(connection: &Connection) -> rusqlite::Result<(u64, u64)> {
-    connection
-        .prepare_cached(
-            "SELECT (SELECT count(*) FROM deliveries WHERE state = 'pending'), \
-                    (SELECT count(*) FROM deliveries WHERE state = 'dead')",
-        )?
-        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
+pub(super) async fn backlog(tx: &mut Tx) -> Result<(u64, u64), Error> {
+    static BACKLOG: Sql = Sql::new(
+        "SELECT (SELECT count(*) FROM deliveries WHERE state = 'pending'), \
+                (SELECT count(*) FROM deliveries WHERE state = 'dead')",
+    );
+    tx.one(&BACKLOG, &[], |row| Ok((row.get(0)?, row.get(1)?))).await.map(Option::unwrap_or_default)
 }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
-
+use super::Error;
+use super::sql::{Sql, Tx, values};
 use crate::time::Time;
 
 /// The SHA-256 of a key. Keys are random and long, so a plain hash cannot be searched.
@@ -23,56 +23,56 @@ pub(crate) struct KnownProject {
 }
 
 /// See [`super::Archive::add_project`].
-pub(super) fn add(connection: &Connection, name: &str, now: Time) -> rusqlite::Result<i64> {
-    connection
-        .prepare_cached("INSERT INTO projects (name, created_at) VALUES (?, ?) ON CONFLICT DO NOTHING")?
-        .execute(params![name, now])?;
-    connection.prepare_cached("SELECT id FROM projects WHERE name = ?")?.query_row([name], |row| row.get(0))
+pub(super) async fn add(tx: &mut Tx, name: &str, now: Time) -> Result<i64, Error> {
+    static ADD: Sql = Sql::new("INSERT INTO projects (name, created_at) VALUES (?, ?) ON CONFLICT (name) DO NOTHING");
+    static FIND: Sql = Sql::new("SELECT id FROM projects WHERE name = ?");
+    // Looked for first, because a conflict too draws a number on the servers.
+    if let Some(id) = tx.one(&FIND, &values![name], |row| row.get(0)).await? {
+        return Ok(id);
+    }
+    tx.execute(&ADD, &values![name, now]).await?;
+    let id = tx.one(&FIND, &values![name], |row| row.get(0)).await?;
+    id.ok_or_else(|| Error::Failed("the project has just gone".to_owned()))
 }
 
 /// See [`super::Archive::add_key`].
-pub(super) fn add_key(connection: &Connection, project: i64, key: &KeyHash, now: Time) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached("INSERT INTO project_keys (hash, project, created_at) VALUES (?, ?, ?)")?
-        .execute(params![key, project, now])
-        .map(drop)
+pub(super) async fn add_key(tx: &mut Tx, project: i64, key: &KeyHash, now: Time) -> Result<(), Error> {
+    static ADD: Sql = Sql::new("INSERT INTO project_keys (hash, project, created_at) VALUES (?, ?, ?)");
+    tx.execute(&ADD, &values![&key[..], project, now]).await.map(drop)
 }
 
 /// See [`super::Archive::projects`].
-pub(super) fn list(connection: &Connection) -> rusqlite::Result<Vec<KnownProject>> {
-    let project = |row: &Row<'_>| {
+pub(super) async fn list(tx: &mut Tx) -> Result<Vec<KnownProject>, Error> {
+    static LIST: Sql = Sql::new(
+        "SELECT p.id, p.name, p.created_at, (SELECT count(*) FROM project_keys k WHERE k.project = p.id) \
+         FROM projects p ORDER BY p.id",
+    );
+    tx.query(&LIST, &[], |row| {
         let name: String = row.get(1)?;
         Ok(KnownProject { id: row.get(0)?, name: name.into(), created_at: row.get(2)?, keys: row.get(3)? })
-    };
-    connection
-        .prepare_cached(
-            "SELECT p.id, p.name, p.created_at, (SELECT count(*) FROM project_keys k WHERE k.project = p.id) \
-             FROM projects p ORDER BY p.id",
-        )?
-        .query_map([], project)?
-        .collect()
+    })
+    .await
 }
 
 /// See [`super::Archive::keys`].
-pub(super) fn keys(connection: &Connection) -> rusqlite::Result<Vec<(KeyHash, i64)>> {
-    connection
-        .prepare_cached("SELECT hash, project FROM project_keys")?
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect()
+pub(super) async fn keys(tx: &mut Tx) -> Result<Vec<(KeyHash, i64)>, Error> {
+    static KEYS: Sql = Sql::new("SELECT hash, project FROM project_keys");
+    tx.query(&KEYS, &[], |row| Ok((row.get(0)?, row.get(1)?))).await
 }
 
 /// See [`super::Archive::setting`].
-pub(super) fn setting(connection: &Connection, name: &str) -> rusqlite::Result<Option<Vec<u8>>> {
-    connection
-        .prepare_cached("SELECT value FROM settings WHERE name = ?")?
-        .query_row([name], |row| row.get(0))
-        .optional()
+pub(super) async fn setting(tx: &mut Tx, name: &str) -> Result<Option<Vec<u8>>, Error> {
+    static SETTING: Sql = Sql::new("SELECT value FROM settings WHERE name = ?");
+    tx.one(&SETTING, &values![name], |row| row.get(0)).await
 }
 
 /// See [`super::Archive::set_once`].
-pub(super) fn set_once(connection: &Connection, name: &str, value: &[u8]) -> rusqlite::Result<bool> {
-    let stored = connection
-        .prepare_cached("INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING")?
-        .execute(params![name, value])?;
-    Ok(stored == 1)
+pub(super) async fn set_once(tx: &mut Tx, name: &str, value: &[u8]) -> Result<bool, Error> {
+    static SET: Sql = Sql::new("INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING");
+    if setting(tx, name).await?.is_some() {
+        return Ok(false);
+    }
+    tx.execute(&SET, &values![name, value]).await?;
+    // Somebody else may have come in between: whose value is there has won.
+    Ok(setting(tx, name).await?.as_deref() == Some(value))
 }

@@ -2,8 +2,8 @@
 //!
 //! Promises: counts survive the folding of minutes to hours; an issue goes only with everything that belongs to it.
 
-use rusqlite::{Connection, params};
-
+use super::Error;
+use super::sql::{Sql, Tx, Value, values};
 use crate::config;
 use crate::time::{MINUTE_MS, Time};
 
@@ -18,59 +18,62 @@ const HOUR_MS: i64 = 60 * MINUTE_MS;
 pub(crate) struct Keep(pub(crate) config::Retention);
 
 /// The issues that were not seen for too long. A read of its own: it looks at every issue.
-pub(super) fn old_issues(connection: &Connection, Keep(keep): &Keep, now: Time) -> rusqlite::Result<Vec<i64>> {
-    connection
-        .prepare_cached(
-            "SELECT issue FROM standings WHERE last_seen < ?1 \
-             AND NOT (state = 'muted' AND (muted_more IS NOT NULL OR muted_until > ?2)) \
-             AND issue NOT IN (SELECT issue FROM deliveries WHERE state = 'pending') LIMIT ?3",
-        )?
-        .query_map(params![before(now, keep.issues), now, ISSUES_AT_A_TIME], |row| row.get(0))?
-        .collect()
+pub(super) async fn old_issues(tx: &mut Tx, Keep(keep): &Keep, now: Time) -> Result<Vec<i64>, Error> {
+    static OLD: Sql = Sql::new(
+        "SELECT issue FROM standings WHERE last_seen < ?1 \
+         AND NOT (state = 'muted' AND (muted_more IS NOT NULL OR muted_until > ?2)) \
+         AND issue NOT IN (SELECT issue FROM deliveries WHERE state = 'pending') LIMIT ?3",
+    );
+    tx.query(&OLD, &values![before(now, keep.issues), now, ISSUES_AT_A_TIME], |row| row.get(0)).await
 }
 
 /// See [`super::Archive::forget`]. Rows are looked at oldest first and no further than the first part, so that a turn
 /// with nothing to forget costs next to nothing.
-pub(super) fn forget(
-    connection: &Connection,
-    Keep(keep): &Keep,
-    old_issues: &[i64],
-    now: Time,
-) -> rusqlite::Result<bool> {
+pub(super) async fn forget(tx: &mut Tx, Keep(keep): &Keep, old_issues: &[i64], now: Time) -> Result<bool, Error> {
+    // The servers differ in how they remove a part, and MariaDB would look at every row for a list it has to look up.
+    static HOURS: Sql = Sql::spelled(
+        "DELETE FROM tallies WHERE (span_ms, at, issue, source, outcome) IN (SELECT span_ms, at, issue, source, outcome \
+             FROM tallies WHERE span_ms = 3600000 AND at < ?1 ORDER BY at LIMIT ?2)",
+        "DELETE FROM tallies WHERE ctid IN (SELECT ctid FROM tallies WHERE span_ms = 3600000 AND at < ?1 \
+             ORDER BY at LIMIT ?2)",
+        "DELETE FROM tallies WHERE span_ms = 3600000 AND at < ?1 ORDER BY at LIMIT ?2",
+    );
+    static WINDOWS: Sql = Sql::spelled(
+        "DELETE FROM windows WHERE (issue, opened_at) IN \
+             (SELECT issue, opened_at FROM windows WHERE ends_at < ?1 ORDER BY ends_at LIMIT ?2)",
+        "DELETE FROM windows WHERE ctid IN (SELECT ctid FROM windows WHERE ends_at < ?1 ORDER BY ends_at LIMIT ?2)",
+        "DELETE FROM windows WHERE ends_at < ?1 ORDER BY ends_at LIMIT ?2",
+    );
+    static OLD_EVENTS: Sql = Sql::new(
+        "SELECT o.id FROM (SELECT id, received_at FROM events ORDER BY id LIMIT ?2) AS o WHERE o.received_at < ?1",
+    );
+    static EVENTS: Sql = Sql::new("DELETE FROM events WHERE id IN (?*)");
+    static OLD_DELIVERIES: Sql = Sql::new(
+        "SELECT o.id FROM (SELECT id, created_at, state FROM deliveries ORDER BY id LIMIT ?2) AS o \
+         WHERE o.created_at < ?1 AND o.state <> 'pending'",
+    );
+    // A dead one may just have been put back in the queue.
+    static DELIVERIES: Sql = Sql::new("DELETE FROM deliveries WHERE state <> 'pending' AND id IN (?*)");
+    static OLD_ALERTS: Sql = Sql::new(
+        "SELECT a.id FROM (SELECT id, window_ends_at FROM alerts ORDER BY id LIMIT ?2) AS a \
+         WHERE a.window_ends_at < ?1 AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.alert = a.id)",
+    );
+    static ALERTS: Sql = Sql::new("DELETE FROM alerts WHERE id IN (?*)");
+    let at_a_time = ROWS_AT_A_TIME as u64;
     let old_alerts = before(now, keep.alerts);
-    let mut more = fold_minutes(connection, before(now, keep.minutes))? >= ROWS_AT_A_TIME;
-    for (sql, limit) in [
-        (
-            "DELETE FROM tallies WHERE (span_ms, at, issue, source, outcome) IN (SELECT span_ms, at, issue, source, outcome \
-                 FROM tallies WHERE span_ms = 3600000 AND at < ?1 ORDER BY at LIMIT ?2)",
-            before(now, keep.hours),
-        ),
-        (
-            "DELETE FROM events WHERE id IN (SELECT id FROM \
-                 (SELECT id, received_at FROM events ORDER BY id LIMIT ?2) WHERE received_at < ?1)",
-            before(now, keep.events),
-        ),
-        (
-            "DELETE FROM deliveries WHERE id IN (SELECT id FROM \
-                 (SELECT id, created_at, state FROM deliveries ORDER BY id LIMIT ?2) \
-                 WHERE created_at < ?1 AND state <> 'pending')",
-            old_alerts,
-        ),
-        (
-            "DELETE FROM alerts WHERE id IN (SELECT a.id FROM \
-                 (SELECT id, window_ends_at FROM alerts ORDER BY id LIMIT ?2) a \
-                 WHERE a.window_ends_at < ?1 AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.alert = a.id))",
-            old_alerts,
-        ),
-        (
-            "DELETE FROM windows WHERE (issue, opened_at) IN \
-                 (SELECT issue, opened_at FROM windows WHERE ends_at < ?1 ORDER BY ends_at LIMIT ?2)",
-            old_alerts,
-        ),
+    let mut more = fold_minutes(tx, before(now, keep.minutes)).await? >= at_a_time;
+    more |= tx.execute(&HOURS, &values![before(now, keep.hours), ROWS_AT_A_TIME]).await? >= at_a_time;
+    for (old, forget, limit) in [
+        (&OLD_EVENTS, &EVENTS, before(now, keep.events)),
+        (&OLD_DELIVERIES, &DELIVERIES, old_alerts),
+        (&OLD_ALERTS, &ALERTS, old_alerts),
     ] {
-        more |= connection.prepare_cached(sql)?.execute(params![limit, ROWS_AT_A_TIME])? >= ROWS_AT_A_TIME;
+        let ids = tx.query(old, &values![limit, ROWS_AT_A_TIME], |row| row.get::<i64>(0)).await?;
+        let list: Vec<Value<'_>> = ids.into_iter().map(Value::from).collect();
+        more |= tx.execute_list(forget, &[], &list).await? >= at_a_time;
     }
-    forget_issues(connection, old_issues, before(now, keep.issues))?;
+    more |= tx.execute(&WINDOWS, &values![old_alerts, ROWS_AT_A_TIME]).await? >= at_a_time;
+    forget_issues(tx, old_issues, before(now, keep.issues)).await?;
     Ok(more || old_issues.len() >= ISSUES_AT_A_TIME)
 }
 
@@ -78,46 +81,51 @@ fn before(now: Time, span: config::Span) -> Time {
     now.minus(span.get())
 }
 
-/// Adds the minutes of the oldest unfolded hours to rows of hours.
-fn fold_minutes(connection: &Connection, before: Time) -> rusqlite::Result<usize> {
+/// Adds the minutes of the oldest unfolded hours to rows of hours. Nobody counts in such old minutes any more, so both
+/// statements see the same rows.
+async fn fold_minutes(tx: &mut Tx, before: Time) -> Result<u64, Error> {
+    static FOLD: Sql = Sql::new(
+        "INSERT INTO tallies (span_ms, at, issue, source, outcome, total) \
+         SELECT 3600000, o.hour, o.issue, o.source, o.outcome, CAST(sum(o.total) AS BIGINT) FROM \
+             (SELECT at - at % 3600000 AS hour, issue, source, outcome, total FROM tallies \
+              WHERE span_ms = 60000 AND at < ?1 ORDER BY at, issue, source, outcome LIMIT ?2) AS o \
+         WHERE true GROUP BY o.hour, o.issue, o.source, o.outcome \
+         ON CONFLICT (span_ms, at, issue, source, outcome) DO UPDATE SET total = tallies.total + excluded.total",
+    );
+    static FORGET: Sql = Sql::spelled(
+        "DELETE FROM tallies WHERE (span_ms, at, issue, source, outcome) IN \
+             (SELECT span_ms, at, issue, source, outcome FROM tallies WHERE span_ms = 60000 AND at < ?1 \
+              ORDER BY at, issue, source, outcome LIMIT ?2)",
+        "DELETE FROM tallies WHERE ctid IN (SELECT ctid FROM tallies WHERE span_ms = 60000 AND at < ?1 \
+              ORDER BY at, issue, source, outcome LIMIT ?2)",
+        "DELETE FROM tallies WHERE span_ms = 60000 AND at < ?1 ORDER BY at, issue, source, outcome LIMIT ?2",
+    );
     // Whole hours only, so that an hour's row is complete when its last minute goes.
     let before = before.ms().div_euclid(HOUR_MS) * HOUR_MS;
-    connection
-        .prepare_cached(
-            "INSERT INTO tallies (span_ms, at, issue, source, outcome, total) \
-             SELECT ?3, at / ?3 * ?3, issue, source, outcome, sum(total) FROM \
-                 (SELECT * FROM tallies WHERE span_ms = ?4 AND at < ?1 ORDER BY at, issue, source, outcome LIMIT ?2) \
-             WHERE true GROUP BY at / ?3, issue, source, outcome \
-             ON CONFLICT DO UPDATE SET total = total + excluded.total",
-        )?
-        .execute(params![before, ROWS_AT_A_TIME, HOUR_MS, MINUTE_MS])?;
-    connection
-        .prepare_cached(
-            "DELETE FROM tallies WHERE (span_ms, at, issue, source, outcome) IN \
-                 (SELECT span_ms, at, issue, source, outcome FROM tallies WHERE span_ms = ?3 AND at < ?1 \
-                  ORDER BY at, issue, source, outcome LIMIT ?2)",
-        )?
-        .execute(params![before, ROWS_AT_A_TIME, MINUTE_MS])
+    tx.execute(&FOLD, &values![before, ROWS_AT_A_TIME]).await?;
+    tx.execute(&FORGET, &values![before, ROWS_AT_A_TIME]).await
 }
 
 /// Forgets those of the issues that were not seen again meanwhile.
-fn forget_issues(connection: &Connection, issues: &[i64], before: Time) -> rusqlite::Result<()> {
+async fn forget_issues(tx: &mut Tx, issues: &[i64], before: Time) -> Result<(), Error> {
+    static STILL_OLD: Sql =
+        Sql::new("SELECT s.issue FROM standings s WHERE s.issue = ? AND s.last_seen < ? FOR UPDATE OF s");
+    static ITS_ALERTS: Sql = Sql::new("SELECT id FROM alerts WHERE issue = ?");
+    static OF_DELIVERIES: Sql = Sql::new("DELETE FROM deliveries WHERE alert IN (?*)");
+    static OF_ALERTS: Sql = Sql::new("DELETE FROM alerts WHERE issue = ?");
+    static OF_WINDOWS: Sql = Sql::new("DELETE FROM windows WHERE issue = ?");
+    static OF_EVENTS: Sql = Sql::new("DELETE FROM events WHERE issue = ?");
+    static OF_STANDINGS: Sql = Sql::new("DELETE FROM standings WHERE issue = ?");
+    static OF_ISSUES: Sql = Sql::new("DELETE FROM issues WHERE id = ?");
     for issue in issues {
-        let still_old: bool = connection
-            .prepare_cached("SELECT EXISTS (SELECT 1 FROM standings WHERE issue = ? AND last_seen < ?)")?
-            .query_row(params![issue, before], |row| row.get(0))?;
-        if !still_old {
+        if tx.one(&STILL_OLD, &values![*issue, before], |row| row.get::<i64>(0)).await?.is_none() {
             continue;
         }
-        for sql in [
-            "DELETE FROM deliveries WHERE alert IN (SELECT id FROM alerts WHERE issue = ?)",
-            "DELETE FROM alerts WHERE issue = ?",
-            "DELETE FROM windows WHERE issue = ?",
-            "DELETE FROM events WHERE issue = ?",
-            "DELETE FROM standings WHERE issue = ?",
-            "DELETE FROM issues WHERE id = ?",
-        ] {
-            connection.prepare_cached(sql)?.execute([issue])?;
+        let alerts = tx.query(&ITS_ALERTS, &values![*issue], |row| row.get::<i64>(0)).await?;
+        let list: Vec<Value<'_>> = alerts.into_iter().map(Value::from).collect();
+        tx.execute_list(&OF_DELIVERIES, &[], &list).await?;
+        for sql in [&OF_ALERTS, &OF_WINDOWS, &OF_EVENTS, &OF_STANDINGS, &OF_ISSUES] {
+            tx.execute(sql, &values![*issue]).await?;
         }
     }
     Ok(())

@@ -79,11 +79,18 @@ fn configuration(config: &Config, file: Option<PathBuf>) -> Vec<Finding> {
 /// What has to be opened.
 async fn reach(config: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let opened = match archive(config) {
-        Ok(archive) => archive.probe().await.map_err(|error| error.to_string()),
+    let opened = match archive(config).await {
+        Ok(archive) => {
+            let kind = format!("{} at {}", archive.kind(), config.archive.place());
+            archive
+                .probe()
+                .await
+                .map(|()| format!("{kind}: opens and takes writes"))
+                .map_err(|e| format!("{kind}: {e}"))
+        }
         Err(error) => Err(format!("{error:#}")),
     };
-    findings.push(Finding::of("archive", opened.map(|()| "opens and takes writes".to_owned())));
+    findings.push(Finding::of("archive", opened));
     let listen = std::net::TcpListener::bind(config.listen);
     findings.push(Finding::of(
         "listen",

@@ -39,7 +39,7 @@ pub(super) struct List {
 
 impl List {
     pub(super) async fn run(self, config: Config) -> Result<ExitCode> {
-        let archive = archive(&config)?;
+        let archive = archive(&config).await?;
         if let Some(prefix) = &self.fingerprint {
             let detail = archive.issue(find(&archive, prefix).await?).await?.context("the issue has just gone")?;
             if self.json {
@@ -138,7 +138,7 @@ struct Words {
 
 impl Words {
     async fn act(self, config: &Config, action: Action, now: Time) -> Result<ExitCode> {
-        let archive = archive(config)?;
+        let archive = archive(config).await?;
         let fingerprint = find(&archive, &self.fingerprint).await?;
         let issue =
             archive.act(fingerprint, action, self.by, self.note, now).await?.context("the issue has just gone")?;

@@ -119,8 +119,8 @@ fn block_on(command: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode>
 }
 
 /// The archive of a configuration, for commands that ask or act without the server.
-fn archive(config: &Config) -> Result<Archive> {
-    Ok(Archive::open(&config.archive)?)
+async fn archive(config: &Config) -> Result<Archive> {
+    Ok(Archive::open(&config.archive).await?)
 }
 
 /// What is logged.

@@ -46,7 +46,7 @@ async fn add(config: &Config, name: String, new_key: bool, json: bool) -> Result
     if let Err(why) = check_project_name(&name) {
         bail!("{name:?}: {why}");
     }
-    let archive = archive(config)?;
+    let archive = archive(config).await?;
     if !new_key && archive.projects().await?.iter().any(|project| *project.name == *name) {
         bail!("there is a project {name:?} already; `bongsu project add {name} --new-key` makes another key for it");
     }
@@ -64,7 +64,7 @@ async fn add(config: &Config, name: String, new_key: bool, json: bool) -> Result
 }
 
 async fn list(config: &Config, json: bool) -> Result<()> {
-    let projects = archive(config)?.projects().await?;
+    let projects = archive(config).await?.projects().await?;
     if json {
         let projects: Vec<_> = projects
             .iter()

@@ -7,7 +7,6 @@ use anyhow::{Context, Result};
 
 use super::project::dsn;
 use super::{print, start_log};
-use crate::archive;
 use crate::config::Config;
 use crate::server::{Made, Server};
 
@@ -18,7 +17,7 @@ pub(super) fn run((config, file): (Config, Option<PathBuf>)) -> Result<ExitCode>
 
 async fn serve(config: Config, file: Option<PathBuf>) -> Result<ExitCode> {
     let public_url = config.public_url();
-    let state = archive::sqlite_path(&config.archive).to_owned();
+    let state = config.archive.place();
     // Before the doors open, so that no signal is missed.
     let stop = stop_signal()?;
     let server = Server::open(config).await?;

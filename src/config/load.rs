@@ -155,9 +155,7 @@ impl Config {
                 problems.push(problem());
             }
         };
-        must(self.archive.url.expose().starts_with("sqlite:"), &|| {
-            "archive.url: only `sqlite:PATH` is known, such as \"sqlite:./bongsu-data/bongsu.db\"".to_owned()
-        });
+        self.archive_problems(&mut must);
         if let Some(token) = &self.api.token {
             must(token.expose().chars().count() >= 32, &|| "api.token: use 32 characters or more".to_owned());
         }
@@ -194,6 +192,35 @@ impl Config {
         self.project_problems(&mut problems);
         self.channel_problems(&mut problems);
         problems
+    }
+
+    /// Says which part of the URL is wrong, but never the URL: a password is in it.
+    fn archive_problems(&self, must: &mut dyn FnMut(bool, &dyn Fn() -> String)) {
+        must(self.archive.connections > 0, &|| "archive.connections: must not be 0".to_owned());
+        must(self.archive.timeout.get() >= Duration::from_millis(100), &|| {
+            "archive.timeout: use 100ms or more".to_owned()
+        });
+        if self.archive.sqlite_path().is_some() {
+            return;
+        }
+        let url = url::Url::parse(self.archive.url.expose()).ok();
+        let scheme = url.as_ref().map_or("", url::Url::scheme);
+        let known = ["postgres", "postgresql", "mysql", "mariadb"].contains(&scheme);
+        must(known, &|| {
+            let hint = nearest(scheme, ["sqlite", "postgres", "mysql", "mariadb"].into_iter())
+                .map_or_else(String::new, |word| format!(" (did you mean `{word}`?)"));
+            let wrong =
+                if scheme.is_empty() { "this is none of them".to_owned() } else { format!("not `{scheme}`{hint}") };
+            format!(
+                "archive.url: use \"sqlite:PATH\", \"postgres://USER:PASSWORD@HOST/DATABASE\" or \"mysql://…\"; {wrong}"
+            )
+        });
+        // A socket's path is in the query.
+        let somewhere = |url: &url::Url| url.has_host() || url.query().is_some_and(|query| query.contains('='));
+        let database = url.as_ref().is_some_and(|url| somewhere(url) && url.path().len() > 1);
+        must(!known || database, &|| {
+            format!("archive.url: host or database is missing; write \"{scheme}://USER:PASSWORD@HOST/DATABASE\"")
+        });
     }
 
     fn policy_problems(&self, problems: &mut Vec<String>) {
@@ -246,6 +273,9 @@ impl Config {
             let name = &channel.name;
             if name.is_empty() || !names.insert(name) {
                 problems.push(format!("channel {name:?}: every channel needs a name of its own"));
+            }
+            if name.chars().count() > 100 {
+                problems.push(format!("channel {name:?}: a name has 100 characters at most"));
             }
             match (&channel.url, channel.kind) {
                 (None, ChannelKind::Console) => {}

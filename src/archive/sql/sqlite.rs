@@ -18,7 +18,8 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
-use super::Error;
+use super::super::Error;
+use super::{Done, Row, Tx, Value, Work, at_once};
 
 /// Writes that may share one transaction: bounds how long the first of them waits.
 const WRITES_PER_COMMIT: usize = 64;
@@ -39,9 +40,9 @@ const LENGTHENED_BYTES: u64 = 1 << 20;
 /// Statements kept prepared on each connection: more than there are, so that none is prepared twice.
 const PREPARED_STATEMENTS: usize = 64;
 
-const MIGRATIONS: &[&str] = &[include_str!("../../migrations/sqlite/0001_first.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/sqlite/0001_first.sql")];
 
-type Work = Box<dyn FnOnce(&Connection, Place) -> Done + Send>;
+type Job = Box<dyn FnOnce(&mut Tx, Place) -> Written + Send>;
 
 /// Where a write stands in its transaction.
 #[derive(Clone, Copy)]
@@ -52,7 +53,7 @@ enum Place {
     Later,
 }
 
-struct Done {
+struct Written {
     failed: bool,
     answer: Answer,
 }
@@ -61,21 +62,21 @@ type Answer = Box<dyn FnOnce(Result<(), &Error>) + Send>;
 
 /// One SQLite file.
 #[derive(Clone)]
-pub(super) struct Sqlite {
-    writer: mpsc::Sender<Work>,
+pub(crate) struct Sqlite {
+    writer: mpsc::Sender<Job>,
     readers: Arc<Readers>,
 }
 
 struct Readers {
     path: PathBuf,
-    idle: Mutex<Vec<Connection>>,
+    idle: Mutex<Vec<Tx>>,
     permits: Arc<Semaphore>,
 }
 
 impl Sqlite {
     /// Opens or creates the file, brings its tables up to date, and starts the writing thread, which ends with the
     /// last clone.
-    pub(super) fn open(path: &Path) -> Result<Sqlite, Error> {
+    pub(crate) fn open(path: &Path) -> Result<Sqlite, Error> {
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             create_private(folder).map_err(|e| Error::open(path, &e))?;
         }
@@ -94,38 +95,37 @@ impl Sqlite {
 
     /// Runs `work` in a transaction and answers once it is durable. What `work` did is undone when it fails, without
     /// harm to the writes that share its transaction.
-    pub(super) async fn write<T, F>(&self, work: F) -> Result<T, Error>
+    pub(crate) async fn write<A, T>(&self, args: A, work: Work<A, T>) -> Result<T, Error>
     where
+        A: Send + 'static,
         T: Send + 'static,
-        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let job: Work = Box::new(move |connection, place| {
+        let job: Job = Box::new(move |tx, place| {
             let done = match place {
-                Place::First => work(connection),
-                Place::Later => in_savepoint(connection, work),
+                Place::First => at_once(work(tx, &args)),
+                Place::Later => in_savepoint(tx, &args, work),
             };
             let failed = done.is_err();
             let answer = Box::new(move |committed: Result<(), &Error>| {
                 let result = match (committed, done) {
-                    (Ok(()), Ok(value)) => Ok(value),
-                    (Ok(()), Err(error)) => Err(Error::from(error)),
+                    (Ok(()), done) => done,
                     (Err(error), _) => Err(error.clone()),
                 };
                 // Nobody waits any more when the request was cancelled.
                 reply.send(result).ok();
             });
-            Done { failed, answer }
+            Written { failed, answer }
         });
         self.writer.send(job).await.map_err(|_| Error::Closed)?;
         answer.await.map_err(|_| Error::Closed)?
     }
 
     /// Runs `query` on a connection of its own that cannot write.
-    pub(super) async fn read<T, F>(&self, query: F) -> Result<T, Error>
+    pub(crate) async fn read<A, T>(&self, args: A, query: Work<A, T>) -> Result<T, Error>
     where
+        A: Send + 'static,
         T: Send + 'static,
-        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
         let readers = Arc::clone(&self.readers);
         // It goes with the query, which goes on when whoever asked has gone.
@@ -133,16 +133,38 @@ impl Sqlite {
         let read = move || {
             let _permit = permit;
             let idle = readers.idle.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).pop();
-            let connection = match idle {
-                Some(connection) => connection,
-                None => connect_to_read(&readers.path)?,
+            let mut tx = match idle {
+                Some(tx) => tx,
+                None => Tx::Sqlite(connect_to_read(&readers.path)?),
             };
-            let result = query(&connection);
-            readers.idle.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(connection);
+            let result = at_once(query(&mut tx, &args));
+            readers.idle.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(tx);
             result
         };
-        tokio::task::spawn_blocking(read).await.map_err(|_| Error::Closed)?.map_err(Error::from)
+        tokio::task::spawn_blocking(read).await.map_err(|_| Error::Closed)?
     }
+}
+
+/// Runs a statement on a prepared, cached statement.
+pub(super) fn execute(connection: &Connection, text: &str, values: &[Value<'_>]) -> Result<Done, Error> {
+    let rows = connection.prepare_cached(text)?.execute(rusqlite::params_from_iter(values))?;
+    Ok(Done { rows: rows as u64, first: connection.last_insert_rowid() })
+}
+
+/// Runs a query on a prepared, cached statement.
+pub(super) fn query<T>(
+    connection: &Connection,
+    text: &str,
+    values: &[Value<'_>],
+    read: &impl Fn(&Row<'_>) -> Result<T, Error>,
+    found: &mut Vec<T>,
+) -> Result<(), Error> {
+    let mut statement = connection.prepare_cached(text)?;
+    let mut rows = statement.query(rusqlite::params_from_iter(values))?;
+    while let Some(row) = rows.next()? {
+        found.push(read(&Row::Sqlite(row))?);
+    }
+    Ok(())
 }
 
 /// SQLite's write-ahead log of a file.
@@ -155,14 +177,19 @@ fn log_of(path: &Path) -> PathBuf {
 /// Fills the log up with zeros towards the length that it has at a checkpoint, and answers whether it is still shorter. A
 /// page number of zero is no frame, so SQLite reads no further than its own last one. Only who may write appends to a
 /// log, so no other process does meanwhile.
-fn lengthen_log(connection: &mut Connection, log: &Path) -> anyhow::Result<bool> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+fn lengthen_log(tx: &Tx, log: &Path) -> anyhow::Result<bool> {
+    say(tx, "BEGIN IMMEDIATE")?;
+    let lengthened = append_zeros(log);
+    say(tx, "ROLLBACK")?;
+    Ok(lengthened?)
+}
+
+fn append_zeros(log: &Path) -> std::io::Result<bool> {
     let mut file = std::fs::OpenOptions::new().append(true).open(log)?;
     let wanted = LOG_HEADER_BYTES + FRAME_BYTES * u64::from(CHECKPOINT_PAGES);
     let missing = wanted.saturating_sub(file.metadata()?.len());
     std::io::copy(&mut std::io::Read::take(std::io::repeat(0), missing.min(LENGTHENED_BYTES)), &mut file)?;
     file.sync_all()?;
-    transaction.rollback()?;
     Ok(missing > LENGTHENED_BYTES)
 }
 
@@ -216,30 +243,35 @@ pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
     transaction.commit()
 }
 
-fn write_all(mut connection: Connection, mut queue: mpsc::Receiver<Work>, log: &Path) {
+fn write_all(connection: Connection, mut queue: mpsc::Receiver<Job>, log: &Path) {
+    let mut tx = Tx::Sqlite(connection);
     let mut log_is_short = true;
     loop {
         let first = match queue.try_recv() {
-            Ok(work) => work,
+            Ok(job) => job,
             // Nobody waits: time for what makes later writes faster.
             Err(TryRecvError::Empty) if log_is_short => {
-                log_is_short = lengthen_log(&mut connection, log).unwrap_or_else(|error| {
+                log_is_short = lengthen_log(&tx, log).unwrap_or_else(|error| {
                     tracing::warn!(%error, log = %log.display(), "the archive's log stays short; commits will be slower");
                     false
                 });
                 continue;
             }
             Err(_) => match queue.blocking_recv() {
-                Some(work) => work,
+                Some(job) => job,
                 None => return,
             },
         };
-        let mut done: Vec<Done> = Vec::new();
-        let committed = commit_together(&mut connection, first, &mut queue, &mut done).map_err(Error::from);
+        let mut written: Vec<Written> = Vec::new();
+        let committed = commit_together(&mut tx, first, &mut queue, &mut written);
         if let Err(error) = &committed {
-            tracing::error!(%error, writes = done.len(), "the archive could not commit");
+            tracing::error!(%error, writes = written.len(), "the archive could not commit");
+            // What could not be committed must not be there for the next ones.
+            if !is_autocommit(&tx) {
+                say(&tx, "ROLLBACK").ok();
+            }
         }
-        for Done { answer, .. } in done {
+        for Written { answer, .. } in written {
             answer(committed.as_ref().copied());
         }
     }
@@ -248,43 +280,49 @@ fn write_all(mut connection: Connection, mut queue: mpsc::Receiver<Work>, log: &
 /// One transaction for all writes that are waiting. When it cannot even begin, the first write is dropped unrun: its
 /// waiter is told so by the closed channel.
 fn commit_together(
-    connection: &mut Connection,
-    first: Work,
-    queue: &mut mpsc::Receiver<Work>,
-    done: &mut Vec<Done>,
-) -> rusqlite::Result<()> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    done.push(first(&transaction, Place::First));
-    if done[0].failed && !transaction.is_autocommit() {
-        return transaction.rollback();
+    tx: &mut Tx,
+    first: Job,
+    queue: &mut mpsc::Receiver<Job>,
+    written: &mut Vec<Written>,
+) -> Result<(), Error> {
+    say(tx, "BEGIN IMMEDIATE")?;
+    written.push(first(tx, Place::First));
+    if written[0].failed && !is_autocommit(tx) {
+        return say(tx, "ROLLBACK");
     }
-    while !transaction.is_autocommit()
-        && done.len() < WRITES_PER_COMMIT
+    while !is_autocommit(tx)
+        && written.len() < WRITES_PER_COMMIT
         && let Ok(work) = queue.try_recv()
     {
-        done.push(work(&transaction, Place::Later));
+        written.push(work(tx, Place::Later));
     }
     // A full disk undoes the whole transaction at once. What ran after that would have been committed on its own, and
     // its waiter told that it failed.
-    if transaction.is_autocommit() {
-        let why = "the transaction was undone; the disk may be full".to_owned();
-        return Err(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ABORT), Some(why)));
+    if is_autocommit(tx) {
+        return Err(Error::Failed("the transaction was undone; the disk may be full".to_owned()));
     }
-    transaction.commit()
+    say(tx, "COMMIT")
 }
 
-fn in_savepoint<T>(
-    connection: &Connection,
-    work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
-) -> rusqlite::Result<T> {
-    connection.prepare_cached("SAVEPOINT work")?.execute([])?;
-    let result = work(connection);
-    if connection.is_autocommit() {
+fn in_savepoint<A, T>(tx: &mut Tx, args: &A, work: Work<A, T>) -> Result<T, Error> {
+    say(tx, "SAVEPOINT work")?;
+    let result = at_once(work(tx, args));
+    if is_autocommit(tx) {
         return result;
     }
     if result.is_err() {
-        connection.prepare_cached("ROLLBACK TO work")?.execute([])?;
+        say(tx, "ROLLBACK TO work")?;
     }
-    connection.prepare_cached("RELEASE work")?.execute([])?;
+    say(tx, "RELEASE work")?;
     result
+}
+
+fn say(tx: &Tx, word: &str) -> Result<(), Error> {
+    let Tx::Sqlite(connection) = tx else { unreachable!("the writer of a file has its connection") };
+    connection.prepare_cached(word)?.execute([])?;
+    Ok(())
+}
+
+fn is_autocommit(tx: &Tx) -> bool {
+    matches!(tx, Tx::Sqlite(connection) if connection.is_autocommit())
 }

@@ -1,0 +1,67 @@
+//! Alerts that come into being, with their deliveries.
+
+use std::time::Duration;
+
+use super::Error;
+use super::sql::{Sql, Tx, values};
+use crate::issue::Window;
+use crate::time::Time;
+
+/// An alert about to exist.
+pub(super) struct NewAlert<'a> {
+    pub(super) issue: i64,
+    pub(super) window: &'a Window,
+    /// From 1; 0 for a closing.
+    pub(super) ordinal: u32,
+    pub(super) occurrences: u64,
+    pub(super) occurrences_total: u64,
+    pub(super) last_seen: Time,
+    pub(super) is_new: bool,
+    pub(super) regression: Option<&'a str>,
+    /// Busiest minute, and whether it goes on.
+    pub(super) closing: Option<(u64, bool)>,
+    pub(super) event: Option<i64>,
+    /// Who is told.
+    pub(super) channels: Vec<&'a str>,
+}
+
+/// Stores alerts and one delivery for each of their channels, in order.
+pub(super) async fn store(tx: &mut Tx, alerts: &[NewAlert<'_>], expiry: Duration, now: Time) -> Result<(), Error> {
+    const ALERT_COLUMNS: usize = 15;
+    static ALERTS: Sql = Sql::new(
+        "INSERT INTO alerts (issue, window_opened_at, window_ends_at, ordinal, budget, granted, granted_at, occurrences, \
+             occurrences_total, last_seen, is_new, regression, peak_per_minute, ongoing, event) \
+         VALUES (?*15) RETURNING id",
+    );
+    const DELIVERY_COLUMNS: usize = 7;
+    static DELIVERIES: Sql =
+        Sql::new("INSERT INTO deliveries (alert, issue, channel, state, due_at, created_at, expires_at) VALUES (?*7)");
+    let mut rows = Vec::with_capacity(alerts.len() * ALERT_COLUMNS);
+    for alert in alerts {
+        rows.extend(values![
+            alert.issue,
+            alert.window.opened_at,
+            alert.window.ends_at,
+            alert.ordinal,
+            alert.window.budget,
+            if alert.ordinal == 0 { alert.window.granted } else { alert.ordinal },
+            now,
+            alert.occurrences,
+            alert.occurrences_total,
+            alert.last_seen,
+            alert.is_new,
+            alert.regression,
+            alert.closing.map(|(peak, _)| peak),
+            alert.closing.map(|(_, ongoing)| ongoing),
+            alert.event,
+        ]);
+    }
+    let ids = tx.insert_numbered(&ALERTS, ALERT_COLUMNS, &rows).await?;
+    let mut rows = Vec::new();
+    for (alert, id) in alerts.iter().zip(ids) {
+        for channel in &alert.channels {
+            rows.extend(values![id, alert.issue, *channel, "pending", now, now, now.plus(expiry)]);
+        }
+    }
+    tx.insert(&DELIVERIES, DELIVERY_COLUMNS, &rows).await
+}

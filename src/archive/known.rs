@@ -1,0 +1,177 @@
+//! Issues as the gate meets them: found and locked, made when they are new, written back when it has decided.
+//!
+//! Promises: between finding and writing nobody else changes a standing. Two transactions never wait for each other:
+//! new issues are made first, in the order of their fingerprints, and then all are locked in that order.
+
+use std::collections::HashMap;
+
+use super::issues::haystack;
+use super::sql::{Dialect, Row, Sql, Tx, Value, values};
+use super::{Error, Tally, rows};
+use crate::event::Attributes;
+use crate::issue::{Fingerprint, Standing, State};
+use crate::time::Time;
+
+/// An issue as the gate meets it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Known {
+    pub(super) id: i64,
+    pub(super) revision: u64,
+    pub(super) occurrences: u64,
+    pub(super) alerts: u64,
+    pub(super) last_seen: Time,
+    pub(super) sampled_day: i64,
+    pub(super) sampled: u32,
+    pub(super) standing: Standing,
+}
+
+/// Finds or makes the issues of these tallies, and locks them. In the order of the tallies.
+pub(super) async fn lock_or_make(tx: &mut Tx, tallies: &[Tally], now: Time) -> Result<Vec<Known>, Error> {
+    if tx.dialect() == Dialect::Sqlite {
+        let mut found = lock(tx, tallies.iter().map(|tally| tally.fingerprint)).await?;
+        let missing = tallies.iter().filter(|tally| !found.contains_key(&tally.fingerprint)).collect::<Vec<_>>();
+        let rows: Vec<_> = missing.iter().flat_map(|tally| row_of_new(tally, now)).collect();
+        let ids = tx.insert_numbered(&MAKE, ISSUE_COLUMNS, &rows).await?;
+        found.extend(missing.iter().zip(ids).map(|(tally, id)| (tally.fingerprint, Known { id, ..Known::default() })));
+        return in_order(tallies, &mut found);
+    }
+    static THERE: Sql = Sql::new("SELECT fingerprint FROM issues WHERE fingerprint IN (?*)");
+    let all: Vec<_> = tallies.iter().map(|tally| Value::from(tally.fingerprint)).collect();
+    let there: std::collections::HashSet<Fingerprint> =
+        tx.query_list(&THERE, &[], &all, |row| row.get(0)).await?.into_iter().collect();
+    let mut missing: Vec<&Tally> = tallies.iter().filter(|tally| !there.contains(&tally.fingerprint)).collect();
+    if !missing.is_empty() {
+        missing.sort_unstable_by_key(|tally| tally.fingerprint);
+        make(tx, &missing, now).await?;
+    }
+    let mut found = lock(tx, tallies.iter().map(|tally| tally.fingerprint)).await?;
+    in_order(tallies, &mut found)
+}
+
+fn in_order(tallies: &[Tally], found: &mut HashMap<Fingerprint, Known>) -> Result<Vec<Known>, Error> {
+    let gone = || Error::Busy("an issue was forgotten just now".to_owned());
+    tallies.iter().map(|tally| found.remove(&tally.fingerprint).ok_or_else(gone)).collect()
+}
+
+/// Locks the issues with these fingerprints; those that are not there are missing in the answer.
+pub(super) async fn lock(
+    tx: &mut Tx,
+    fingerprints: impl Iterator<Item = Fingerprint>,
+) -> Result<HashMap<Fingerprint, Known>, Error> {
+    static LOCK: Sql = Sql::new(concat!(
+        "SELECT i.fingerprint, i.id, s.revision, s.occurrences, s.alerts, s.last_seen, s.sampled_day, s.sampled, ",
+        rows::standing_columns!(),
+        " FROM issues i JOIN standings s ON s.issue = i.id WHERE i.fingerprint IN (?*) \
+         ORDER BY i.fingerprint FOR UPDATE OF s"
+    ));
+    let mut sorted: Vec<Fingerprint> = fingerprints.collect();
+    sorted.sort_unstable();
+    let list: Vec<Value<'_>> = sorted.into_iter().map(Value::from).collect();
+    let found = tx.query_list(&LOCK, &[], &list, |row| Ok((row.get(0)?, known(row, 1)?))).await?;
+    Ok(found.into_iter().collect())
+}
+
+fn known(row: &Row<'_>, at: usize) -> Result<Known, Error> {
+    Ok(Known {
+        id: row.get(at)?,
+        revision: row.get(at + 1)?,
+        occurrences: row.get(at + 2)?,
+        alerts: row.get(at + 3)?,
+        last_seen: row.get(at + 4)?,
+        sampled_day: row.get(at + 5)?,
+        sampled: row.get(at + 6)?,
+        standing: rows::standing(row, at + 7)?,
+    })
+}
+
+const ISSUE_COLUMNS: usize = 12;
+
+static MAKE: Sql = Sql::new(
+    "INSERT INTO issues (fingerprint, cause, rules, project, first_seen, attributes, normalized, module, environment, \
+         haystack, decided_by, decided_note) VALUES (?*12) RETURNING id",
+);
+
+fn row_of_new(tally: &Tally, now: Time) -> [Value<'_>; ISSUE_COLUMNS] {
+    let first = tally.events.first().expect("a tally holds at least one event");
+    let normalized: Attributes<'_> = (tally.normalize)(first);
+    values![
+        tally.fingerprint,
+        tally.cause,
+        tally.rules,
+        &*tally.project,
+        now,
+        rows::attributes_json(&first.attributes),
+        rows::attributes_json(&normalized),
+        normalized.module.into_owned(),
+        normalized.environment.into_owned(),
+        haystack(&first.attributes),
+        "",
+        "",
+    ]
+}
+
+/// Makes issues that somebody else may be making at the same time.
+async fn make(tx: &mut Tx, missing: &[&Tally], now: Time) -> Result<(), Error> {
+    static MAKE_UNLESS_THERE: Sql = Sql::new(
+        "INSERT INTO issues (fingerprint, cause, rules, project, first_seen, attributes, normalized, module, environment, \
+             haystack, decided_by, decided_note) VALUES (?*12) ON CONFLICT (fingerprint) DO NOTHING",
+    );
+    static STAND: Sql = Sql::new(
+        "INSERT INTO standings (issue, revision, occurrences, alerts, last_seen, state) \
+         SELECT i.id, 0, 0, 0, i.first_seen, 'open' FROM issues i WHERE i.fingerprint IN (?*) ORDER BY i.fingerprint \
+         ON CONFLICT (issue) DO NOTHING",
+    );
+    let rows: Vec<_> = missing.iter().flat_map(|tally| row_of_new(tally, now)).collect();
+    tx.insert(&MAKE_UNLESS_THERE, ISSUE_COLUMNS, &rows).await?;
+    let list: Vec<_> = missing.iter().map(|tally| Value::from(tally.fingerprint)).collect();
+    tx.execute_list(&STAND, &[], &list).await.map(drop)
+}
+
+/// Writes standings that were locked. Each gets a revision of its own, one more than before.
+pub(super) async fn store(tx: &mut Tx, known: &[Known]) -> Result<(), Error> {
+    const COLUMNS: usize = 18;
+    static STORE: Sql = Sql::new(
+        "INSERT INTO standings (issue, revision, occurrences, alerts, last_seen, sampled_day, sampled, state, \
+             muted_until, muted_more, window_opened_at, window_ends_at, window_budget, window_seen, window_granted, \
+             window_last_granted_at, window_regression, window_closing) \
+         VALUES (?*18) \
+         ON CONFLICT (issue) DO UPDATE SET revision = excluded.revision, occurrences = excluded.occurrences, \
+             alerts = excluded.alerts, last_seen = excluded.last_seen, sampled_day = excluded.sampled_day, \
+             sampled = excluded.sampled, state = excluded.state, muted_until = excluded.muted_until, \
+             muted_more = excluded.muted_more, window_opened_at = excluded.window_opened_at, \
+             window_ends_at = excluded.window_ends_at, window_budget = excluded.window_budget, \
+             window_seen = excluded.window_seen, window_granted = excluded.window_granted, \
+             window_last_granted_at = excluded.window_last_granted_at, window_regression = excluded.window_regression, \
+             window_closing = excluded.window_closing",
+    );
+    let mut rows = Vec::with_capacity(known.len() * COLUMNS);
+    for known in known {
+        let (muted_until, muted_more) = match known.standing.state {
+            State::Muted { until, more } => (until, more),
+            _ => (None, None),
+        };
+        let window = known.standing.window.as_ref();
+        let row: [Value<'_>; COLUMNS] = values![
+            known.id,
+            known.revision + 1,
+            known.occurrences,
+            known.alerts,
+            known.last_seen,
+            known.sampled_day,
+            known.sampled,
+            known.standing.state.name(),
+            muted_until,
+            muted_more,
+            window.map(|w| w.opened_at),
+            window.map(|w| w.ends_at),
+            window.map(|w| w.budget),
+            window.map(|w| w.seen),
+            window.map(|w| w.granted),
+            window.and_then(|w| w.last_granted_at),
+            window.map(|w| w.regression),
+            window.map(|w| w.closing),
+        ];
+        rows.extend(row);
+    }
+    tx.insert(&STORE, COLUMNS, &rows).await
+}
