@@ -14,6 +14,8 @@
 mod admit;
 pub mod alert;
 mod archive;
+#[cfg_attr(not(test), expect(dead_code, reason = "admission does not ask it yet"))]
+mod cache;
 pub mod cli;
 pub mod config;
 mod deliver;
@@ -30,6 +32,9 @@ mod outcome;
 mod river;
 mod scrub;
 mod server;
+#[cfg(test)]
+#[path = "../tests/servers/mod.rs"]
+mod servers;
 #[cfg(test)]
 mod sim;
 pub mod time;
