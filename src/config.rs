@@ -28,6 +28,8 @@ pub struct Config {
     pub public_url: Option<String>,
     /// Where the state lives.
     pub archive: Archive,
+    /// What several bongsu share besides it.
+    pub cache: Cache,
     /// Reads and actions.
     pub api: Api,
     /// How often the same error may alert.
@@ -58,6 +60,7 @@ impl Default for Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 8505)),
             public_url: None,
             archive: Archive::default(),
+            cache: Cache::default(),
             api: Api::default(),
             policy: PolicySettings::default(),
             project: Vec::new(),
@@ -117,6 +120,26 @@ impl Archive {
 impl Default for Archive {
     fn default() -> Archive {
         Archive { url: Secret::new("sqlite:./bongsu-data/bongsu.db"), connections: 10, timeout: Span::secs(5) }
+    }
+}
+
+/// The memory that several bongsu on one archive share.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Cache {
+    /// `redis://…`, `rediss://…`, `redis-sentinel://…`, `redis-cluster://…` or `dynamodb://…`. Absent: the archive alone.
+    pub url: Option<Secret>,
+    /// The longest that a call may take; beyond it the archive is asked.
+    pub timeout: Span,
+    /// How often what was counted is written back to the archive.
+    pub write_back: Span,
+    /// How long a record is kept after its window is over, for its last write-back.
+    pub grace: Span,
+}
+
+impl Default for Cache {
+    fn default() -> Cache {
+        Cache { url: None, timeout: Span::millis(200), write_back: Span::secs(1), grace: Span::secs(15 * 60) }
     }
 }
 

@@ -167,8 +167,8 @@ pub(crate) struct Quiet {
 const QUIET_MAX: Duration = Duration::from_hours(24);
 
 /// Whether nothing can alert at `now` and for some time after it. For each occurrence in that time `decide` answers the
-/// same reason.
-pub(crate) fn quiet(standing: &Standing, policy: &Policy, now: Time) -> Option<Quiet> {
+/// same reason. Without the policy that the error falls under, gaps between alerts are not known.
+pub(crate) fn quiet(standing: &Standing, policy: Option<&Policy>, now: Time) -> Option<Quiet> {
     let quiet = match standing.state {
         State::Resolved => return None,
         State::Muted { until, more } => {
@@ -182,7 +182,7 @@ pub(crate) fn quiet(standing: &Standing, policy: &Policy, now: Time) -> Option<Q
             } else if window.granted >= window.budget {
                 (Reason::Budget, window.ends_at)
             } else {
-                let elapsed = window.last_granted_at?.plus(policy.gap_before(window.granted + 1));
+                let elapsed = window.last_granted_at?.plus(policy?.gap_before(window.granted + 1));
                 (Reason::Spacing, elapsed.min(window.ends_at))
             };
             Quiet { reason, until, more: None }
@@ -375,7 +375,7 @@ mod tests {
             standings.iter().flat_map(|one| policies.iter().map(move |policy| (one, policy)))
         {
             let now = T0.plus(Duration::from_secs(*at_s));
-            let Some(Quiet { reason, until, more }) = quiet(standing, policy, now) else { continue };
+            let Some(Quiet { reason, until, more }) = quiet(standing, Some(policy), now) else { continue };
             quiet_ones += 1;
             for at in [now, Time(until.ms() - 1)] {
                 let count = more.unwrap_or(1_000);

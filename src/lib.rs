@@ -14,7 +14,6 @@
 mod admit;
 pub mod alert;
 mod archive;
-#[cfg_attr(not(test), expect(dead_code, reason = "admission does not ask it yet"))]
 mod cache;
 pub mod cli;
 pub mod config;

@@ -33,6 +33,13 @@ pub(crate) struct Metrics {
     pub(crate) deliveries_pending: Gauge,
     /// Deliveries that were given up.
     pub(crate) deliveries_dead: Gauge,
+    /// Whether the cache is asked: 1, or 0 while it rests.
+    pub(crate) cache_up: Gauge,
+    /// Occurrences counted by the archive that the cache may have counted as well: its answer was lost.
+    pub(crate) cache_in_doubt: Counter,
+    /// Totals that this pod was told by the cache and that are not known to be written back.
+    pub(crate) write_back_pending: Gauge,
+    cache: Family<OperationLabel, Histogram>,
     ignored: Family<KindLabel, Counter>,
     attempts: Family<AttemptLabels, Counter>,
     archive: Family<OperationLabel, Histogram>,
@@ -84,6 +91,11 @@ impl Metrics {
             queued_events: Gauge::default(),
             deliveries_pending: Gauge::default(),
             deliveries_dead: Gauge::default(),
+            cache_up: Gauge::default(),
+            cache_in_doubt: Counter::default(),
+            write_back_pending: Gauge::default(),
+            // 20 µs to 1.3 s.
+            cache: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.000_02, 2.0, 17))),
             ignored: Family::default(),
             attempts: Family::default(),
             // 50 µs to 3.3 s.
@@ -105,6 +117,18 @@ impl Metrics {
         );
         registry.register("deliveries_dead", "Deliveries given up (dead letters)", metrics.deliveries_dead.clone());
         registry.register("delivery_attempts", "Attempts to deliver by channel and result", metrics.attempts.clone());
+        registry.register("cache_up", "Whether the cache is asked, or rests", metrics.cache_up.clone());
+        registry.register(
+            "cache_in_doubt",
+            "Occurrences counted by the archive that the cache may have counted as well",
+            metrics.cache_in_doubt.clone(),
+        );
+        registry.register(
+            "write_back_pending",
+            "Totals of the cache not known to be in the archive",
+            metrics.write_back_pending.clone(),
+        );
+        registry.register_with_unit("cache", "Cache operations", Unit::Seconds, metrics.cache.clone());
         registry.register_with_unit("archive", "Archive operations", Unit::Seconds, metrics.archive.clone());
         registry.register_with_unit("delivery", "Requests to channels", Unit::Seconds, metrics.sends.clone());
         Metrics { registry, ..metrics }
@@ -139,6 +163,11 @@ impl Metrics {
     /// Records how long an archive operation took.
     pub(crate) fn observe_archive(&self, operation: &'static str, took: Stopwatch) {
         self.archive.get_or_create(&OperationLabel { operation }).observe(took.seconds());
+    }
+
+    /// Records how long a cache operation took.
+    pub(crate) fn observe_cache(&self, operation: &'static str, took: Stopwatch) {
+        self.cache.get_or_create(&OperationLabel { operation }).observe(took.seconds());
     }
 
     /// Everything in the OpenMetrics text format.

@@ -58,7 +58,14 @@ impl River {
         }
         let (fingerprint, cause) = fingerprint::identify(&event, &normalize::normalize(&event));
         let route = self.routes.of(&event, &project.name);
-        Arrival { fingerprint, cause, project: Arc::clone(&project.name), route, event: event.into_owned() }
+        Arrival {
+            fingerprint,
+            cause,
+            project: Arc::clone(&project.name),
+            route,
+            remembered: None,
+            event: event.into_owned(),
+        }
     }
 
     /// Counts and decides. Answers one outcome an event, in the order in which they were read.

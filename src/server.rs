@@ -17,10 +17,11 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
-use crate::admit::{self, Admission, Handoff};
+use crate::admit::{self, Admission, Handoff, Shared, WriteBack};
 use crate::alert::Delivery;
 use crate::archive::{Archive, Keep, KeyHash, KnownProject};
-use crate::config::{Config, Limits};
+use crate::cache::{self, Cache};
+use crate::config::{self, Config, Limits};
 use crate::deliver::{Channels, Courier, Routes, Worker};
 use crate::ingest::Ingest;
 use crate::keys::{self, Keys};
@@ -45,6 +46,13 @@ const CLOSED_AT_A_TIME: usize = 200;
 const FORGET_EVERY: Duration = Duration::from_secs(60);
 /// How long one of several servers on an archive does the housekeeping of all before another may.
 const HOUSEKEEPING_LEASE: Duration = Duration::from_secs(10);
+/// How often the cache is told what people decided: how late a command's decision may take effect.
+const PUBLISH_EVERY: Duration = Duration::from_secs(2);
+/// For how long after it was made a decision is told again, and how many of them.
+const PUBLISHED_AGAIN: Duration = Duration::from_secs(600);
+const DECISIONS_AT_A_TIME: usize = 1_000;
+/// How many turns of the write-back the end of a window waits for what the cache counted in it.
+const CLOSING_LAG_TURNS: u32 = 4;
 /// How often the gauges of the outbox are read.
 const GAUGE_EVERY: Duration = Duration::from_secs(5);
 
@@ -76,6 +84,7 @@ pub struct Server {
     limits: Limits,
     workers: Vec<(Arc<Worker>, mpsc::Receiver<Delivery>)>,
     admission: tokio::task::JoinHandle<()>,
+    shared: Option<(Arc<Shared>, WriteBack)>,
     janitor: Janitor,
 }
 
@@ -91,6 +100,7 @@ impl Server {
         let routes = Routes::new(&config).map_err(anyhow::Error::msg)?;
         let scrubber = Scrubber::new(&config.scrub).map_err(anyhow::Error::msg)?;
         let courier = Courier::new(&config.outgoing, config.deliver.timeout.get())?;
+        let cache = open_cache(&config.cache).map_err(|why| anyhow::anyhow!("cache.url: {why}"))?;
         let listener =
             TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
         let archive = Archive::open(&config.archive).await?;
@@ -117,7 +127,11 @@ impl Server {
             metrics: Arc::clone(&metrics),
             now,
         };
-        let (admission, committer) = Admission::start(archive.clone(), settings, Arc::clone(&granted));
+        let shared = cache.map(|cache| Arc::new(Shared::new(cache, Arc::clone(&metrics), now)));
+        let (admission, committer) = Admission::start(archive.clone(), shared.clone(), settings, Arc::clone(&granted));
+        let write_back = config.cache.write_back.get();
+        let shared =
+            shared.map(|shared| (Arc::clone(&shared), WriteBack::new(shared, archive.clone(), write_back, now)));
         let river = Arc::new(River { scrubber, routes, admission, metrics: Arc::clone(&metrics) });
         let worker = |channel: &Arc<_>| {
             Arc::new(Worker {
@@ -133,14 +147,17 @@ impl Server {
         };
         let workers = channels.iter().map(worker).zip(fresh).collect();
         let read_timeout = config.limits.read_timeout.get();
+        let closing_lag = if shared.is_some() { CLOSING_LAG_TURNS * write_back } else { Duration::ZERO };
+        let keeper = Arc::clone(&river);
         let web = Web::new(archive.clone(), Arc::clone(&river), token, expiry, read_timeout, Arc::clone(&granted), now);
         let ingest = Ingest::new(river, keys, config.limits.clone(), normalize::location::of_frames, now);
         let app =
             ingest.router().merge(web.router(Ingest::description())).method_not_allowed_fallback(web::wrong_method);
         let channels = channels.iter().map(|channel| Arc::clone(channel.name())).collect();
         let name = keys::new_key().into();
-        let janitor = Janitor { archive, metrics, granted, expiry, keep: Keep(config.retention), channels, name };
-        Ok(Server { made, listener, app, limits: config.limits, workers, admission: committer, janitor })
+        let keep = Keep(config.retention);
+        let janitor = Janitor { archive, river: keeper, metrics, granted, expiry, keep, channels, closing_lag, name };
+        Ok(Server { made, listener, app, limits: config.limits, workers, admission: committer, shared, janitor })
     }
 
     /// What this start made, to be shown once.
@@ -163,6 +180,10 @@ impl Server {
         for (worker, fresh) in self.workers {
             tasks.spawn(worker.run(fresh, stopping.clone()));
         }
+        if let Some((shared, write_back)) = self.shared {
+            tasks.spawn(shared.watch(stopping.clone()));
+            tasks.spawn(write_back.run(stopping.clone()));
+        }
         tasks.spawn(self.janitor.run(stopping));
         accept(self.listener, self.app, &self.limits, stop).await;
         // All requests are answered or given up: the committer ends when the last sender of the queue is gone.
@@ -173,6 +194,14 @@ impl Server {
         }
         tracing::info!("stopped");
     }
+}
+
+/// The cache that the configuration names, if any. Connects to nothing yet: it is asked only while it answers.
+fn open_cache(settings: &config::Cache) -> Result<Option<Cache>, String> {
+    let Some(url) = &settings.url else { return Ok(None) };
+    let parsed = cache::Settings::parse(url)?;
+    let settings = cache::Settings { timeout: settings.timeout.get(), grace: settings.grace.get(), ..parsed };
+    Cache::new(&settings).map(Some)
 }
 
 /// Makes what a server cannot do without: a project, and a token for reads and actions. Answers the token's hash too.
@@ -242,12 +271,15 @@ async fn accept(listener: TcpListener, app: Router, limits: &Limits, stop: impl 
 /// What has to be done now and then.
 struct Janitor {
     archive: Archive,
+    river: Arc<River>,
     metrics: Arc<Metrics>,
     granted: Arc<Notify>,
     expiry: Duration,
     keep: Keep,
     /// The names of the configured channels.
     channels: Vec<Arc<str>>,
+    /// How much later windows are ended than they are over: what the cache counted in them must be written back.
+    closing_lag: Duration,
     /// This process, among those that share the archive.
     name: Arc<str>,
 }
@@ -258,6 +290,7 @@ impl Janitor {
         let work = async {
             tokio::join!(
                 every(CLOSE_EVERY, || self.close_windows()),
+                every(PUBLISH_EVERY, || self.publish()),
                 every(FORGET_EVERY, || self.forget()),
                 every(FORGET_EVERY, || self.bury_orphans()),
                 every(GAUGE_EVERY, || self.read_gauges()),
@@ -279,7 +312,8 @@ impl Janitor {
 
     async fn close_windows(&self) -> Result<(), crate::archive::Error> {
         while self.is_mine().await? {
-            let ended = self.archive.close_windows(self.expiry, CLOSED_AT_A_TIME, now()).await?;
+            let ended =
+                self.archive.close_windows(self.expiry, CLOSED_AT_A_TIME, now().minus(self.closing_lag)).await?;
             self.metrics.windows_ended.inc_by(ended as u64);
             if ended > 0 {
                 self.granted.notify_waiters();
@@ -287,6 +321,15 @@ impl Janitor {
             if ended < CLOSED_AT_A_TIME {
                 break;
             }
+        }
+        Ok(())
+    }
+
+    /// Tells the cache once more what people decided lately: it may have been away, and commands do not know it.
+    async fn publish(&self) -> Result<(), crate::archive::Error> {
+        if self.river.admission.shares() && self.is_mine().await? {
+            let lately = self.archive.decided_since(now().minus(PUBLISHED_AGAIN), DECISIONS_AT_A_TIME).await?;
+            self.river.admission.publish(&lately, now()).await;
         }
         Ok(())
     }

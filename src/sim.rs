@@ -182,6 +182,7 @@ impl World<'_> {
             cause: CauseKey(issue),
             project: "sim".into(),
             route: Arc::clone(&self.route),
+            remembered: None,
             event: Event::default(),
         }
     }

@@ -36,13 +36,14 @@ CREATE TABLE IF NOT EXISTS issues (
     haystack     MEDIUMTEXT NOT NULL, -- location and detail as received, in small letters (A to Z), for searches
     decided_at   BIGINT,
     decided_by   MEDIUMTEXT NOT NULL,
-    decided_note MEDIUMTEXT NOT NULL
+    decided_note MEDIUMTEXT NOT NULL,
+    KEY issues_decided (decided_at)
 ) ENGINE = InnoDB, CHARACTER SET utf8mb4, COLLATE utf8mb4_bin;
 
 -- Where an issue stands: small rows apart from the texts above, because each batch of occurrences rewrites one.
 CREATE TABLE IF NOT EXISTS standings (
     issue                 BIGINT PRIMARY KEY,
-    revision              BIGINT NOT NULL, -- grows by one with every write of the row
+    revision              BIGINT NOT NULL, -- grows by one with every decision: caches go by the newest
     occurrences           BIGINT NOT NULL,
     alerts                BIGINT NOT NULL,
     last_seen             BIGINT NOT NULL,

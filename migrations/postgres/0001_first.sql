@@ -37,10 +37,12 @@ CREATE TABLE issues (
     decided_note TEXT    NOT NULL DEFAULT ''
 );
 
+CREATE INDEX issues_decided ON issues (decided_at) WHERE decided_at IS NOT NULL;
+
 -- Where an issue stands: small rows apart from the texts above, because each batch of occurrences rewrites one.
 CREATE TABLE standings (
     issue                 BIGINT PRIMARY KEY REFERENCES issues (id),
-    revision              BIGINT NOT NULL, -- grows by one with every write of the row
+    revision              BIGINT NOT NULL, -- grows by one with every decision: caches go by the newest
     occurrences           BIGINT NOT NULL,
     alerts                BIGINT NOT NULL,
     last_seen             BIGINT NOT NULL,

@@ -54,6 +54,7 @@ pub(crate) fn fold(arrivals: impl Iterator<Item = Arrival>, settings: &Settings)
                 route: arrival.route,
                 events: Vec::new(),
                 normalize: settings.normalize,
+                remembered: arrival.remembered,
             });
         }
         tallies[at].events.push(arrival.event);

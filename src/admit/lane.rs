@@ -19,7 +19,7 @@ const BATCH_ITEMS: usize = 4_096;
 const GATHERINGS: usize = 4;
 
 /// What a request holds of the server's limits until its items are answered, also when its client has gone.
-pub(crate) type Hold = Box<dyn Send>;
+pub(crate) type Hold = Arc<dyn Send + Sync>;
 
 /// The way to a worker: shared by all requests.
 pub(crate) struct Lane<I, O> {

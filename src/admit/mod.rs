@@ -5,8 +5,12 @@
 //!
 //! Invariant: *One outcome.* A request is answered with exactly as many outcomes as it brought events, in their order.
 
+mod breaker;
 mod fold;
 mod lane;
+mod shared;
+mod told;
+mod write_back;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,9 +18,9 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 
 use crate::alert::{Delivery, Route};
-use crate::archive::{Archive, Claim};
+use crate::archive::{Admitted, Archive, Claim, Remembered, Tally};
 use crate::event::{Attributes, Event};
-use crate::issue::{CauseKey, Fingerprint};
+use crate::issue::{CauseKey, Fingerprint, Issue};
 use crate::metrics::{Metrics, Stopwatch};
 use crate::outcome::{Outcome, Reject, RejectReason};
 use crate::time::Time;
@@ -24,6 +28,9 @@ use crate::time::Time;
 pub(crate) use fold::fold;
 pub(crate) use lane::Hold;
 use lane::{Lane, Turned};
+pub(crate) use shared::Shared;
+use shared::Sighted;
+pub(crate) use write_back::WriteBack;
 
 /// An event on its way through the gate.
 pub(crate) struct Arrival {
@@ -35,6 +42,8 @@ pub(crate) struct Arrival {
     pub(crate) project: Arc<str>,
     /// Policy and channels it falls under.
     pub(crate) route: Arc<Route>,
+    /// What the cache remembers of the issue.
+    pub(crate) remembered: Option<Remembered>,
     /// The event.
     pub(crate) event: Event<'static>,
 }
@@ -72,40 +81,92 @@ pub(crate) struct Settings {
 
 /// The way in: shared by all requests.
 pub(crate) struct Admission {
-    lane: Lane<Arrival, Outcome>,
+    /// First to the cache, when there is one.
+    counting: Option<Lane<Fingerprint, Sighted>>,
+    /// What the cache did not count.
+    deciding: Lane<Arrival, Outcome>,
+    shared: Option<Arc<Shared>>,
     metrics: Arc<Metrics>,
 }
 
 impl Admission {
-    /// Starts the committer, which ends when the last request is answered after this is dropped. `granted` is notified
-    /// when more was granted than could be handed over.
+    /// Starts the lanes, which end when the last request is answered after this is dropped. `granted` is notified when
+    /// more was granted than could be handed over.
     pub(crate) fn start(
         archive: Archive,
+        shared: Option<Arc<Shared>>,
         settings: Settings,
         granted: Arc<Notify>,
     ) -> (Admission, tokio::task::JoinHandle<()>) {
         let (queued_events, metrics) = (settings.queued_events, Arc::clone(&settings.metrics));
-        let committer = Arc::new(Committer { archive, settings, granted });
-        let (lane, task) = Lane::start(queued_events, move |arrivals| Arc::clone(&committer).commit(arrivals));
-        (Admission { lane, metrics }, task)
+        let committer = Arc::new(Committer { archive, shared: shared.clone(), settings, granted });
+        let (deciding, decider) = Lane::start(queued_events, move |arrivals| Arc::clone(&committer).commit(arrivals));
+        let count = |shared| Lane::start(queued_events, move |seen| Shared::count(Arc::clone(&shared), seen));
+        let (counting, counter) = shared.clone().map(count).unzip();
+        let both = tokio::spawn(async move {
+            if let Some(counter) = counter {
+                counter.await.ok();
+            }
+            decider.await.ok();
+        });
+        (Admission { counting, deciding, shared, metrics }, both)
     }
 
     /// Events that wait.
     pub(crate) fn queued(&self) -> usize {
-        self.lane.queued()
+        self.deciding.queued() + self.counting.as_ref().map_or(0, Lane::queued)
     }
 
     /// Counts and decides; answers one outcome an arrival, in order.
     pub(crate) async fn admit(&self, arrivals: Vec<Arrival>, hold: Hold) -> Vec<Outcome> {
-        let count = arrivals.len();
-        match self.lane.ask(arrivals, hold).await {
-            Ok(outcomes) => outcomes,
-            Err(turned) => {
-                let refused = refused(count, turned);
-                refused.iter().for_each(|outcome| self.metrics.count(outcome));
-                refused
-            }
+        let Some(counting) = &self.counting else { return self.decide(arrivals, hold).await };
+        let fingerprints = arrivals.iter().map(|arrival| arrival.fingerprint).collect();
+        let sighted = match counting.ask(fingerprints, Arc::clone(&hold)).await {
+            Ok(sighted) => sighted,
+            Err(turned) => return self.refuse(arrivals.len(), turned),
+        };
+        let mut outcomes = Vec::with_capacity(arrivals.len());
+        let mut asked = Vec::new();
+        for (arrival, sighted) in arrivals.into_iter().zip(sighted) {
+            outcomes.push(match sighted {
+                Sighted::Counted(outcome) => Some(outcome),
+                Sighted::Ask(remembered) => {
+                    asked.push(Arrival { remembered, ..arrival });
+                    None
+                }
+            });
         }
+        let mut decided = self.decide(asked, hold).await.into_iter();
+        outcomes.into_iter().filter_map(|outcome| outcome.or_else(|| decided.next())).collect()
+    }
+
+    /// Whether there is a cache that several pods share.
+    pub(crate) fn shares(&self) -> bool {
+        self.shared.is_some()
+    }
+
+    /// Tells all pods what people decided about an issue. What is told late or twice changes nothing.
+    pub(crate) async fn publish(&self, issues: &[Issue], now: Time) {
+        let Some(shared) = &self.shared else { return };
+        let marker = |issue: &Issue| {
+            let marker = shared::marker(&issue.standing, None, issue.revision, now);
+            marker.map(|marker| (issue.fingerprint, marker))
+        };
+        shared.remember(issues.iter().filter_map(marker).collect()).await;
+    }
+
+    async fn decide(&self, arrivals: Vec<Arrival>, hold: Hold) -> Vec<Outcome> {
+        let count = arrivals.len();
+        match self.deciding.ask(arrivals, hold).await {
+            Ok(outcomes) => outcomes,
+            Err(turned) => self.refuse(count, turned),
+        }
+    }
+
+    fn refuse(&self, count: usize, turned: Turned) -> Vec<Outcome> {
+        let refused = refused(count, turned);
+        refused.iter().for_each(|outcome| self.metrics.count(outcome));
+        refused
     }
 }
 
@@ -126,6 +187,7 @@ fn rejected(count: usize, reason: RejectReason, detail: &str) -> Vec<Outcome> {
 
 struct Committer {
     archive: Archive,
+    shared: Option<Arc<Shared>>,
     settings: Settings,
     granted: Arc<Notify>,
 }
@@ -157,6 +219,18 @@ impl Committer {
         }
     }
 
+    /// Tells the cache, while nobody waits for it.
+    fn remember(&self, tallies: &[Tally], admitted: &[Admitted], now: Time) {
+        let Some(shared) = self.shared.as_ref().filter(|shared| shared.is_up()) else { return };
+        let marker = |(tally, admitted): (&Tally, &Admitted)| {
+            let marker = shared::marker(&admitted.decision.next, Some(&*tally.route.policy), admitted.revision, now);
+            marker.map(|marker| (tally.fingerprint, marker))
+        };
+        let markers = tallies.iter().zip(admitted).filter_map(marker).collect();
+        let shared = Arc::clone(shared);
+        tokio::spawn(async move { shared.remember(markers).await });
+    }
+
     async fn commit(self: Arc<Self>, arrivals: Vec<Arrival>) -> Vec<Outcome> {
         let events = arrivals.len();
         let folded = fold(arrivals.into_iter(), &self.settings);
@@ -170,6 +244,7 @@ impl Committer {
                 if admitted.iter().any(|one| one.decision.granted() > 0) {
                     self.hand_over(&claims, claimed);
                 }
+                self.remember(&folded.batch.tallies, &admitted, now);
                 folded.outcomes(&admitted)
             }
             Err(error) => {

@@ -21,7 +21,7 @@ use super::standing::{self, Ended};
 use crate::alert::Route;
 use crate::event::{Attributes, Event};
 use crate::gate::{self, Decision, Fate};
-use crate::issue::{CauseKey, Fingerprint, Standing};
+use crate::issue::{CauseKey, Fingerprint, Standing, State, Window};
 use crate::time::{MINUTE_MS, Time};
 
 /// What arrived together, at most one tally a fingerprint.
@@ -52,6 +52,21 @@ pub(crate) struct Tally {
     pub(crate) events: Vec<Event<'static>>,
     /// The seven as they are compared, made only when a new issue is stored.
     pub(crate) normalize: for<'a> fn(&'a Event<'_>) -> Attributes<'a>,
+    /// What the cache remembers of the issue.
+    pub(crate) remembered: Option<Remembered>,
+}
+
+/// What a cache counted since it was told the archive's decision, and has not written back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Remembered {
+    /// The revision that it goes by.
+    pub(crate) revision: u64,
+    /// Start of the window that it knows.
+    pub(crate) window_opened_at: Time,
+    /// Occurrences in that window, the archive's and its own.
+    pub(crate) seen: u64,
+    /// How many of a mute's occurrences it held back.
+    pub(crate) held: u64,
 }
 
 /// What became of a tally.
@@ -68,6 +83,7 @@ pub(crate) struct Admitted {
 /// See [`super::Archive::admit`].
 pub(crate) async fn admit(tx: &mut Tx, batch: &Batch, now: Time) -> Result<Vec<Admitted>, Error> {
     let mut known = known::lock_or_make(tx, &batch.tallies, now).await?;
+    batch.tallies.iter().zip(&mut known).for_each(|(tally, known)| use_up_mute(tally, known));
     let admitted: Vec<Admitted> =
         batch.tallies.iter().zip(&known).map(|(tally, known)| decide(tally, known, now)).collect();
 
@@ -86,10 +102,25 @@ pub(crate) async fn admit(tx: &mut Tx, batch: &Batch, now: Time) -> Result<Vec<A
     Ok(admitted)
 }
 
+/// Takes off a mute what the cache held back.
+fn use_up_mute(tally: &Tally, known: &mut Known) {
+    if let Some(remembered) = tally.remembered.filter(|remembered| remembered.revision == known.revision)
+        && let State::Muted { more: Some(more), .. } = &mut known.standing.state
+    {
+        *more = more.saturating_sub(remembered.held);
+    }
+}
+
 fn decide(tally: &Tally, known: &Known, now: Time) -> Admitted {
     let decision = gate::decide(&known.standing, tally.events.len() as u64, &tally.route.policy, now);
     let in_window: u64 = decision.runs.iter().filter(|run| !run.is_muted()).map(|run| run.count).sum();
-    let seen_before = decision.next.window.as_ref().map_or(0, |window| window.seen.saturating_sub(in_window));
+    let window = decision.next.window.as_ref();
+    // What the cache counted and has not written back yet is told as well.
+    let told = |window: &Window| {
+        let remembered = tally.remembered.filter(|one| one.window_opened_at == window.opened_at);
+        window.seen.saturating_sub(in_window).max(remembered.map_or(0, |one| one.seen))
+    };
+    let seen_before = window.map_or(0, told);
     Admitted { decision, seen_before, revision: known.revision + 1 }
 }
 
@@ -161,6 +192,7 @@ impl<'a> Lay<'a> {
         known.occurrences += self.tally.events.len() as u64;
         known.alerts += decision.granted();
         known.last_seen = known.last_seen.max(self.now);
+        known.revision = self.admitted.revision;
         known.standing = decision.next.clone();
     }
 

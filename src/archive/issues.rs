@@ -189,6 +189,12 @@ fn containing(text: &str) -> String {
     pattern + "%"
 }
 
+/// See [`super::Archive::decided_since`].
+pub(super) async fn decided_since(tx: &mut Tx, since: Time, limit: usize) -> Result<Vec<Issue>, Error> {
+    static DECIDED: Sql = Sql::new(issue_query!(" WHERE i.decided_at >= ? ORDER BY i.decided_at DESC LIMIT ?"));
+    Ok(tx.query(&DECIDED, &values![since, limit], issue).await?.into_iter().map(|(_, issue)| issue).collect())
+}
+
 /// See [`super::Archive::fingerprints`].
 pub(super) async fn by_prefix(tx: &mut Tx, prefix: &str) -> Result<Vec<Fingerprint>, Error> {
     static FIND: Sql = Sql::new("SELECT fingerprint FROM issues WHERE fingerprint BETWEEN ? AND ? LIMIT 2");

@@ -127,7 +127,7 @@ async fn make(tx: &mut Tx, missing: &[&Tally], now: Time) -> Result<(), Error> {
     tx.execute_list(&STAND, &[], &list).await.map(drop)
 }
 
-/// Writes standings that were locked. Each gets a revision of its own, one more than before.
+/// Writes standings that were locked, with the revisions that they have.
 pub(super) async fn store(tx: &mut Tx, known: &[Known]) -> Result<(), Error> {
     const COLUMNS: usize = 18;
     static STORE: Sql = Sql::new(
@@ -153,7 +153,7 @@ pub(super) async fn store(tx: &mut Tx, known: &[Known]) -> Result<(), Error> {
         let window = known.standing.window.as_ref();
         let row: [Value<'_>; COLUMNS] = values![
             known.id,
-            known.revision + 1,
+            known.revision,
             known.occurrences,
             known.alerts,
             known.last_seen,

@@ -24,14 +24,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) use admit::{Admitted, Batch, Tally};
+pub(crate) use admit::{Admitted, Batch, Remembered, Tally};
 pub(crate) use issues::{AlertRow, DeliveryRow, IssueDetail, IssueFilter, MinuteCount, Page, WindowRow};
 pub(crate) use outbox::{Claim, End, Settlement};
 pub(crate) use projects::{KeyHash, KnownProject};
 pub(crate) use retention::Keep;
 use sql::{Server, Sqlite, Work};
-#[cfg_attr(not(test), expect(unused_imports, reason = "for the shared cache"))]
-pub(crate) use write_back::{Counted, WrittenBack};
+pub(crate) use write_back::Counted;
+use write_back::WrittenBack;
 
 use crate::alert::Delivery;
 use crate::config;
@@ -166,7 +166,6 @@ impl Archive {
 
     /// Adds what others counted: totals by fingerprint, minute, source and outcome. Each is the whole count so far, so
     /// that writing the same again, or an older one, changes nothing.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the shared cache"))]
     pub(crate) async fn write_back(&self, counted: Arc<[Counted]>) -> Result<WrittenBack, Error> {
         self.store.write(counted, |tx, counted| Box::pin(write_back::write_back(tx, counted))).await
     }
@@ -236,6 +235,12 @@ impl Archive {
                 Box::pin(standing::act(tx, *fingerprint, action, by, note, *now))
             })
             .await
+    }
+
+    /// The issues that people decided about since a moment, the newest decision first; at most `limit`.
+    pub(crate) async fn decided_since(&self, since: Time, limit: usize) -> Result<Vec<Issue>, Error> {
+        let args = (since, limit);
+        self.store.read(args, |tx, (since, limit)| Box::pin(issues::decided_since(tx, *since, *limit))).await
     }
 
     /// One page of issues, the last seen first.

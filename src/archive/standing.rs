@@ -23,6 +23,7 @@ pub(crate) async fn act(
         Sql::new("UPDATE issues SET decided_at = ?2, decided_by = ?3, decided_note = ?4 WHERE id = ?1");
     let found = known::lock(tx, std::iter::once(fingerprint)).await?;
     let Some(mut known) = found.into_values().next() else { return Ok(None) };
+    known.revision += 1;
     known.standing = gate::act(&known.standing, action, now);
     tx.execute(&DECIDE, &values![known.id, now, by, note]).await?;
     known::store(tx, &[known]).await?;

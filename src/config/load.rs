@@ -156,6 +156,10 @@ impl Config {
             }
         };
         self.archive_problems(&mut must);
+        must(self.cache.timeout.get() >= Duration::from_millis(10), &|| "cache.timeout: use 10ms or more".to_owned());
+        must(self.cache.write_back.get() >= 2 * self.cache.timeout.get(), &|| {
+            "cache.write_back: use at least twice cache.timeout".to_owned()
+        });
         if let Some(token) = &self.api.token {
             must(token.expose().chars().count() >= 32, &|| "api.token: use 32 characters or more".to_owned());
         }
@@ -361,7 +365,8 @@ mod tests {
         read.policy = default.policy.clone();
         assert_eq!(format!("{read:?}"), format!("{default:?}"));
 
-        let sections = ["archive", "api", "policy", "scrub", "limits", "deliver", "retention", "outgoing", "log"];
+        let sections =
+            ["archive", "cache", "api", "policy", "scrub", "limits", "deliver", "retention", "outgoing", "log"];
         let lists = ["[project]", "[channel]", "[route]"];
         for section in sections.iter().chain(&lists).chain(&["nothing"]) {
             let error = toml::from_str::<Config>(&format!("[{section}]\nno_such_key = 1")).unwrap_err();

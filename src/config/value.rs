@@ -71,6 +71,11 @@ impl Span {
         Span(Duration::from_secs(seconds))
     }
 
+    /// A span of milliseconds.
+    pub const fn millis(milliseconds: u64) -> Span {
+        Span(Duration::from_millis(milliseconds))
+    }
+
     /// The span as the standard library's.
     pub fn get(self) -> Duration {
         self.0

@@ -113,7 +113,7 @@ impl Ingest {
             native::read(body, &self.limits, (self.now)(), |events| self.river.gather(&project, events))
                 .map_err(answer::of_reject)
         })?;
-        Ok(answer::answer(self.river.admit(gathered, Box::new(held)).await))
+        Ok(answer::answer(self.river.admit(gathered, Arc::new(held)).await))
     }
 
     async fn sentry(&self, shape: Shape, project: &str, request: Request) -> Result<Response<Body>, Problem> {
@@ -142,7 +142,7 @@ impl Ingest {
             };
             Ok((id.map(Cow::into_owned), self.river.gather(&known, events)))
         })?;
-        let outcomes = self.river.admit(gathered, Box::new(held)).await;
+        let outcomes = self.river.admit(gathered, Arc::new(held)).await;
         let none_accepted = outcomes.iter().all(|outcome| outcome.rejected().is_some());
         match answer::problem(&outcomes) {
             Some(problem) if none_accepted => Ok(sentry_refusal(&problem)),

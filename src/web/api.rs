@@ -287,6 +287,7 @@ impl Web {
         let fingerprint = self.fingerprint(fingerprint).await?;
         let issue =
             self.archive.act(fingerprint, action, decision.by, decision.note, now).await.map_err(unavailable)?;
+        self.river.admission.publish(issue.as_slice(), now).await;
         issue.map(|issue| Json(issue.into())).ok_or_else(|| no_issue(&fingerprint.to_string()))
     }
 
