@@ -31,6 +31,9 @@ mod river;
 mod scrub;
 mod server;
 #[cfg(test)]
+#[path = "../tests/servers/mod.rs"]
+mod servers;
+#[cfg(test)]
 mod sim;
 pub mod time;
 mod web;
