@@ -30,7 +30,6 @@ pub(crate) use outbox::{Claim, End, Settlement};
 pub(crate) use projects::{KeyHash, KnownProject};
 pub(crate) use retention::Keep;
 use sql::{Server, Sqlite, Work};
-#[cfg_attr(not(test), expect(unused_imports, reason = "for the shared cache"))]
 pub(crate) use write_back::{Counted, WrittenBack};
 
 use crate::alert::Delivery;

@@ -52,8 +52,11 @@ enum Place {
 
 struct Written {
     failed: bool,
-    answer: Box<dyn FnOnce(Result<(), &Error>) + Send>,
+    answer: Answer,
 }
+
+/// Tells whoever waits how the commit went.
+type Answer = Box<dyn FnOnce(Result<(), &Error>) + Send>;
 
 /// One SQLite file.
 #[derive(Clone)]
