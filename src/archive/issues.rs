@@ -172,15 +172,15 @@ pub(super) async fn list(tx: &mut Tx, filter: &IssueFilter) -> Result<Page<Issue
     Ok(Page { items: items.into_iter().map(|(_, issue)| issue).collect(), next })
 }
 
-/// What an issue is searched by.
+/// What an issue is searched by. Without the character at which SQLite would stop looking.
 pub(super) fn haystack(attributes: &Attributes<'_>) -> String {
-    format!("{}\n{}", attributes.location, attributes.detail).to_ascii_lowercase()
+    format!("{}\n{}", attributes.location, attributes.detail).to_ascii_lowercase().replace('\0', "\u{fffd}")
 }
 
 /// The pattern that matches every text with this one in it.
 fn containing(text: &str) -> String {
     let mut pattern = "%".to_owned();
-    for c in text.chars() {
+    for c in text.replace('\0', "\u{fffd}").chars() {
         if matches!(c, '%' | '_' | '!') {
             pattern.push('!');
         }

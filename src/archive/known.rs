@@ -1,7 +1,9 @@
 //! Issues as the gate meets them: found and locked, made when they are new, written back when it has decided.
 //!
-//! Promises: between finding and writing nobody else changes a standing. Two transactions never wait for each other:
-//! new issues are made first, in the order of their fingerprints, and then all are locked in that order.
+//! Promises: between finding and writing nobody else changes a standing. Two transactions do not wait for each other: new
+//! issues are made first, in the order of their fingerprints, while nothing else is locked; then standings are locked in
+//! the order of their numbers, and nothing but standings. (Rows of issues are read without a lock: which index, and so
+//! which order, a server takes to lock the rows of a join is its own choice.)
 
 use std::collections::HashMap;
 
@@ -12,6 +14,15 @@ use crate::event::Attributes;
 use crate::issue::{Fingerprint, Standing, State};
 use crate::time::Time;
 
+/// The columns that [`known`] reads.
+macro_rules! known_columns {
+    () => {
+        concat!(
+            "s.issue, s.revision, s.occurrences, s.alerts, s.last_seen, s.sampled_day, s.sampled, ",
+            rows::standing_columns!()
+        )
+    };
+}
 /// An issue as the gate meets it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Known {
@@ -27,24 +38,24 @@ pub(super) struct Known {
 
 /// Finds or makes the issues of these tallies, and locks them. In the order of the tallies.
 pub(super) async fn lock_or_make(tx: &mut Tx, tallies: &[Tally], now: Time) -> Result<Vec<Known>, Error> {
+    let fingerprints: Vec<Fingerprint> = tallies.iter().map(|tally| tally.fingerprint).collect();
     if tx.dialect() == Dialect::Sqlite {
-        let mut found = lock(tx, tallies.iter().map(|tally| tally.fingerprint)).await?;
-        let missing = tallies.iter().filter(|tally| !found.contains_key(&tally.fingerprint)).collect::<Vec<_>>();
+        let mut found = lock(tx, &fingerprints).await?;
+        let missing: Vec<&Tally> = tallies.iter().filter(|tally| !found.contains_key(&tally.fingerprint)).collect();
         let rows: Vec<_> = missing.iter().flat_map(|tally| row_of_new(tally, now)).collect();
         let ids = tx.insert_numbered(&MAKE, ISSUE_COLUMNS, &rows).await?;
         found.extend(missing.iter().zip(ids).map(|(tally, id)| (tally.fingerprint, Known { id, ..Known::default() })));
         return in_order(tallies, &mut found);
     }
-    static THERE: Sql = Sql::new("SELECT fingerprint FROM issues WHERE fingerprint IN (?*)");
-    let all: Vec<_> = tallies.iter().map(|tally| Value::from(tally.fingerprint)).collect();
-    let there: std::collections::HashSet<Fingerprint> =
-        tx.query_list(&THERE, &[], &all, |row| row.get(0)).await?.into_iter().collect();
-    let mut missing: Vec<&Tally> = tallies.iter().filter(|tally| !there.contains(&tally.fingerprint)).collect();
+    let mut ids = ids(tx, &fingerprints).await?;
+    let mut missing: Vec<&Tally> = tallies.iter().filter(|tally| !ids.contains_key(&tally.fingerprint)).collect();
     if !missing.is_empty() {
         missing.sort_unstable_by_key(|tally| tally.fingerprint);
         make(tx, &missing, now).await?;
+        let made: Vec<Fingerprint> = missing.iter().map(|tally| tally.fingerprint).collect();
+        ids.extend(self::ids(tx, &made).await?);
     }
-    let mut found = lock(tx, tallies.iter().map(|tally| tally.fingerprint)).await?;
+    let mut found = lock_numbered(tx, &ids).await?;
     in_order(tallies, &mut found)
 }
 
@@ -54,21 +65,42 @@ fn in_order(tallies: &[Tally], found: &mut HashMap<Fingerprint, Known>) -> Resul
 }
 
 /// Locks the issues with these fingerprints; those that are not there are missing in the answer.
-pub(super) async fn lock(
-    tx: &mut Tx,
-    fingerprints: impl Iterator<Item = Fingerprint>,
-) -> Result<HashMap<Fingerprint, Known>, Error> {
-    static LOCK: Sql = Sql::new(concat!(
-        "SELECT i.fingerprint, i.id, s.revision, s.occurrences, s.alerts, s.last_seen, s.sampled_day, s.sampled, ",
-        rows::standing_columns!(),
-        " FROM issues i JOIN standings s ON s.issue = i.id WHERE i.fingerprint IN (?*) \
-         ORDER BY i.fingerprint FOR UPDATE OF s"
+pub(super) async fn lock(tx: &mut Tx, fingerprints: &[Fingerprint]) -> Result<HashMap<Fingerprint, Known>, Error> {
+    // SQLite has one writer: nothing to lock.
+    static FIND: Sql = Sql::new(concat!(
+        "SELECT i.fingerprint, ",
+        known_columns!(),
+        " FROM issues i JOIN standings s ON s.issue = i.id WHERE i.fingerprint IN (?*)"
     ));
-    let mut sorted: Vec<Fingerprint> = fingerprints.collect();
+    if tx.dialect() != Dialect::Sqlite {
+        let ids = ids(tx, fingerprints).await?;
+        return lock_numbered(tx, &ids).await;
+    }
+    let list: Vec<Value<'_>> = fingerprints.iter().copied().map(Value::from).collect();
+    let found = tx.query_list(&FIND, &[], &list, |row| Ok((row.get(0)?, known(row, 1)?))).await?;
+    Ok(found.into_iter().collect())
+}
+
+/// The numbers of the issues with these fingerprints.
+async fn ids(tx: &mut Tx, fingerprints: &[Fingerprint]) -> Result<HashMap<Fingerprint, i64>, Error> {
+    static IDS: Sql = Sql::new("SELECT fingerprint, id FROM issues WHERE fingerprint IN (?*)");
+    let list: Vec<Value<'_>> = fingerprints.iter().copied().map(Value::from).collect();
+    let found = tx.query_list(&IDS, &[], &list, |row| Ok((row.get(0)?, row.get(1)?))).await?;
+    Ok(found.into_iter().collect())
+}
+
+async fn lock_numbered(tx: &mut Tx, ids: &HashMap<Fingerprint, i64>) -> Result<HashMap<Fingerprint, Known>, Error> {
+    static LOCK: Sql = Sql::new(concat!(
+        "SELECT ",
+        known_columns!(),
+        " FROM standings s WHERE s.issue IN (?*) ORDER BY s.issue FOR UPDATE"
+    ));
+    let mut sorted: Vec<i64> = ids.values().copied().collect();
     sorted.sort_unstable();
     let list: Vec<Value<'_>> = sorted.into_iter().map(Value::from).collect();
-    let found = tx.query_list(&LOCK, &[], &list, |row| Ok((row.get(0)?, known(row, 1)?))).await?;
-    Ok(found.into_iter().collect())
+    let found = tx.query_list(&LOCK, &[], &list, |row| known(row, 0)).await?;
+    let mut by_id: HashMap<i64, Known> = found.into_iter().map(|known| (known.id, known)).collect();
+    Ok(ids.iter().filter_map(|(fingerprint, id)| Some((*fingerprint, by_id.remove(id)?))).collect())
 }
 
 fn known(row: &Row<'_>, at: usize) -> Result<Known, Error> {
@@ -118,7 +150,8 @@ async fn make(tx: &mut Tx, missing: &[&Tally], now: Time) -> Result<(), Error> {
     );
     static STAND: Sql = Sql::new(
         "INSERT INTO standings (issue, revision, occurrences, alerts, last_seen, state) \
-         SELECT i.id, 0, 0, 0, i.first_seen, 'open' FROM issues i WHERE i.fingerprint IN (?*) ORDER BY i.fingerprint \
+         SELECT i.id, 0, 0, 0, i.first_seen, 'open' FROM issues i WHERE i.fingerprint IN (?*) \
+             AND NOT EXISTS (SELECT 1 FROM standings s WHERE s.issue = i.id) ORDER BY i.fingerprint \
          ON CONFLICT (issue) DO NOTHING",
     );
     let rows: Vec<_> = missing.iter().flat_map(|tally| row_of_new(tally, now)).collect();

@@ -21,7 +21,7 @@ pub(crate) async fn act(
 ) -> Result<Option<Issue>, Error> {
     static DECIDE: Sql =
         Sql::new("UPDATE issues SET decided_at = ?2, decided_by = ?3, decided_note = ?4 WHERE id = ?1");
-    let found = known::lock(tx, std::iter::once(fingerprint)).await?;
+    let found = known::lock(tx, &[fingerprint]).await?;
     let Some(mut known) = found.into_values().next() else { return Ok(None) };
     known.revision += 1;
     known.standing = gate::act(&known.standing, action, now);

@@ -46,7 +46,7 @@ type Place = (Time, i64, String, &'static str);
 /// See [`super::Archive::write_back`].
 pub(super) async fn write_back(tx: &mut Tx, counted: &[Counted]) -> Result<WrittenBack, Error> {
     let wanted: BTreeSet<Fingerprint> = counted.iter().map(|one| one.fingerprint).collect();
-    let mut known = known::lock(tx, wanted.iter().copied()).await?;
+    let mut known = known::lock(tx, &wanted.iter().copied().collect::<Vec<_>>()).await?;
     let unknown = wanted.into_iter().filter(|fingerprint| !known.contains_key(fingerprint)).collect();
 
     let mut totals: BTreeMap<Place, (Fingerprint, u64)> = BTreeMap::new();

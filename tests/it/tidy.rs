@@ -36,7 +36,7 @@ fn sources() -> Vec<Source> {
                 let room = inside.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs").to_owned();
                 let whole = fs::read_to_string(&path).unwrap();
                 let is_test = inside.iter().any(|part| {
-                    ["tests", "tests.rs", "contract", "sim.rs", "sample.rs", "golden.rs", "hostile.rs"]
+                    ["tests", "tests.rs", "contract", "contract.rs", "sim.rs", "sample.rs", "golden.rs", "hostile.rs"]
                         .iter()
                         .any(|name| part == *name)
                 });

@@ -6,6 +6,8 @@
 
 #![allow(dead_code, unreachable_pub, missing_docs)]
 
+pub mod mariadb;
+pub mod postgres;
 pub mod redis;
 
 use std::collections::BTreeSet;
@@ -88,6 +90,12 @@ impl Process {
         self.child.wait().unwrap();
     }
 
+    /// Ends it at once, and with it the processes that it started itself.
+    pub fn quit(&mut self) {
+        self.signal("QUIT");
+        self.child.wait().unwrap();
+    }
+
     fn signal(&self, signal: &str) {
         let sent = Command::new("sh").arg("-c").arg(format!("kill -{signal} {}", self.child.id())).status();
         assert!(sent.unwrap().success());
@@ -100,4 +108,43 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A command as `user`, when this is root and there is such a user: database servers refuse to run as root.
+pub fn as_user(user: &str, program: &Path) -> Command {
+    if !is_root() {
+        return Command::new(program);
+    }
+    let user = existing(user);
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid", user, "--regid", &group_of(user), "--clear-groups"]).arg(program);
+    command
+}
+
+/// Lets `user` write in a folder.
+pub fn give_to(folder: &Path, user: &str) {
+    if is_root() {
+        let owner = existing(user);
+        let done = Command::new("chown").arg(format!("{owner}:{}", group_of(owner))).arg(folder).status();
+        assert!(done.unwrap().success());
+    }
+}
+
+fn is_root() -> bool {
+    ask("id", &["-u"]) == "0"
+}
+
+/// The user, or one that every system has.
+fn existing(user: &str) -> &str {
+    let known = Command::new("id").arg(user).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    if known.unwrap().success() { user } else { "nobody" }
+}
+
+fn group_of(user: &str) -> String {
+    ask("id", &["-g", user])
+}
+
+fn ask(program: &str, arguments: &[&str]) -> String {
+    let said = Command::new(program).args(arguments).output().unwrap();
+    String::from_utf8(said.stdout).unwrap().trim().to_owned()
 }

@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use sqlx::mysql::{MySqlArguments, MySqlConnectOptions, MySqlPoolOptions};
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions};
-use sqlx::{Arguments, ConnectOptions, Executor, MySqlPool, PgPool, Row};
+use sqlx::{Arguments, ConnectOptions, Connection, Executor, MySqlPool, PgPool, Row};
 
 use super::super::Error;
 use super::{Dialect, Tx, Value, Work, migrate};
 use crate::config;
 
 /// How often a transaction is tried.
-const TRIES: u32 = 6;
+const TRIES: u32 = 10;
 /// Statements kept prepared on each connection: lists come in several sizes.
 const PREPARED_STATEMENTS: usize = 256;
 /// A connection that nobody used for so long is closed.
@@ -52,6 +52,9 @@ impl Server {
     pub(crate) async fn open(settings: &config::Archive) -> Result<Server, Error> {
         let place = settings.place();
         let open = |error: Error| Error::Open { path: place.clone(), why: error.to_string() };
+        // The pool only says that it waited for too long.
+        let reached = tokio::time::timeout(settings.timeout.get(), reach(settings.url.expose())).await;
+        reached.unwrap_or_else(|_| Err(too_long())).map_err(open)?;
         let pool = connect(settings).map_err(|error| open(error.into()))?;
         let span = settings.timeout.get() * 2;
         let unknown = Arc::new(Kind { name: "", version: String::new() });
@@ -84,7 +87,10 @@ impl Server {
         let done = tokio::spawn(async move {
             for nth in 1.. {
                 match server.attempt(&args, work).await {
-                    Err(Error::Busy(_)) if nth < TRIES => tokio::time::sleep(pause(nth)).await,
+                    Err(Error::Busy(why)) if nth < TRIES => {
+                        tracing::debug!(why, nth, "a transaction is done again");
+                        tokio::time::sleep(pause(nth)).await;
+                    }
                     done => return done,
                 }
             }
@@ -214,8 +220,18 @@ impl Error {
 
 /// Some milliseconds, different ones for those who collided.
 fn pause(nth: u32) -> Duration {
-    let random = getrandom::u32().unwrap_or_default() % 8;
+    let random = getrandom::u32().unwrap_or_default() % (8 * nth);
     Duration::from_millis(u64::from(nth * nth + random))
+}
+
+/// Whether the server takes a connection, and why not.
+async fn reach(url: &str) -> Result<(), Error> {
+    if dialect(url) == Dialect::Postgres {
+        url.parse::<PgConnectOptions>()?.connect().await?.close().await?;
+    } else {
+        url.parse::<MySqlConnectOptions>()?.connect().await?.close().await?;
+    }
+    Ok(())
 }
 
 fn connect(settings: &config::Archive) -> Result<Pool, sqlx::Error> {
@@ -249,7 +265,7 @@ fn connect(settings: &config::Archive) -> Result<Pool, sqlx::Error> {
     // Whole seconds, and never none.
     let seconds = timeout.as_secs().max(1);
     let session: Arc<str> = format!(
-        "SET SESSION innodb_lock_wait_timeout = {seconds}; SET SESSION transaction_isolation = 'READ-COMMITTED'; \
+        "SET SESSION innodb_lock_wait_timeout = {seconds}; SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED; \
          SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')"
     )
     .into();

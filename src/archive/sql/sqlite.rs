@@ -58,6 +58,7 @@ struct Written {
     answer: Answer,
 }
 
+/// Tells whoever waits how the commit went.
 type Answer = Box<dyn FnOnce(Result<(), &Error>) + Send>;
 
 /// One SQLite file.
