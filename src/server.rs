@@ -199,9 +199,10 @@ impl Server {
 /// The cache that the configuration names, if any. Connects to nothing yet: it is asked only while it answers.
 fn open_cache(settings: &config::Cache) -> Result<Option<Cache>, String> {
     let Some(url) = &settings.url else { return Ok(None) };
-    let parsed = cache::Settings::parse(url)?;
-    let settings = cache::Settings { timeout: settings.timeout.get(), grace: settings.grace.get(), ..parsed };
-    Cache::new(&settings).map(Some)
+    let mut parsed = cache::Settings::parse(url)?;
+    parsed.timeout = settings.timeout.get();
+    parsed.grace = settings.grace.get();
+    Cache::new(&parsed).map(Some)
 }
 
 /// Makes what a server cannot do without: a project, and a token for reads and actions. Answers the token's hash too.

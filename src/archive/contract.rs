@@ -58,6 +58,7 @@ fn batch(issues: impl IntoIterator<Item = u128>, count: usize) -> Arc<Batch> {
             route: Arc::new(Route { policy: policy(5), channels: vec!["ops".into(), "dev".into()] }),
             events: vec![Event { attributes, ..Event::default() }; count],
             normalize: as_it_is,
+            remembered: None,
         }
     };
     let tallies = issues.into_iter().map(tally).collect();

@@ -81,13 +81,13 @@ impl Load {
 }
 
 /// The n-th module's name, of letters only: digits could be taken for an instance's.
-fn module(n: usize) -> String {
+pub(crate) fn module(n: usize) -> String {
     let letter = |n: usize| char::from(b'a' + (n % 26) as u8);
     format!("shop-{}{}{}", letter(n / 676), letter(n / 26), letter(n))
 }
 
 /// All pages of a list.
-async fn all(server: &Server, path: &str) -> Vec<Value> {
+pub(crate) async fn all(server: &Server, path: &str) -> Vec<Value> {
     let (mut items, mut after) = (Vec::new(), String::new());
     loop {
         let mut page = server.api(&format!("{path}?limit=500{after}")).await;
@@ -99,11 +99,11 @@ async fn all(server: &Server, path: &str) -> Vec<Value> {
     }
 }
 
-fn number(value: &Value, name: &str) -> u64 {
+pub(crate) fn number(value: &Value, name: &str) -> u64 {
     value[name].as_u64().unwrap_or_else(|| panic!("{name} of {value}"))
 }
 
-fn text<'v>(value: &'v Value, name: &str) -> &'v str {
+pub(crate) fn text<'v>(value: &'v Value, name: &str) -> &'v str {
     value[name].as_str().unwrap_or_else(|| panic!("{name} of {value}"))
 }
 

@@ -59,10 +59,19 @@ impl Server {
     /// Starts a server with a project, a token, an archive of its own and `toml` besides.
     pub async fn start(toml: &str) -> Server {
         let folder = tempfile::tempdir().unwrap();
+        let archive = format!("[archive]\nurl = \"sqlite:{}\"\n", folder.path().join("bongsu.db").display());
+        Server::start_in(folder, &archive, toml).await
+    }
+
+    /// Starts one of several servers on the same stores, whose sections are `stores`.
+    pub async fn start_on(stores: &str, toml: &str) -> Server {
+        Server::start_in(tempfile::tempdir().unwrap(), stores, toml).await
+    }
+
+    async fn start_in(folder: tempfile::TempDir, stores: &str, toml: &str) -> Server {
         let settings = format!(
-            "listen = \"127.0.0.1:0\"\n[archive]\nurl = \"sqlite:{}\"\n[api]\ntoken = \"{TOKEN}\"\n\
+            "listen = \"127.0.0.1:0\"\n{stores}\n[api]\ntoken = \"{TOKEN}\"\n\
              [[project]]\nname = \"tests\"\nkey = \"{KEY}\"\n{toml}\n",
-            folder.path().join("bongsu.db").display()
         );
         std::fs::write(folder.path().join("bongsu.toml"), settings).unwrap();
         let (process, base, log) = spawn(&folder.path().join("bongsu.toml")).await;

@@ -10,6 +10,9 @@ mod delivery;
 mod first_light;
 mod harness;
 mod hostile;
+mod pods;
 mod readme;
+#[path = "../servers/mod.rs"]
+mod servers;
 mod start;
 mod tidy;

@@ -1,0 +1,175 @@
+//! A storm over several pods: many clients, few errors; and what must hold when it is over.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::crash::{all, module, number, text};
+use crate::harness::{KEY, Server, Sink, client, wait_until};
+
+pub(super) const BUDGET: u64 = 5;
+
+/// What the clients know of one error.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Known {
+    pub(super) acknowledged: u64,
+    /// Answered 429 or 503: to be sent again, and not counted.
+    pub(super) refused: u64,
+    /// Sent, but the pod died before it answered: counted or not.
+    pub(super) unknown: u64,
+}
+
+/// The load, shared by all its connections.
+pub(super) struct Storm {
+    pods: Vec<Mutex<String>>,
+    events: usize,
+    errors: usize,
+    batch: usize,
+    next: AtomicUsize,
+    answered: AtomicUsize,
+    known: Mutex<BTreeMap<String, Known>>,
+    longest: Mutex<Duration>,
+}
+
+impl Storm {
+    pub(super) fn over(pods: &[Server], events: usize, errors: usize, batch: usize) -> Arc<Storm> {
+        Arc::new(Storm {
+            pods: pods.iter().map(|pod| Mutex::new(pod.base().to_owned())).collect(),
+            events,
+            errors,
+            batch,
+            next: 0.into(),
+            answered: 0.into(),
+            known: Mutex::default(),
+            longest: Mutex::default(),
+        })
+    }
+
+    /// Where a pod is now.
+    pub(super) fn moved(&self, pod: usize, base: &str) {
+        base.clone_into(&mut self.pods[pod].lock().unwrap());
+    }
+
+    /// Waits until this part of the load, in percent, is answered.
+    pub(super) async fn reached(&self, percent: usize) {
+        wait_until("the storm to go on", async || self.answered.load(Ordering::SeqCst) * 100 >= self.events * percent)
+            .await;
+    }
+
+    /// Sends all of it over so many connections. Answers when every event is answered for.
+    pub(super) async fn rage(self: &Arc<Storm>, connections: usize) {
+        let tasks: Vec<_> = (0..connections).map(|nth| tokio::spawn(Arc::clone(self).connection(nth))).collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+    }
+
+    async fn connection(self: Arc<Storm>, nth: usize) {
+        let client = client();
+        let mut pod = nth % self.pods.len();
+        loop {
+            let first = self.next.fetch_add(self.batch, Ordering::SeqCst);
+            if first >= self.events {
+                return;
+            }
+            let modules: Vec<String> =
+                (first..self.events.min(first + self.batch)).map(|nth| module(nth % self.errors)).collect();
+            let events: Vec<Value> = modules
+                .iter()
+                .map(|module| json!({ "module": module, "detail": "connection reset by peer" }))
+                .collect();
+            let body = Value::Array(events).to_string();
+            let base = self.pods[pod].lock().unwrap().clone();
+            let started = Instant::now();
+            let answer = client.post(format!("{base}/api/v1/events")).bearer_auth(KEY).body(body).send().await;
+            match answer {
+                Ok(response) => {
+                    let status = response.status();
+                    let body: Value = serde_json::from_slice(&response.bytes().await.unwrap()).unwrap();
+                    let mut longest = self.longest.lock().unwrap();
+                    *longest = started.elapsed().max(*longest);
+                    drop(longest);
+                    assert!(matches!(status.as_u16(), 202 | 429 | 503), "{status}: {body}");
+                    self.note(&modules, |nth, known| {
+                        let taken = status == 202 && body["outcomes"][nth]["outcome"] != "rejected";
+                        *(if taken { &mut known.acknowledged } else { &mut known.refused }) += 1;
+                    });
+                }
+                // The next pod, as a load balancer would.
+                Err(error) => {
+                    let sent = !error.is_connect();
+                    self.note(&modules, |_, known| *(if sent { &mut known.unknown } else { &mut known.refused }) += 1);
+                    pod = (pod + 1) % self.pods.len();
+                }
+            }
+        }
+    }
+
+    fn note(&self, modules: &[String], mut one: impl FnMut(usize, &mut Known)) {
+        let mut known = self.known.lock().unwrap();
+        for (nth, module) in modules.iter().enumerate() {
+            one(nth, known.entry(module.clone()).or_default());
+        }
+        self.answered.fetch_add(modules.len(), Ordering::SeqCst);
+    }
+
+    pub(super) fn longest(&self) -> Duration {
+        *self.longest.lock().unwrap()
+    }
+
+    pub(super) fn sum(&self, of: fn(&Known) -> u64) -> u64 {
+        self.known.lock().unwrap().values().map(of).sum()
+    }
+
+    /// *Conservation* and *Budget*: waits until the archive's totals are what was acknowledged, and checks each error.
+    /// `in_doubt`: how many may have been counted besides. Answers how many were.
+    pub(super) async fn check(&self, pod: &Server, in_doubt: u64) -> u64 {
+        let known = self.known.lock().unwrap().clone();
+        let acknowledged: u64 = known.values().map(|known| known.acknowledged).sum();
+        let counted =
+            async || all(pod, "/api/v1/issues").await.iter().map(|issue| number(issue, "occurrences")).sum::<u64>();
+        wait_until("the write-back", async || counted().await >= acknowledged).await;
+        let issues = all(pod, "/api/v1/issues").await;
+        assert_eq!(issues.len(), known.len());
+        let mut more = 0;
+        for issue in &issues {
+            let one = &known[text(&issue["attributes"], "module")];
+            let occurrences = number(issue, "occurrences");
+            assert!(occurrences >= one.acknowledged, "{occurrences} of {one:?}");
+            more += occurrences - one.acknowledged;
+            assert_eq!(number(issue, "alerts"), BUDGET.min(occurrences), "{issue}");
+            let detail = pod.api(&format!("/api/v1/issues/{}", text(issue, "fingerprint"))).await;
+            let minutes = detail["minutes"].as_array().unwrap();
+            let total: u64 = minutes.iter().map(|minute| number(minute, "occurrences")).sum();
+            assert_eq!(total, occurrences, "{detail}");
+            assert_eq!(number(&detail["window"], "occurrences"), occurrences, "{detail}");
+        }
+        assert!(more <= in_doubt, "{more} more than acknowledged, {in_doubt} were in doubt");
+        check_alerts(&all(pod, "/api/v1/alerts").await, issues.len());
+        more
+    }
+}
+
+/// *Budget*: each error has one window, with the ordinals 1 to 5.
+fn check_alerts(alerts: &[Value], errors: usize) {
+    let mut granted: BTreeMap<(&str, &str), BTreeSet<u64>> = BTreeMap::new();
+    for alert in alerts {
+        let window = (text(alert, "fingerprint"), text(alert, "window_opened_at"));
+        assert!(granted.entry(window).or_default().insert(number(alert, "ordinal")), "twice: {alert}");
+    }
+    assert_eq!(granted.len(), errors, "windows");
+    for (window, ordinals) in granted {
+        assert_eq!(ordinals, (1..=BUDGET).collect(), "{window:?}");
+    }
+}
+
+/// *Delivery*: each alert arrived, whoever sent it. Answers how many came more than once.
+pub(super) async fn check_delivered(sink: &Sink, alerts: usize) -> usize {
+    let keys = || sink.received().iter().map(|one| one.headers["idempotency-key"].clone()).collect::<BTreeSet<_>>();
+    wait_until("all deliveries", async || keys().len() >= alerts).await;
+    assert_eq!(keys().len(), alerts);
+    sink.count() - alerts
+}
