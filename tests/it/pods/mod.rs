@@ -1,6 +1,9 @@
 //! Several pods on the same stores: one gate.
 
+mod faults;
 mod storm;
+
+use std::time::Duration;
 
 use storm::{BUDGET, Storm, check_delivered};
 
@@ -33,7 +36,7 @@ async fn pods(stores: &str, sink: &Sink) -> Vec<Server> {
 async fn calm(name: &str, stores: &str) {
     let sink = Sink::start().await;
     let pods = pods(stores, &sink).await;
-    let storm = Storm::over(&pods, EVENTS, ERRORS, BATCH);
+    let storm = Storm::over(&pods, EVENTS, ERRORS, BATCH, Duration::ZERO);
     storm.rage(CONNECTIONS).await;
     assert_eq!(storm.sum(|known| known.acknowledged), EVENTS as u64, "{name}");
     storm.check(&pods[0], 0).await;

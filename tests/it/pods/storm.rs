@@ -28,6 +28,8 @@ pub(super) struct Storm {
     events: usize,
     errors: usize,
     batch: usize,
+    /// Between an answer and the next request of a connection: how long the storm lasts.
+    pause: Duration,
     next: AtomicUsize,
     answered: AtomicUsize,
     known: Mutex<BTreeMap<String, Known>>,
@@ -35,12 +37,13 @@ pub(super) struct Storm {
 }
 
 impl Storm {
-    pub(super) fn over(pods: &[Server], events: usize, errors: usize, batch: usize) -> Arc<Storm> {
+    pub(super) fn over(pods: &[Server], events: usize, errors: usize, batch: usize, pause: Duration) -> Arc<Storm> {
         Arc::new(Storm {
             pods: pods.iter().map(|pod| Mutex::new(pod.base().to_owned())).collect(),
             events,
             errors,
             batch,
+            pause,
             next: 0.into(),
             answered: 0.into(),
             known: Mutex::default(),
@@ -83,6 +86,7 @@ impl Storm {
                 .collect();
             let body = Value::Array(events).to_string();
             let base = self.pods[pod].lock().unwrap().clone();
+            tokio::time::sleep(self.pause).await;
             let started = Instant::now();
             let answer = client.post(format!("{base}/api/v1/events")).bearer_auth(KEY).body(body).send().await;
             match answer {
