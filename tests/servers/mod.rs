@@ -6,6 +6,7 @@
 
 #![allow(dead_code, unreachable_pub, missing_docs)]
 
+pub mod dynamodb;
 pub mod redis;
 
 use std::collections::BTreeSet;
