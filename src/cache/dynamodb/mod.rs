@@ -413,6 +413,13 @@ impl DynamoDb {
         .await
     }
 
+    /// Deletes a record, as DynamoDB does with what has expired.
+    #[cfg(test)]
+    pub(super) async fn delete(&self, fingerprint: Fingerprint) {
+        let item = self.table.get(&record_key(fingerprint)).await.unwrap().unwrap();
+        self.table.delete_if(record_key(fingerprint), "e", item["e"].clone()).await.unwrap();
+    }
+
     pub(super) async fn ping(&self) -> Result<(), Error> {
         self.bounded(self.table.get("ping")).await.map(drop)
     }
