@@ -18,6 +18,9 @@
 
 #[cfg(test)]
 mod contract;
+#[cfg(feature = "dynamodb")]
+mod dynamodb;
+#[cfg(not(feature = "dynamodb"))]
 #[path = "dynamodb/absent.rs"]
 mod dynamodb;
 mod memory;

@@ -58,10 +58,12 @@ pub(super) struct Allotment {
 }
 
 impl Allotment {
-    /// The counts it stands for, each with its reason (`None`: granted), without those that are nothing.
+    /// The counts it stands for, each with its reason (`None`: granted) once, without those that are nothing.
     pub(super) fn counts(&self) -> impl Iterator<Item = (Option<Reason>, u64)> {
-        let granted = u64::from(self.granted);
-        [(Some(self.quiet_reason), self.quiet), (None, granted), (Some(Reason::Budget), self.spent)]
+        let together = self.quiet_reason == Reason::Budget;
+        let quiet = if together { 0 } else { self.quiet };
+        let spent = if together { self.quiet + self.spent } else { self.spent };
+        [(Some(self.quiet_reason), quiet), (None, u64::from(self.granted)), (Some(Reason::Budget), spent)]
             .into_iter()
             .filter(|(_, count)| *count > 0)
     }

@@ -89,6 +89,8 @@ pub(super) struct Address {
 pub(super) struct DynamoDbSettings {
     /// Its name.
     pub(super) table: String,
+    /// Access key and secret; `None`: from where Amazon's own tools take them.
+    pub(super) credentials: Option<(String, Secret)>,
     /// The region; `None`: the environment's.
     pub(super) region: Option<String>,
     /// Where to connect to, for another service than Amazon's.
@@ -325,13 +327,14 @@ fn cluster(mut parts: Parts) -> Result<RedisSettings, String> {
 }
 
 fn dynamodb(mut parts: Parts) -> Result<DynamoDbSettings, String> {
-    if parts.user.is_some() || parts.password.is_some() {
+    if parts.password.is_some() && parts.user.is_none() {
         return Err(
-            "a dynamodb:// URL holds no credentials: they come from the environment (AWS_ACCESS_KEY_ID, …), a \
-                    web identity, or the machine's role"
+            "the URL has a secret without an access key; write dynamodb://ACCESS_KEY:SECRET@TABLE, or neither for \
+                    the environment's, a web identity or the machine's role"
                 .to_owned(),
         );
     }
+    let credentials = parts.user.take().zip(parts.password.take());
     let table = std::mem::take(&mut parts.hosts);
     let well_formed = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
     if !(3..=255).contains(&table.len()) || !well_formed(&table) || !parts.path.is_empty() {
@@ -346,7 +349,7 @@ fn dynamodb(mut parts: Parts) -> Result<DynamoDbSettings, String> {
     }
     let create = parts.take_flag("create")?;
     parts.nothing_left(&["create", "endpoint", "region"])?;
-    Ok(DynamoDbSettings { table, region, endpoint, create })
+    Ok(DynamoDbSettings { table, credentials, region, endpoint, create })
 }
 
 #[cfg(test)]
@@ -430,6 +433,11 @@ mod tests {
             expect![
                 "the URL has an unknown or repeated parameter `prefx` (did you mean `prefix`?); known here: ca, prefix, tls"
             ],
+        );
+        check(
+            "dynamodb://AK:hunter2@errors?region=eu-west-1&create=true",
+            expect![[r#"
+                DynamoDb(DynamoDbSettings { table: "errors", credentials: Some(("AK", (secret))), region: Some("eu-west-1"), endpoint: None, create: true })"#]],
         );
         check(
             "dynamodb://x",

@@ -6,8 +6,10 @@
 
 #![allow(dead_code, unreachable_pub, missing_docs)]
 
+pub mod dynamodb;
 pub mod mariadb;
 pub mod postgres;
+pub mod redis;
 pub mod redis;
 
 use std::collections::BTreeSet;

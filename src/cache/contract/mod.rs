@@ -3,6 +3,8 @@
 //! Every test that is named after a store runs all of `suite`; what needs a fault of a certain server is in `faults`, the
 //! comparison of every store with the one in memory by random operations in `model`.
 
+#[cfg(feature = "dynamodb")]
+mod dynamodb;
 mod faults;
 mod model;
 

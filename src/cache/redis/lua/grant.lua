@@ -38,6 +38,7 @@ for i = 1, #KEYS - d do
         if g >= b then q, u, m, h = 'b', w, nil, 0 end
     end
 
+    if quiet_reason == 'b' then quiet, spent = 0, quiet + spent end
     local at = text(math.max(minute, f))
     local totals = {}
     for _, part in ipairs({ { quiet_reason, quiet }, { 'g', granted }, { 'b', spent } }) do
