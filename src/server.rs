@@ -100,7 +100,8 @@ impl Server {
         let routes = Routes::new(&config).map_err(anyhow::Error::msg)?;
         let scrubber = Scrubber::new(&config.scrub).map_err(anyhow::Error::msg)?;
         let courier = Courier::new(&config.outgoing, config.deliver.timeout.get())?;
-        let cache = open_cache(&config.cache).map_err(|why| anyhow::anyhow!("cache.url: {why}"))?;
+        let pod = getrandom::u64()?;
+        let cache = open_cache(&config.cache, pod).map_err(|why| anyhow::anyhow!("cache.url: {why}"))?;
         let listener =
             TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
         let archive = Archive::open(&config.archive).await?;
@@ -127,7 +128,7 @@ impl Server {
             metrics: Arc::clone(&metrics),
             now,
         };
-        let shared = cache.map(|cache| Arc::new(Shared::new(cache, Arc::clone(&metrics), now)));
+        let shared = cache.map(|cache| Arc::new(Shared::new(cache, pod, Arc::clone(&metrics), now)));
         let (admission, committer) = Admission::start(archive.clone(), shared.clone(), settings, Arc::clone(&granted));
         let write_back = config.cache.write_back.get();
         let shared =
@@ -197,9 +198,10 @@ impl Server {
 }
 
 /// The cache that the configuration names, if any. Connects to nothing yet: it is asked only while it answers.
-fn open_cache(settings: &config::Cache) -> Result<Option<Cache>, String> {
+fn open_cache(settings: &config::Cache, pod: u64) -> Result<Option<Cache>, String> {
     let Some(url) = &settings.url else { return Ok(None) };
     let mut parsed = cache::Settings::parse(url)?;
+    parsed.pod = pod;
     parsed.timeout = settings.timeout.get();
     parsed.grace = settings.grace.get();
     Cache::new(&parsed).map(Some)
@@ -308,7 +310,7 @@ impl Janitor {
         if !self.archive.is_shared() {
             return Ok(true);
         }
-        self.archive.lease("housekeeping", Arc::clone(&self.name), HOUSEKEEPING_LEASE, now()).await
+        self.archive.lease("housekeeping".into(), Arc::clone(&self.name), HOUSEKEEPING_LEASE, now()).await
     }
 
     async fn close_windows(&self) -> Result<(), crate::archive::Error> {

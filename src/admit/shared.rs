@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 use super::breaker::{Breaker, Change};
 use super::told::Told;
@@ -37,18 +37,18 @@ pub(crate) struct Shared {
     pub(super) cache: Cache,
     pub(super) breaker: Breaker,
     pub(super) told: Told,
-    /// Notified when the cache gets a rest, and when it is back.
-    pub(super) changed: Notify,
+    /// This process, among those that count.
+    pub(super) pod: u64,
     metrics: Arc<Metrics>,
     now: fn() -> Time,
 }
 
 impl Shared {
     /// A cache that nobody has asked yet.
-    pub(crate) fn new(cache: Cache, metrics: Arc<Metrics>, now: fn() -> Time) -> Shared {
-        let (breaker, told, changed) = (Breaker::default(), Told::default(), Notify::new());
+    pub(crate) fn new(cache: Cache, pod: u64, metrics: Arc<Metrics>, now: fn() -> Time) -> Shared {
+        let (breaker, told) = (Breaker::default(), Told::default());
         metrics.cache_up.set(1);
-        Shared { cache, breaker, told, changed, metrics, now }
+        Shared { cache, breaker, told, pod, metrics, now }
     }
 
     /// Whether the cache is asked at all.
@@ -74,7 +74,7 @@ impl Shared {
 
     /// How much is not known to be written back.
     pub(super) fn tell_pending(&self) {
-        self.metrics.write_back_pending.set(i64::try_from(self.told.len()).unwrap_or(i64::MAX));
+        self.metrics.write_back_pending.set(i64::try_from(self.told.pending()).unwrap_or(i64::MAX));
     }
 
     /// Counts what is quiet; answers in order.
@@ -112,15 +112,11 @@ impl Shared {
 
     fn answer(&self, fingerprint: Fingerprint, count: u64, sighting: Sighting) -> Answer {
         match sighting {
-            Sighting::Quiet { record, minute, total } => {
-                let reason = Some(record.marker.reason);
-                self.told.note(fingerprint, record.epoch, cache::Total { minute, reason, total }, (self.now)());
+            Sighting::Quiet { record, minute, .. } => {
+                self.told.note(fingerprint, record.epoch, minute, Some(record.marker.reason), count);
                 Answer::Quiet { fingerprint, seen: record.marker.seen.saturating_sub(count), marker: record.marker }
             }
-            Sighting::Ask { record } => {
-                self.told.epoch_is(fingerprint, record.as_ref().map(|record| record.epoch));
-                Answer::Ask(record.map(|record| remembered(&record)))
-            }
+            Sighting::Ask { record } => Answer::Ask(record.map(|record| remembered(&record))),
         }
     }
 
@@ -147,7 +143,6 @@ impl Shared {
             (None, _) => return,
         }
         self.metrics.cache_up.set(i64::from(self.breaker.is_closed()));
-        self.changed.notify_waiters();
     }
 }
 

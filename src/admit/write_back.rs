@@ -1,15 +1,16 @@
 //! The write-back: what the cache has counted goes to the archive, so that the archive can judge alone, and knows it for
 //! good.
 //!
-//! Promises: each pod writes what it was told, which is what it acknowledged, also when the cache is gone. What a pod that
+//! Promises: each pod writes what it has acknowledged, also when the cache is gone. What a pod that
 //! died left behind is read from the cache by another, one at a time, under a lease. Totals are absolute, each counter has
 //! a name of its own, and the archive keeps the largest: a replay, two at a time, or a crash between any two steps changes
 //! nothing. Deliberately not here: what a total is (`cache`).
 //!
 //! Invariant: *Conservation.* A total is written under the name of pod and epoch. A count whose answer was lost is in no
-//! total that its own pod writes, so it is not counted twice when the archive counted it instead.
+//! total that its own pod writes, so that it is counted once: by the archive, which was asked instead.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,17 +18,18 @@ use tokio::sync::watch;
 
 use super::shared::Shared;
 use crate::archive::{self, Archive};
-use crate::cache::{self, Unswept};
+use crate::cache::Unswept;
 use crate::issue::Reason;
 use crate::time::Time;
 
 /// Records read and written at a time.
 const PAGE: usize = 500;
-/// Who looks for what dead pods left behind; and how long one that stopped keeps the others waiting.
-const SWEEPER: &str = "write-back";
-const LEASE_SPAN: Duration = Duration::from_secs(10);
 /// How long a pod that gives no sign of life is not taken for dead: the time for which it may be paused, or cut off.
 const DEAD_AFTER: Duration = Duration::from_secs(30);
+/// How often a pod gives a sign of life, and looks for what dead ones left behind.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// Minutes older than this have nothing added to them any more, not even by a pod whose clock is late.
+const SETTLED_AFTER: Duration = Duration::from_secs(120);
 
 /// One pod's part in the write-back.
 pub(crate) struct WriteBack {
@@ -46,64 +48,71 @@ impl WriteBack {
 
     /// Turn after turn until `stop` says so, and a last time then.
     pub(crate) async fn run(self, mut stop: watch::Receiver<bool>) {
-        let me = holder(self.shared.pod);
+        let mut look_at = Time::default();
         loop {
             let stopping = tokio::select! {
                 () = tokio::time::sleep(self.every) => false,
                 _ = stop.changed() => true,
             };
-            let own = self.write(&self.shared.told.all(self.shared.pod)).await;
-            self.shared.told.written(&own);
-            self.shared.tell_pending();
-            if !self.shared.is_up() {
-                if stopping {
-                    return;
-                }
-                continue;
-            }
+            self.write_own(stopping).await;
             if stopping {
-                self.shared.cache.swept(&own, (self.now)()).await.ok();
-                self.shared.cache.release(SWEEPER, &me).await.ok();
-                self.shared.cache.release(&me, &me).await.ok();
                 return;
             }
-            if let Err(error) = self.tidy(&own, &me).await {
-                let change = self.shared.breaker.record(false);
-                self.shared.note(change, Some(error));
+            let now = (self.now)();
+            if now >= look_at {
+                look_at = now.plus(LOOK_EVERY);
+                if let Err(error) = self.look_for_the_dead(now).await {
+                    tracing::warn!(%error, "could not look for what other pods left behind; trying again");
+                }
             }
         }
     }
 
-    /// Tells the cache what the archive has now, gives a sign of life, and looks for what the dead left behind.
-    async fn tidy(&self, own: &[Unswept], me: &str) -> Result<(), cache::Error> {
-        let (cache, now) = (&self.shared.cache, (self.now)());
-        if !own.is_empty() {
-            cache.swept(own, now).await?;
+    /// Writes what this pod was told; the cache may forget what is settled, or all of it when the pod stops.
+    async fn write_own(&self, stopping: bool) {
+        let Shared { told, pod, cache, .. } = &*self.shared;
+        let written = self.write(&told.unwritten(*pod)).await;
+        told.written(&written);
+        self.shared.tell_pending();
+        let now = (self.now)();
+        let settled_before = if stopping { Time(i64::MAX) } else { now.minus(SETTLED_AFTER).minute() };
+        let settled = told.settled(*pod, settled_before);
+        if settled.is_empty() {
+            return;
         }
-        cache.lease(me, me, DEAD_AFTER, now).await?;
-        if !cache.lease(SWEEPER, me, LEASE_SPAN, now).await? {
+        if self.shared.is_up() {
+            let failure = cache.swept(&settled, now).await.err();
+            let change = self.shared.breaker.record(failure.is_none());
+            self.shared.note(change, failure);
+        }
+        // What the cache was not told it drops with the record.
+        told.forget(&settled);
+    }
+
+    /// Gives a sign of life, and writes what dead pods left behind. Two that do it at once do no harm.
+    async fn look_for_the_dead(&self, now: Time) -> anyhow::Result<()> {
+        let me = name(self.shared.pod);
+        self.archive.lease(Arc::clone(&me), Arc::clone(&me), DEAD_AFTER, now).await?;
+        if !self.shared.is_up() || !self.archive.lease("write-back".into(), Arc::clone(&me), LOOK_EVERY, now).await? {
             return Ok(());
         }
         let mut dead: HashMap<u64, bool> = HashMap::from([(self.shared.pod, false)]);
         let mut after = None;
         loop {
-            let page = cache.sweep(after, PAGE, now).await?;
-            let mut left_behind = Vec::new();
-            for mut one in page.unswept {
-                for total in &one.totals {
-                    if let std::collections::hash_map::Entry::Vacant(unknown) = dead.entry(total.pod) {
-                        // Who lives renews the lease of that name again and again, so nobody else can have it.
-                        unknown.insert(cache.lease(&holder(total.pod), me, self.every, now).await?);
-                    }
-                }
-                one.totals.retain(|total| dead[&total.pod]);
-                if !one.totals.is_empty() {
-                    left_behind.push(one);
+            let page = self.shared.cache.sweep(after, PAGE, now).await?;
+            let mut left_behind = page.unswept;
+            for total in left_behind.iter().flat_map(|one| &one.totals) {
+                if let Entry::Vacant(unknown) = dead.entry(total.pod) {
+                    // Who lives renews the lease of that name again and again, so nobody else can have it.
+                    let theirs = self.archive.lease(name(total.pod), Arc::clone(&me), LOOK_EVERY, now).await?;
+                    unknown.insert(theirs);
                 }
             }
+            left_behind.iter_mut().for_each(|one| one.totals.retain(|total| dead[&total.pod]));
+            left_behind.retain(|one| !one.totals.is_empty());
             let known = self.write(&left_behind).await;
             if !known.is_empty() {
-                cache.swept(&known, now).await?;
+                self.shared.cache.swept(&known, now).await?;
             }
             match page.next {
                 Some(next) => after = Some(next),
@@ -132,8 +141,8 @@ impl WriteBack {
 }
 
 /// A pod's name among those who hold leases.
-fn holder(pod: u64) -> String {
-    format!("pod-{pod:016x}")
+fn name(pod: u64) -> Arc<str> {
+    format!("pod-{pod:016x}").into()
 }
 
 fn counted(unswept: &Unswept) -> impl Iterator<Item = archive::Counted> + '_ {

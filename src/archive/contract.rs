@@ -414,7 +414,7 @@ async fn one_process_holds_a_lease(url: &str) {
             .map(|nth| {
                 let pod = pods[nth % 3].clone();
                 let holder: Arc<str> = format!("pod {round} {nth}").into();
-                tokio::spawn(async move { pod.lease("housekeeping", holder, span, now).await.unwrap() })
+                tokio::spawn(async move { pod.lease("housekeeping".into(), holder, span, now).await.unwrap() })
             })
             .collect();
         let mut holders = 0;
@@ -423,7 +423,7 @@ async fn one_process_holds_a_lease(url: &str) {
         }
         assert_eq!(holders, 1, "round {round}");
     }
-    let lease = async |holder: &str, now| pods[0].lease("other", holder.into(), span, now).await.unwrap();
+    let lease = async |holder: &str, now| pods[0].lease("other".into(), holder.into(), span, now).await.unwrap();
     assert!(lease("a", at(0)).await && !lease("b", at(9)).await && lease("a", at(9)).await);
     assert!(!lease("b", at(10)).await, "it was renewed");
     assert!(lease("b", at(19)).await && !lease("a", at(19)).await);

@@ -173,7 +173,7 @@ impl Archive {
     /// Takes or renews a lease. Answers whether `holder` has it until `now` plus `span`.
     pub(crate) async fn lease(
         &self,
-        name: &'static str,
+        name: Arc<str>,
         holder: Arc<str>,
         span: Duration,
         now: Time,

@@ -24,6 +24,7 @@ const NAMES_MAX: usize = 10_000;
 
 /// The store.
 pub(crate) struct Memory {
+    pod: u64,
     shards: Vec<Mutex<Shard>>,
     names: Mutex<Names>,
     records_per_shard: usize,
@@ -54,14 +55,14 @@ struct Names {
 
 impl Stored {
     /// Adds to a total of the current minute.
-    fn add(&mut self, reason: Option<Reason>, count: u64, now: Time) -> Total {
+    fn add(&mut self, pod: u64, reason: Option<Reason>, count: u64, now: Time) -> Total {
         let minute = now.minute().max(self.floor);
-        let same = |total: &&mut Total| total.minute == minute && total.reason == reason;
+        let same = |total: &&mut Total| (total.pod, total.minute, total.reason) == (pod, minute, reason);
         if let Some(total) = self.totals.iter_mut().find(same) {
             total.total += count;
             return *total;
         }
-        let total = Total { minute, reason, total: count };
+        let total = Total { pod, minute, reason, total: count };
         self.totals.push(total);
         total
     }
@@ -70,6 +71,7 @@ impl Stored {
 impl Memory {
     pub(super) fn new(settings: &Settings) -> Memory {
         Memory {
+            pod: settings.pod,
             shards: (0..1 << SHARD_BITS).map(|_| Mutex::default()).collect(),
             names: Mutex::default(),
             records_per_shard: (settings.records >> SHARD_BITS).max(1),
@@ -100,7 +102,7 @@ impl Memory {
             if !stored.record.count(*count, now) {
                 return Sighting::Ask { record: Some(stored.record.clone()) };
             }
-            let Total { minute, total, .. } = stored.add(Some(stored.record.marker.reason), *count, now);
+            let Total { minute, total, .. } = stored.add(self.pod, Some(stored.record.marker.reason), *count, now);
             dirty.insert(*fingerprint);
             Sighting::Quiet { record: stored.record.clone(), minute, total }
         };
@@ -133,7 +135,7 @@ impl Memory {
             let stored = records.get_mut(&claim.fingerprint).expect("it has just been there");
             let allotment = stored.record.grant(claim.count, claim.budget, claim.window, now);
             stored.expires_at = stored.record.lapses_at(now).plus(self.grace);
-            let totals = allotment.counts().map(|(reason, count)| stored.add(reason, count, now)).collect();
+            let totals = allotment.counts().map(|(reason, count)| stored.add(self.pod, reason, count, now)).collect();
             dirty.insert(claim.fingerprint);
             Ok(Grant {
                 granted: allotment.granted,

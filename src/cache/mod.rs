@@ -7,7 +7,9 @@
 //! One fingerprint has one record, under one key. What counts its occurrences is named (fingerprint, epoch); the epoch
 //! is drawn at random when the record comes to be.
 //!
-//! Invariant: *A counter only grows.* The totals of one (fingerprint, epoch, minute, reason) never go back: a record that
+//! Each pod counts apart: so what a pod was told is what it acknowledged, whatever became of the counts of others.
+//!
+//! Invariant: *A counter only grows.* The totals of one (fingerprint, epoch, pod, minute, reason) never go back: a record that
 //! was lost, or that a server brought back from an older copy of itself, has a new epoch and counts from 0.
 //!
 //! Invariant: *Counted in one place.* An occurrence is added to a total exactly when the answer is [`Sighting::Quiet`] or
@@ -47,7 +49,7 @@ pub(crate) enum Sighting {
         record: Record,
         /// The minute they were counted in: that of `now`, or a later one when that minute was written back already.
         minute: Time,
-        /// All that this epoch has counted in this minute for the marker's reason.
+        /// All that this pod has counted in this minute for the marker's reason since the epoch began.
         total: u64,
     },
     /// Nothing is counted: the archive has to decide.
@@ -83,9 +85,11 @@ pub(crate) struct Grant {
     pub(crate) totals: Vec<Total>,
 }
 
-/// So many occurrences with one fate in one minute, all told.
+/// So many occurrences with one fate in one minute, counted by one pod, all told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Total {
+    /// The pod that counted them.
+    pub(crate) pod: u64,
     /// The start of the minute.
     pub(crate) minute: Time,
     /// Why they were held back; `None`: they were granted an alert here.

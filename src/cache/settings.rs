@@ -17,6 +17,8 @@ const FORMS: &str = "write redis://HOST:6379, rediss://HOST:6379, redis-sentinel
 pub(crate) struct Settings {
     /// Which store.
     pub(super) store: Store,
+    /// This process, among those that count: drawn anew at each start.
+    pub(crate) pod: u64,
     /// The longest that a call may take.
     pub(crate) timeout: Duration,
     /// How long a record is kept after it and its window are over, so that its last totals can be written back.
@@ -135,6 +137,7 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             store: Store::Memory,
+            pod: 0,
             timeout: Duration::from_millis(500),
             grace: Duration::from_mins(15),
             records: 100_000,

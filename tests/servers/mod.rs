@@ -10,7 +10,6 @@ pub mod dynamodb;
 pub mod mariadb;
 pub mod postgres;
 pub mod redis;
-pub mod redis;
 
 use std::collections::BTreeSet;
 use std::net::TcpListener;

@@ -214,7 +214,7 @@ async fn minutes_are_counted_apart(cache: &Cache) {
     let mut unswept = cache.sweep_of(&[fingerprint], T0).await;
     assert_eq!(unswept.len(), 1);
     unswept[0].totals.sort_unstable();
-    let total = |minute: Time, reason, total| Total { minute, reason: Some(reason), total };
+    let total = |minute: Time, reason, total| Total { pod: 0, minute, reason: Some(reason), total };
     let expected = [
         total(T0.minute(), Reason::Budget, 4),
         total(T0.minute(), Reason::Spacing, 1),
@@ -268,7 +268,7 @@ async fn what_is_counted_is_swept_until_it_is_written(cache: &Cache) {
 }
 
 fn budget_total(at: Time, total: u64) -> Total {
-    Total { minute: at.minute(), reason: Some(Reason::Budget), total }
+    Total { pod: 0, minute: at.minute(), reason: Some(Reason::Budget), total }
 }
 
 fn unswept_of(all: &[Unswept], fingerprint: Fingerprint) -> Unswept {
@@ -326,11 +326,11 @@ async fn grants_stay_within_the_budget(cache: &Cache, other: &Cache) {
     assert_eq!(first.record.marker.revision, 0);
     assert_eq!(first.record.marker.window_opened_at, T0);
     assert_eq!(first.record.marker.window_ends_at, Some(after(600_000)));
-    assert_eq!(first.totals, [Total { minute: T0.minute(), reason: None, total: 2 }]);
+    assert_eq!(first.totals, [Total { pod: 0, minute: T0.minute(), reason: None, total: 2 }]);
     ask(cache.count_one(fingerprint, 1, after(1)).await);
     let rest = other.grant_one(claim(fingerprint, 7), after(2)).await;
     assert_eq!((rest.granted, rest.first_ordinal, rest.record.epoch), (3, 3, first.record.epoch));
-    let of = |reason, total| Total { minute: T0.minute(), reason, total };
+    let of = |reason, total| Total { pod: 0, minute: T0.minute(), reason, total };
     assert_eq!(rest.totals, [of(None, 5), of(Some(Reason::Budget), 4)]);
     // From now on the cache answers on its own.
     let (record, _, total) = quiet(cache.count_one(fingerprint, 1, after(3)).await);
@@ -358,14 +358,14 @@ async fn a_claim_heeds_a_live_marker(cache: &Cache) {
     cache.remember_one(fingerprint, acknowledged, T0).await;
     let grant = cache.grant_one(claim(fingerprint, 4), T0).await;
     assert_eq!(grant.granted, 0);
-    assert_eq!(grant.totals, [Total { minute: T0.minute(), reason: Some(Reason::Acknowledged), total: 4 }]);
+    assert_eq!(grant.totals, [Total { pod: 0, minute: T0.minute(), reason: Some(Reason::Acknowledged), total: 4 }]);
     // Muted for some more: those, then a window.
     let muted = Marker { reason: Reason::Muted, more: Some(3), window_ends_at: None, ..marker(1) };
     let fingerprint = draw();
     cache.remember_one(fingerprint, muted, T0).await;
     let grant = cache.grant_one(claim(fingerprint, 10), T0).await;
     assert_eq!((grant.granted, grant.first_ordinal, grant.record.marker.seen), (5, 1, 7));
-    let of = |reason, total| Total { minute: T0.minute(), reason, total };
+    let of = |reason, total| Total { pod: 0, minute: T0.minute(), reason, total };
     assert_eq!(grant.totals, [of(Some(Reason::Muted), 3), of(None, 5), of(Some(Reason::Budget), 2)]);
 }
 

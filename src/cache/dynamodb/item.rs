@@ -78,8 +78,8 @@ pub(super) fn written(reason: Reason) -> AttributeValue {
 }
 
 /// The attribute of a total.
-pub(super) fn total_name(minute: Time, reason: Option<Reason>) -> String {
-    format!("t_{}_{}", minute.ms().div_euclid(MINUTE_MS), code(reason))
+pub(super) fn total_name(pod: u64, minute: Time, reason: Option<Reason>) -> String {
+    format!("t_{}_{}_{pod}", minute.ms().div_euclid(MINUTE_MS), code(reason))
 }
 
 /// The record in an item.
@@ -106,10 +106,14 @@ pub(super) fn record(item: &Item) -> Result<Record, Error> {
 
 /// The totals in an item.
 pub(super) fn totals(item: &Item) -> Result<Vec<Total>, Error> {
-    let named = item.keys().filter_map(|name| Some((name, name.strip_prefix("t_")?.split_once('_')?)));
-    let total = |(name, (minute, code)): (&String, (&str, &str))| {
-        let minute: i64 = minute.parse().map_err(|_| nonsense("a total of no minute"))?;
-        Ok(Total { minute: Time(minute * MINUTE_MS), reason: reason(code)?, total: number(item, name)? })
+    let named = item.keys().filter_map(|name| Some((name, name.strip_prefix("t_")?.split('_'))));
+    let total = |(name, mut parts): (&String, std::str::Split<'_, char>)| {
+        let read = (|| {
+            let minute = Time(parts.next()?.parse::<i64>().ok()? * MINUTE_MS);
+            Some((minute, parts.next()?, parts.next()?.parse().ok()?))
+        })();
+        let (minute, code, pod) = read.ok_or_else(|| nonsense("a total that is none"))?;
+        Ok(Total { pod, minute, reason: reason(code)?, total: number(item, name)? })
     };
     named.map(total).collect()
 }

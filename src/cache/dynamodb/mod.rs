@@ -38,6 +38,8 @@ const LAST_SECOND: i64 = 253_402_300_799;
 
 /// The store.
 pub(crate) struct DynamoDb {
+    /// This process, among those that count.
+    pod: u64,
     table: Table,
     bound: Duration,
     grace: Duration,
@@ -60,6 +62,7 @@ impl DynamoDb {
             bound: settings.timeout,
             grace: settings.grace,
             guesses: Mutex::default(),
+            pod: settings.pod,
         })
     }
 
@@ -99,7 +102,7 @@ impl DynamoDb {
         for _ in 0..TRIES {
             let guess = self.guess(fingerprint);
             let minute = now.minute().max(guess.floor);
-            let total = total_name(minute, Some(guess.reason));
+            let total = total_name(self.pod, minute, Some(guess.reason));
             let mut change = Change::default()
                 .when("u", ">", n(now.ms()))
                 .when("q", "=", written(guess.reason))
@@ -285,13 +288,19 @@ impl DynamoDb {
                 .add("c", n(1))
                 .set("d", n(1));
             for (reason, count) in allotment.counts() {
-                change = change.add(&total_name(minute, reason), n(count));
+                change = change.add(&total_name(self.pod, minute, reason), n(count));
             }
             match self.table.change(record_key(claim.fingerprint), change).await? {
                 Changed::Not(item) => known = item,
                 Changed::Done(item) => {
-                    let total =
-                        |(reason, _)| Ok(Total { minute, reason, total: number(&item, &total_name(minute, reason))? });
+                    let total = |(reason, _)| {
+                        Ok(Total {
+                            pod: self.pod,
+                            minute,
+                            reason,
+                            total: number(&item, &total_name(self.pod, minute, reason))?,
+                        })
+                    };
                     return Ok(Grant {
                         granted: allotment.granted,
                         first_ordinal: allotment.first_ordinal,
@@ -352,7 +361,7 @@ impl DynamoDb {
         }
         let mut change = Change::default().when("e", "=", n(written.epoch)).when_same("c", item.get("c").cloned());
         for total in &over {
-            change = change.remove(&total_name(total.minute, total.reason));
+            change = change.remove(&total_name(total.pod, total.minute, total.reason));
         }
         if !over.is_empty() && number::<i64>(&item, "f")? < floor.ms() {
             change = change.set("f", n(floor.ms()));

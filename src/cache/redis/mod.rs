@@ -52,6 +52,8 @@ static PACE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/p
 /// The store.
 pub(crate) struct Redis {
     topology: Topology,
+    /// This process, among those that count.
+    pod: u64,
     prefix: String,
     bound: Duration,
     grace: Duration,
@@ -82,6 +84,7 @@ impl Redis {
     pub(super) fn new(redis: &RedisSettings, settings: &Settings) -> Result<Redis, String> {
         Ok(Redis {
             topology: Topology::new(redis, settings.timeout)?,
+            pod: settings.pod,
             prefix: redis.prefix.clone(),
             bound: settings.timeout,
             grace: settings.grace,
@@ -146,7 +149,7 @@ impl Redis {
 
     pub(super) async fn count(&self, batch: &[(Fingerprint, u64)], now: Time) -> Vec<Result<Sighting, Error>> {
         let head = |call: &mut Call, group: &Group| {
-            call.arg(group.shards.len()).arg(now.ms()).arg(minute_index(now));
+            call.arg(group.shards.len()).arg(now.ms()).arg(minute_index(now)).arg(self.pod);
         };
         let item = |call: &mut Call, group: &Group, (fingerprint, count): &(Fingerprint, u64)| {
             call.arg(group.dirty(*fingerprint)).arg(fingerprint.to_string()).arg(*count);
@@ -175,14 +178,15 @@ impl Redis {
     pub(super) async fn grant(&self, claims: &[Claim], now: Time) -> Vec<Result<Grant, Error>> {
         let epoch = draw_epoch();
         let head = |call: &mut Call, group: &Group| {
-            call.arg(group.shards.len()).arg(now.ms()).arg(minute_index(now)).arg(epoch).arg(millis(self.grace));
+            call.arg(group.shards.len()).arg(now.ms()).arg(minute_index(now));
+            call.arg(epoch).arg(millis(self.grace)).arg(self.pod);
         };
         let item = |call: &mut Call, group: &Group, claim: &Claim| {
             call.arg(group.dirty(claim.fingerprint)).arg(claim.fingerprint.to_string());
             call.arg(claim.count).arg(claim.budget).arg(millis(claim.window));
         };
         let answers = self.ask_each(&GRANT, claims, |claim| claim.fingerprint, head, item).await;
-        answers.into_iter().map(|answer| answer.and_then(|value| wire::grant(&value))).collect()
+        answers.into_iter().map(|answer| answer.and_then(|value| wire::grant(&value, self.pod))).collect()
     }
 
     pub(super) async fn sweep(&self, after: Option<Fingerprint>, limit: usize, now: Time) -> Result<Sweep, Error> {

@@ -54,7 +54,7 @@ fn reason(text: &str) -> Result<Option<Reason>, Error> {
 
 /// The field of a total in its record's hash.
 pub(super) fn total_field(epoch: u64, total: &Total) -> String {
-    format!("t:{epoch}:{}:{}", minute_index(total.minute), code(total.reason))
+    format!("t:{epoch}:{}:{}:{}", minute_index(total.minute), code(total.reason), total.pod)
 }
 
 /// Adds a marker as `remember.lua` reads it.
@@ -140,12 +140,13 @@ pub(super) fn sighting(value: &Value) -> Result<Sighting, Error> {
 }
 
 /// One answer of `grant.lua`.
-pub(super) fn grant(value: &Value) -> Result<Grant, Error> {
+pub(super) fn grant(value: &Value, pod: u64) -> Result<Grant, Error> {
     let [minute, granted, first_ordinal, totals, rest @ ..] = items(value)? else {
         return Err(nonsense("half a grant"));
     };
     let minute = Time(number(minute)? * MINUTE_MS);
-    let total = |pair: &[Value]| Ok(Total { minute, reason: reason(text(&pair[0])?)?, total: unsigned(&pair[1])? });
+    let total =
+        |pair: &[Value]| Ok(Total { pod, minute, reason: reason(text(&pair[0])?)?, total: unsigned(&pair[1])? });
     Ok(Grant {
         granted: unsigned(granted)?,
         first_ordinal: unsigned(first_ordinal)?,
@@ -179,10 +180,10 @@ pub(super) fn unswept(fingerprint: Fingerprint, value: Value) -> Result<Vec<Unsw
         let read = (|| {
             let epoch = parts.next()?.parse().ok()?;
             let minute = Time(parts.next()?.parse::<i64>().ok()? * MINUTE_MS);
-            Some((epoch, minute, parts.next()?, total.parse().ok()?))
+            Some((epoch, minute, parts.next()?, parts.next()?.parse().ok()?, total.parse().ok()?))
         })();
-        let (epoch, minute, code, total) = read.ok_or_else(|| nonsense("a total that is none"))?;
-        by_epoch.entry(epoch).or_default().push(Total { minute, reason: reason(code)?, total });
+        let (epoch, minute, code, pod, total) = read.ok_or_else(|| nonsense("a total that is none"))?;
+        by_epoch.entry(epoch).or_default().push(Total { pod, minute, reason: reason(code)?, total });
     }
     Ok(by_epoch.into_iter().map(|(epoch, totals)| Unswept { fingerprint, epoch, totals }).collect())
 }

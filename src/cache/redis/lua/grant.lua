@@ -1,16 +1,16 @@
 -- Counts occurrences while the archive is away, and grants alerts within the budget. Linear in the batch. The same as
 -- `Record::grant`; an older copy's window goes on, for a grant too few is better than one too many.
 -- KEYS: D dirty indexes, then the record of each claim.
--- ARGV: D, now, minute, an epoch for records that come to be, the grace; then for each claim the number of its dirty
--- index, its fingerprint, the count, the policy's budget and window.
+-- ARGV: D, now, minute, an epoch for records that come to be, the grace, the pod; then for each claim the number of its
+-- dirty index, its fingerprint, the count, the policy's budget and window.
 -- Answers for each: {minute, granted, first ordinal, {reason, total, …}, e, v, q, u, m, h, o, w, b, g, s}.
 local d, now, minute, grace = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[5])
 local function text(number) return number and string.format('%.0f', number) or '-' end
 
 local answers = {}
 for i = 1, #KEYS - d do
-    local key, dirty, fingerprint = KEYS[d + i], KEYS[tonumber(ARGV[5 * i + 1])], ARGV[5 * i + 2]
-    local count, budget, window = tonumber(ARGV[5 * i + 3]), tonumber(ARGV[5 * i + 4]), tonumber(ARGV[5 * i + 5])
+    local key, dirty, fingerprint = KEYS[d + i], KEYS[tonumber(ARGV[5 * i + 2])], ARGV[5 * i + 3]
+    local count, budget, window = tonumber(ARGV[5 * i + 4]), tonumber(ARGV[5 * i + 5]), tonumber(ARGV[5 * i + 6])
     local r = redis.call('HMGET', key, 'n', 'e', 'v', 'q', 'u', 'm', 'h', 'o', 'w', 'b', 'g', 's', 'f')
     local epoch = r[1] == reign and r[2] or ARGV[4]
     local v, q, u, m, h, o, w, b, g, s, f = '0', 'b', now, nil, 0, 0, nil, budget, 0, 0, 0
@@ -44,7 +44,8 @@ for i = 1, #KEYS - d do
     for _, part in ipairs({ { quiet_reason, quiet }, { 'g', granted }, { 'b', spent } }) do
         if part[2] > 0 then
             totals[#totals + 1] = part[1]
-            totals[#totals + 1] = redis.call('HINCRBY', key, 't:' .. epoch .. ':' .. at .. ':' .. part[1], part[2])
+            local field = 't:' .. epoch .. ':' .. at .. ':' .. part[1] .. ':' .. ARGV[6]
+            totals[#totals + 1] = redis.call('HINCRBY', key, field, part[2])
         end
     end
     local after = { epoch, v, q, text(u), text(m), text(h), text(o), text(w), text(b), text(g), text(s) }
