@@ -1,18 +1,17 @@
 //! Admission: every event is counted and decided before it is acknowledged.
 //!
-//! Promises: one committer takes whatever has queued while the previous batch was in flight, folds it to one tally a
-//! fingerprint, and answers every waiter once the archive has made the batch durable. No timers: an idle server answers
-//! after one commit, a busy one makes larger batches. Deliberately not here: the decision itself (`gate`).
+//! Promises: events commit together with whatever else has queued (`lane.rs`), folded to one tally a fingerprint, and are
+//! answered once the archive has made the batch durable. Deliberately not here: the decision itself (`gate`).
 //!
 //! Invariant: *One outcome.* A request is answered with exactly as many outcomes as it brought events, in their order.
 
 mod fold;
+mod lane;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc};
 
 use crate::alert::{Delivery, Route};
 use crate::archive::{Archive, Claim};
@@ -23,13 +22,8 @@ use crate::outcome::{Outcome, Reject, RejectReason};
 use crate::time::Time;
 
 pub(crate) use fold::fold;
-
-/// A batch with so many events takes no further request: bounds, with `limits.batch_events`, how long a transaction runs.
-const BATCH_EVENTS: usize = 4_096;
-
-/// How often the committer lets others run before it commits: requests that have arrived but were not yet read join
-/// the batch instead of waiting for the next. It is no timer: where nobody else is ready, it costs next to nothing.
-const GATHERINGS: usize = 4;
+pub(crate) use lane::Hold;
+use lane::{Lane, Turned};
 
 /// An event on its way through the gate.
 pub(crate) struct Arrival {
@@ -43,16 +37,6 @@ pub(crate) struct Arrival {
     pub(crate) route: Arc<Route>,
     /// The event.
     pub(crate) event: Event<'static>,
-}
-
-/// What a request holds of the server's limits until its events are decided, also when its client has gone.
-pub(crate) type Hold = Box<dyn Send>;
-
-/// Events that came together and are answered together.
-struct Request {
-    arrivals: Vec<Arrival>,
-    _hold: Hold,
-    reply: oneshot::Sender<Vec<Outcome>>,
 }
 
 /// The way to a channel's worker for deliveries that are claimed in the transaction that makes them: they need no second
@@ -88,9 +72,7 @@ pub(crate) struct Settings {
 
 /// The way in: shared by all requests.
 pub(crate) struct Admission {
-    queue: mpsc::UnboundedSender<Request>,
-    queued_events: Arc<AtomicUsize>,
-    queued_events_max: usize,
+    lane: Lane<Arrival, Outcome>,
     metrics: Arc<Metrics>,
 }
 
@@ -102,43 +84,39 @@ impl Admission {
         settings: Settings,
         granted: Arc<Notify>,
     ) -> (Admission, tokio::task::JoinHandle<()>) {
-        let (queue, requests) = mpsc::unbounded_channel();
-        let queued_events = Arc::new(AtomicUsize::new(0));
-        let queued_events_max = settings.queued_events;
-        let metrics = Arc::clone(&settings.metrics);
-        let committer = Committer { archive, settings, granted, queued_events: Arc::clone(&queued_events) };
-        let task = tokio::spawn(committer.run(requests));
-        (Admission { queue, queued_events, queued_events_max, metrics }, task)
+        let (queued_events, metrics) = (settings.queued_events, Arc::clone(&settings.metrics));
+        let committer = Arc::new(Committer { archive, settings, granted });
+        let (lane, task) = Lane::start(queued_events, move |arrivals| Arc::clone(&committer).commit(arrivals));
+        (Admission { lane, metrics }, task)
     }
 
     /// Events that wait.
     pub(crate) fn queued(&self) -> usize {
-        self.queued_events.load(Ordering::Relaxed)
+        self.lane.queued()
     }
 
     /// Counts and decides; answers one outcome an arrival, in order.
     pub(crate) async fn admit(&self, arrivals: Vec<Arrival>, hold: Hold) -> Vec<Outcome> {
         let count = arrivals.len();
-        if count == 0 {
-            return Vec::new();
+        match self.lane.ask(arrivals, hold).await {
+            Ok(outcomes) => outcomes,
+            Err(turned) => {
+                let refused = refused(count, turned);
+                refused.iter().for_each(|outcome| self.metrics.count(outcome));
+                refused
+            }
         }
-        // The queue is bounded by events rather than by requests, which differ ten thousandfold.
-        if self.queued_events.fetch_add(count, Ordering::Relaxed) >= self.queued_events_max {
-            self.queued_events.fetch_sub(count, Ordering::Relaxed);
-            let full = rejected(
-                count,
-                RejectReason::Overloaded,
-                "more events are waiting for the archive than limits.queued_events allows; send again later",
-            );
-            full.iter().for_each(|outcome| self.metrics.count(outcome));
-            return full;
-        }
-        let (reply, outcomes) = oneshot::channel();
-        let sent = self.queue.send(Request { arrivals, _hold: hold, reply });
-        match outcomes.await {
-            Ok(outcomes) if sent.is_ok() => outcomes,
-            _ => rejected(count, RejectReason::Unavailable, "the server is stopping; send again later"),
-        }
+    }
+}
+
+fn refused(count: usize, turned: Turned) -> Vec<Outcome> {
+    match turned {
+        Turned::Full => rejected(
+            count,
+            RejectReason::Overloaded,
+            "more events are waiting for the archive than limits.queued_events allows; send again later",
+        ),
+        Turned::Stopping => rejected(count, RejectReason::Unavailable, "the server is stopping; send again later"),
     }
 }
 
@@ -150,31 +128,9 @@ struct Committer {
     archive: Archive,
     settings: Settings,
     granted: Arc<Notify>,
-    queued_events: Arc<AtomicUsize>,
 }
 
 impl Committer {
-    async fn run(self, mut requests: mpsc::UnboundedReceiver<Request>) {
-        while let Some(first) = requests.recv().await {
-            let mut batch = vec![first];
-            let mut events = batch[0].arrivals.len();
-            for _ in 0..GATHERINGS {
-                let before = events;
-                while events < BATCH_EVENTS
-                    && let Ok(request) = requests.try_recv()
-                {
-                    events += request.arrivals.len();
-                    batch.push(request);
-                }
-                if events >= BATCH_EVENTS || (events == before && batch.len() > 1) {
-                    break;
-                }
-                tokio::task::yield_now().await;
-            }
-            self.commit(batch, events).await;
-        }
-    }
-
     /// As much as each worker has room for.
     fn claims(&self) -> Arc<[Claim]> {
         let claim = |Handoff { channel, lease, to }: &Handoff| Claim {
@@ -192,23 +148,23 @@ impl Committer {
         let more = claims.iter().any(filled);
         for delivery in claimed {
             let to = self.settings.handoffs.iter().find(|handoff| handoff.channel == delivery.channel);
-            to.map(|handoff| handoff.to.try_send(delivery));
+            if let Some(room) = to.and_then(|handoff| handoff.to.try_reserve().ok()) {
+                room.send(delivery);
+            }
         }
         if more {
             self.granted.notify_waiters();
         }
     }
 
-    async fn commit(&self, mut batch: Vec<Request>, events: usize) {
-        let counts: Vec<usize> = batch.iter().map(|request| request.arrivals.len()).collect();
-        let arrivals = batch.iter_mut().flat_map(|request| std::mem::take(&mut request.arrivals));
-        let folded = fold(arrivals, &self.settings);
-        let started = Stopwatch::start();
+    async fn commit(self: Arc<Self>, arrivals: Vec<Arrival>) -> Vec<Outcome> {
+        let events = arrivals.len();
+        let folded = fold(arrivals.into_iter(), &self.settings);
         let claims: Arc<[Claim]> = self.claims();
         let now = (self.settings.now)();
+        let started = Stopwatch::start();
         let admitted = self.archive.admit(Arc::clone(&folded.batch), Arc::clone(&claims), now).await;
         self.settings.metrics.observe_archive("admit", started);
-        self.queued_events.fetch_sub(events, Ordering::Relaxed);
         let outcomes = match admitted {
             Ok((admitted, claimed)) => {
                 if admitted.iter().any(|one| one.decision.granted() > 0) {
@@ -223,9 +179,6 @@ impl Committer {
         };
         // Counted here, where they come to be: a client that hung up does not take them away.
         outcomes.iter().for_each(|outcome| self.settings.metrics.count(outcome));
-        let mut outcomes = outcomes.into_iter();
-        for (request, count) in batch.into_iter().zip(counts) {
-            request.reply.send(outcomes.by_ref().take(count).collect()).ok();
-        }
+        outcomes
     }
 }

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::super::Error;
@@ -34,6 +35,8 @@ const CHECKPOINT_PAGES: u32 = 4_096;
 const PAGE_BYTES: u64 = 4_096;
 const FRAME_BYTES: u64 = PAGE_BYTES + 24;
 const LOG_HEADER_BYTES: u64 = 32;
+/// Bytes by which the log is lengthened at a time: about a millisecond, for which a write may have to wait.
+const LENGTHENED_BYTES: u64 = 1 << 20;
 /// Statements kept prepared on each connection: more than there are, so that none is prepared twice.
 const PREPARED_STATEMENTS: usize = 64;
 
@@ -82,15 +85,9 @@ impl Sqlite {
         migrate(&mut connection).map_err(|e| Error::open(path, &e))?;
         let (writer, queue) = mpsc::channel(QUEUED_WRITES);
         let log = log_of(path);
-        let write = move || {
-            if let Err(error) = lengthen_log(&mut connection, &log) {
-                tracing::warn!(%error, log = %log.display(), "the archive's log stays short; commits will be slower");
-            }
-            write_all(connection, queue);
-        };
         std::thread::Builder::new()
             .name("archive-writer".to_owned())
-            .spawn(write)
+            .spawn(move || write_all(connection, queue, &log))
             .map_err(|e| Error::open(path, &e))?;
         let readers =
             Readers { path: path.to_owned(), idle: Mutex::new(Vec::new()), permits: Arc::new(Semaphore::new(READERS)) };
@@ -178,17 +175,23 @@ fn log_of(path: &Path) -> PathBuf {
     log.into()
 }
 
-/// Fills the log up with zeros to the length that it has at a checkpoint. A page number of zero is no frame, so SQLite
-/// reads no further than its own last one. Only who may write appends to a log, so no other process does meanwhile.
-fn lengthen_log(connection: &mut Connection, log: &Path) -> anyhow::Result<()> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+/// Fills the log up with zeros towards the length that it has at a checkpoint, and answers whether it is still shorter. A
+/// page number of zero is no frame, so SQLite reads no further than its own last one. Only who may write appends to a
+/// log, so no other process does meanwhile.
+fn lengthen_log(tx: &Tx, log: &Path) -> anyhow::Result<bool> {
+    say(tx, "BEGIN IMMEDIATE")?;
+    let lengthened = lengthen_locked(log);
+    say(tx, "ROLLBACK")?;
+    Ok(lengthened?)
+}
+
+fn lengthen_locked(log: &Path) -> std::io::Result<bool> {
     let mut file = std::fs::OpenOptions::new().append(true).open(log)?;
     let wanted = LOG_HEADER_BYTES + FRAME_BYTES * u64::from(CHECKPOINT_PAGES);
     let missing = wanted.saturating_sub(file.metadata()?.len());
-    std::io::copy(&mut std::io::Read::take(std::io::repeat(0), missing), &mut file)?;
+    std::io::copy(&mut std::io::Read::take(std::io::repeat(0), missing.min(LENGTHENED_BYTES)), &mut file)?;
     file.sync_all()?;
-    transaction.rollback()?;
-    Ok(())
+    Ok(missing > LENGTHENED_BYTES)
 }
 
 /// Creates a folder that only its owner may enter: the file in it holds what users sent.
@@ -241,9 +244,25 @@ pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
     transaction.commit()
 }
 
-fn write_all(connection: Connection, mut queue: mpsc::Receiver<Job>) {
+fn write_all(connection: Connection, mut queue: mpsc::Receiver<Job>, log: &Path) {
     let mut tx = Tx::Sqlite(connection);
-    while let Some(first) = queue.blocking_recv() {
+    let mut log_is_short = true;
+    loop {
+        let first = match queue.try_recv() {
+            Ok(work) => work,
+            // Nobody waits: time for what makes later writes faster.
+            Err(TryRecvError::Empty) if log_is_short => {
+                log_is_short = lengthen_log(&tx, log).unwrap_or_else(|error| {
+                    tracing::warn!(%error, log = %log.display(), "the archive's log stays short; commits will be slower");
+                    false
+                });
+                continue;
+            }
+            Err(_) => match queue.blocking_recv() {
+                Some(work) => work,
+                None => return,
+            },
+        };
         let mut written: Vec<Written> = Vec::new();
         let committed = commit_together(&mut tx, first, &mut queue, &mut written);
         if let Err(error) = &committed {
