@@ -59,10 +59,19 @@ impl Server {
     /// Starts a server with a project, a token, an archive of its own and `toml` besides.
     pub async fn start(toml: &str) -> Server {
         let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("bongsu.db").display());
+        Server::start_in(folder, &url, toml).await
+    }
+
+    /// Starts a server on this archive.
+    pub async fn start_on(url: &str, toml: &str) -> Server {
+        Server::start_in(tempfile::tempdir().unwrap(), url, toml).await
+    }
+
+    async fn start_in(folder: tempfile::TempDir, url: &str, toml: &str) -> Server {
         let settings = format!(
-            "listen = \"127.0.0.1:0\"\n[archive]\nurl = \"sqlite:{}\"\n[api]\ntoken = \"{TOKEN}\"\n\
-             [[project]]\nname = \"tests\"\nkey = \"{KEY}\"\n{toml}\n",
-            folder.path().join("bongsu.db").display()
+            "listen = \"127.0.0.1:0\"\n[archive]\nurl = \"{url}\"\n[api]\ntoken = \"{TOKEN}\"\n\
+             [[project]]\nname = \"tests\"\nkey = \"{KEY}\"\n{toml}\n"
         );
         std::fs::write(folder.path().join("bongsu.toml"), settings).unwrap();
         let (process, base, log) = spawn(&folder.path().join("bongsu.toml")).await;

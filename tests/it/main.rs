@@ -3,6 +3,7 @@
 #![allow(clippy::print_stderr, missing_docs, unreachable_pub)]
 
 mod api;
+mod archive;
 mod cli;
 mod clients;
 mod crash;
@@ -11,5 +12,7 @@ mod first_light;
 mod harness;
 mod hostile;
 mod readme;
+#[path = "../servers/mod.rs"]
+mod servers;
 mod start;
 mod tidy;
