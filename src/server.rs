@@ -44,6 +44,8 @@ const CLOSE_EVERY: Duration = Duration::from_secs(1);
 const CLOSED_AT_A_TIME: usize = 200;
 /// How often the archive forgets what is too old.
 const FORGET_EVERY: Duration = Duration::from_secs(60);
+/// How long one of several servers on an archive may have a configuration that the others have not: a roll-out.
+const ORPHANS_GRACE: Duration = Duration::from_secs(900);
 /// How long one of several servers on an archive does the housekeeping of all before another may.
 const HOUSEKEEPING_LEASE: Duration = Duration::from_secs(10);
 /// How often the cache is told what people decided: how late a command's decision may take effect.
@@ -105,6 +107,10 @@ impl Server {
         let listener =
             TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
         let archive = Archive::open(&config.archive).await?;
+        if archive.is_shared() {
+            let who = archive.expire_by_itself(&Keep(config.retention.clone())).await;
+            tracing::info!(archive = archive.kind(), "{who}");
+        }
         let (made, token) = make_missing(&archive, &config).await?;
         let keys = Arc::new(Keys::load(archive.clone(), &config.project, now()).await?);
 
@@ -346,7 +352,8 @@ impl Janitor {
     }
 
     async fn bury_orphans(&self) -> Result<(), crate::archive::Error> {
-        let buried = self.archive.bury_orphans(self.channels.clone(), now()).await?;
+        let grace = if self.archive.is_shared() { ORPHANS_GRACE } else { Duration::ZERO };
+        let buried = self.archive.bury_orphans(self.channels.clone(), grace, now()).await?;
         if buried > 0 {
             tracing::warn!(buried, "deliveries to channels that are no longer configured went to the dead letters");
         }

@@ -97,7 +97,8 @@ CREATE TABLE IF NOT EXISTS events (
     issue       BIGINT NOT NULL,
     received_at BIGINT NOT NULL,
     payload     MEDIUMTEXT NOT NULL,
-    KEY events_of_issue (issue, id)
+    KEY events_of_issue (issue, id),
+    KEY events_received (received_at) -- for the server's event scheduler
 ) ENGINE = InnoDB, CHARACTER SET utf8mb4, COLLATE utf8mb4_bin;
 
 -- An alert exists when its row exists. Ordinal 0 is the closing of a window.

@@ -401,7 +401,8 @@ async fn claims_are_fenced(url: &str) {
     assert_eq!(archive.backlog().await.unwrap(), (3, 1));
     assert_eq!(archive.resend(Some(mine[0].id), EXPIRY, at(102)).await.unwrap(), 1);
     assert_eq!(archive.resend(None, EXPIRY, at(102)).await.unwrap(), 0);
-    assert_eq!(archive.bury_orphans(vec!["ops".into()], at(103)).await.unwrap(), 2);
+    let bury = async |grace| archive.bury_orphans(vec!["ops".into()], grace, at(103)).await.unwrap();
+    assert_eq!((bury(Duration::from_secs(104)).await, bury(Duration::from_secs(103)).await), (0, 2));
     assert_eq!(archive.backlog().await.unwrap(), (2, 2));
 }
 
@@ -494,7 +495,7 @@ async fn what_is_too_old_is_forgotten(url: &str) {
     }
     admit(&archive, [2, 3], 7, T0).await;
     archive.close_windows(EXPIRY, 100, at(10 * 3_600)).await.unwrap();
-    archive.bury_orphans(Vec::new(), at(10 * 3_600)).await.unwrap();
+    archive.bury_orphans(Vec::new(), Duration::ZERO, at(10 * 3_600)).await.unwrap();
     admit(&archive, [3], 1, T0.plus(day * 20)).await;
     let keep = Keep(config::Retention {
         events: Span::secs(5 * 86_400),
@@ -625,12 +626,29 @@ async fn mariadb_keeps_the_contract() {
     let url = server.database("restart");
     let archive = Archive::open(&Settings { timeout: Span::secs(2), ..settings(&url) }).await.unwrap();
     assert!(archive.kind().starts_with("MariaDB "), "{}", archive.kind());
+    the_database_forgets_by_itself(&archive, &server).await;
     admit(&archive, [1], 1, T0).await;
     server.stop();
     is_away(&archive).await;
     server.start_again();
     is_back(&archive).await;
     refuses_without_the_password(&url).await;
+}
+
+async fn the_database_forgets_by_itself(archive: &Archive, server: &Mariadb) {
+    let keep = Keep(config::Retention::default());
+    let by_scheduler = "old rows are removed by the database's event scheduler";
+    assert_eq!(archive.expire_by_itself(&keep).await, by_scheduler);
+    assert_eq!(archive.expire_by_itself(&keep).await, by_scheduler, "again and again");
+    // What an event does is tried at once; its minute is the database's affair.
+    admit(archive, [77], 1, Time(DAY_MS)).await;
+    for (_, statement) in retention::by_age(&keep) {
+        assert!(server.run(&format!("USE restart; {statement}")), "{statement}");
+    }
+    assert_eq!(detail(archive, 77).await.events_stored, 0);
+    assert!(server.run("SET GLOBAL event_scheduler = OFF"));
+    let by_us = "old rows are removed by bongsu (the database's event scheduler is off)";
+    assert_eq!(archive.expire_by_itself(&keep).await, by_us);
 }
 
 /// Nothing is stored, and the error says so.

@@ -135,6 +135,19 @@ impl Archive {
         }
     }
 
+    /// Lets the server itself remove what goes by its age, where it keeps time. Answers who removes old rows, for people.
+    /// What it has removed is nothing to [`Archive::forget`], which goes on looking: a scheduler can be turned off.
+    pub(crate) async fn expire_by_itself(&self, keep: &Keep) -> String {
+        let scheduled = match &self.store {
+            Store::Sqlite(_) => Err("SQLite has no event scheduler".to_owned()),
+            Store::Server(server) => server.schedule(&retention::by_age(keep)).await,
+        };
+        match scheduled {
+            Ok(()) => "old rows are removed by the database's event scheduler".to_owned(),
+            Err(why) => format!("old rows are removed by bongsu ({why})"),
+        }
+    }
+
     /// Whether other processes may use it at the same time.
     pub(crate) fn is_shared(&self) -> bool {
         matches!(self.store, Store::Server(_))
@@ -283,9 +296,20 @@ impl Archive {
     }
 
     /// Gives up what waits for channels other than these. Answers how many deliveries there were.
-    pub(crate) async fn bury_orphans(&self, channels: Vec<Arc<str>>, now: Time) -> Result<usize, Error> {
-        let args = (channels, now);
-        self.store.write(args, |tx, (channels, now)| Box::pin(outbox::bury_orphans(tx, channels, *now))).await
+    ///
+    /// Another server of a shared archive may know more channels, while one configuration gives way to the next: what was
+    /// made within `grace` is left alone.
+    pub(crate) async fn bury_orphans(
+        &self,
+        channels: Vec<Arc<str>>,
+        grace: Duration,
+        now: Time,
+    ) -> Result<usize, Error> {
+        self.store
+            .write((channels, grace, now), |tx, (channels, grace, now)| {
+                Box::pin(outbox::bury_orphans(tx, channels, *grace, *now))
+            })
+            .await
     }
 
     /// Pending and dead deliveries, for the metrics.

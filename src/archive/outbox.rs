@@ -199,16 +199,21 @@ pub(super) async fn resend(tx: &mut Tx, id: Option<i64>, expiry: Duration, now: 
 }
 
 /// See [`super::Archive::bury_orphans`].
-pub(super) async fn bury_orphans(tx: &mut Tx, channels: &[Arc<str>], now: Time) -> Result<usize, Error> {
+pub(super) async fn bury_orphans(
+    tx: &mut Tx,
+    channels: &[Arc<str>],
+    grace: Duration,
+    now: Time,
+) -> Result<usize, Error> {
     static WAITING: Sql = Sql::new("SELECT DISTINCT channel FROM deliveries WHERE state = 'pending'");
     static BURY: Sql = Sql::new(
         "UPDATE deliveries SET state = 'dead', settled_at = ?2, error = 'the channel is no longer configured' \
-         WHERE channel = ?1 AND state = 'pending'",
+         WHERE channel = ?1 AND state = 'pending' AND created_at <= ?3",
     );
     let waiting = tx.query(&WAITING, &[], |row| row.get::<String>(0)).await?;
     let mut buried = 0;
     for channel in waiting.iter().filter(|waiting| !channels.iter().any(|known| **known == ***waiting)) {
-        buried += tx.execute(&BURY, &values![channel.as_str(), now]).await?;
+        buried += tx.execute(&BURY, &values![channel.as_str(), now, now.minus(grace)]).await?;
     }
     Ok(buried as usize)
 }

@@ -77,6 +77,19 @@ pub(super) async fn forget(tx: &mut Tx, Keep(keep): &Keep, old_issues: &[i64], n
     Ok(more || old_issues.len() >= ISSUES_AT_A_TIME)
 }
 
+/// What a server that keeps time itself can remove by itself, each with a name: what goes by its age alone.
+pub(super) fn by_age(Keep(keep): &Keep) -> [(&'static str, String); 3] {
+    let delete = |rows: &str, age: &str, span: config::Span| {
+        let ms = span.get().as_millis();
+        format!("DELETE FROM {rows} {age} < UNIX_TIMESTAMP() * 1000 - {ms} ORDER BY {} LIMIT 10000", &age[4..])
+    };
+    [
+        ("bongsu_forget_hours", delete("tallies WHERE span_ms = 3600000", "AND at", keep.hours)),
+        ("bongsu_forget_events", delete("events WHERE true", "AND received_at", keep.events)),
+        ("bongsu_forget_windows", delete("windows WHERE true", "AND ends_at", keep.alerts)),
+    ]
+}
+
 fn before(now: Time, span: config::Span) -> Time {
     now.minus(span.get())
 }

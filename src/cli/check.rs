@@ -8,6 +8,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{archive, block_on, log_filter, print};
+use crate::archive::Keep;
 use crate::config::{Channel, ChannelKind, Config};
 use crate::deliver::{Channels, Courier, Routes};
 use crate::scrub::Scrubber;
@@ -82,11 +83,13 @@ async fn reach(config: &Config) -> Vec<Finding> {
     let opened = match archive(config).await {
         Ok(archive) => {
             let kind = format!("{} at {}", archive.kind(), config.archive.place());
-            archive
-                .probe()
-                .await
-                .map(|()| format!("{kind}: opens and takes writes"))
-                .map_err(|e| format!("{kind}: {e}"))
+            match archive.probe().await {
+                Ok(()) => {
+                    let who = archive.expire_by_itself(&Keep(config.retention.clone())).await;
+                    Ok(format!("{kind}: opens and takes writes; {who}"))
+                }
+                Err(error) => Err(format!("{kind}: {error}")),
+            }
         }
         Err(error) => Err(format!("{error:#}")),
     };

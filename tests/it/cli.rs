@@ -43,7 +43,11 @@ const BAD: &[(&str, &[&str])] = &[
     ("listen = \"localhost\"", &["line 1, column 10", "invalid socket address"]),
     ("listen = \"127.0.0.1:1\"\nlisten = \"127.0.0.1:2\"", &["line 2, column 1", "duplicate key"]),
     ("public_url = \"bongsu.example\"", &["public_url: \"bongsu.example\" is not an http:// or https:// URL"]),
-    ("[archive]\nurl = \"postgres://hush-hush@db/x\"", &["archive.url: only `sqlite:PATH` is known, such as"]),
+    ("[archive]\nurl = \"postgress://u:hush-hush@db/x\"", &["archive.url: use \"sqlite:PATH\"", "not `postgress` (did you mean `postgres`?)"]),
+    ("[archive]\nurl = \"./hush-hush.db\"", &["archive.url: use \"sqlite:PATH\"", "this is none of them"]),
+    ("[archive]\nurl = \"mysql://u:hush-hush@db\"", &["archive.url: host or database is missing; write \"mysql://USER:PASSWORD@HOST/DATABASE\""]),
+    ("[archive]\nconnections = 0", &["archive.connections: must not be 0"]),
+    ("[archive]\ntimeout = \"1ms\"", &["archive.timeout: use 100ms or more"]),
     ("[api]\ntoken = \"hush-hush\"", &["api.token: use 32 characters or more"]),
     ("[api]\ntoken = { file = \"/nowhere/token\" }", &["line 2", "cannot read the file /nowhere/token"]),
     ("[api]\ntoken = { env = \"NOT_SET_HERE\" }", &["line 2", "NOT_SET_HERE is not set"]),
@@ -118,7 +122,8 @@ async fn a_good_configuration_is_checked_with_all_that_it_names() {
         "configuration: ",
         "channels: good",
         "routes: good",
-        "archive: opens and takes writes",
+        "archive: SQLite ",
+        "opens and takes writes",
         "channel \"ops\": can be reached (nothing was sent)",
     ] {
         assert!(out.contains(part), "{part}: {out}");

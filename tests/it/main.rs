@@ -3,6 +3,7 @@
 #![allow(clippy::print_stderr, missing_docs, unreachable_pub)]
 
 mod api;
+mod archive;
 mod cli;
 mod clients;
 mod crash;

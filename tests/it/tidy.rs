@@ -106,7 +106,7 @@ fn rooms_name_only_whom_they_may() {
 
 #[test]
 fn what_should_be_absent_is_absent() {
-    let sql = ["SELECT ", "INSERT INTO ", "DELETE FROM ", "rusqlite::"];
+    let sql = ["SELECT ", "INSERT INTO ", "DELETE FROM ", "rusqlite::", "sqlx::"];
     let rules: [(&[&str], &[&str]); 7] = [
         (&sql, &["archive", "sim"]),
         (&["SystemTime::now"], &["server"]),

@@ -76,6 +76,33 @@ impl Server {
         &self.kind
     }
 
+    /// Has the database run these statements every minute, each by its name. Answers why it does not.
+    pub(crate) async fn schedule(&self, statements: &[(&str, String)]) -> Result<(), String> {
+        let Pool::MySql { pool, .. } = &self.pool else { return Err("PostgreSQL has no event scheduler".to_owned()) };
+        let schedule = async {
+            let mut connection = pool.acquire().await?;
+            let row = sqlx::query("SELECT @@event_scheduler").fetch_one(&mut *connection).await?;
+            if row.try_get_unchecked::<&str, _>(0)? != "ON" {
+                return Ok(false);
+            }
+            for (name, statement) in statements {
+                // One makes it, the other brings one up to date that an older configuration made.
+                for words in ["CREATE EVENT IF NOT EXISTS {} ON SCHEDULE EVERY 1 MINUTE DO", "ALTER EVENT {} ENABLE DO"]
+                {
+                    let sql = format!("{} {statement}", words.replace("{}", name));
+                    connection.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(sql))).await?;
+                }
+            }
+            Ok::<bool, sqlx::Error>(true)
+        };
+        match tokio::time::timeout(self.span, schedule).await {
+            Ok(Ok(true)) => Ok(()),
+            Ok(Ok(false)) => Err("the database's event scheduler is off".to_owned()),
+            Ok(Err(error)) => Err(format!("events cannot be made: {error}")),
+            Err(_) => Err(TOO_LONG.to_owned()),
+        }
+    }
+
     /// Runs `work` in a transaction and answers once it is committed.
     pub(crate) async fn write<A, T>(&self, args: A, work: Work<A, T>) -> Result<T, Error>
     where
@@ -127,27 +154,25 @@ impl Server {
     }
 
     async fn attempt<A, T>(&self, args: &A, work: Work<A, T>) -> Result<T, Error> {
-        let mut tx = self.begin().await?;
-        let done = tokio::time::timeout(self.span, work(&mut tx, args)).await.unwrap_or_else(|_| Err(too_long()));
+        let mut open = Open(Some(self.begin().await?));
+        let tx = open.0.as_mut().expect("it has just been opened");
+        let done = tokio::time::timeout(self.span, work(tx, args)).await.unwrap_or_else(|_| Err(too_long()));
         match done {
             Ok(value) => match tokio::time::timeout(self.span, tx.say("COMMIT")).await {
-                Ok(Ok(())) => Ok(value),
+                Ok(Ok(())) => {
+                    open.ended();
+                    Ok(value)
+                }
                 // The server said no: what it says is true.
                 Ok(Err(error @ (Error::Busy(_) | Error::Failed(_)))) => Err(error),
-                Ok(Err(error)) => {
-                    tx.break_off();
-                    Err(Error::Unknown(error.to_string()))
-                }
-                Err(_) => {
-                    tx.break_off();
-                    Err(Error::Unknown(too_long().to_string()))
-                }
+                Ok(Err(error)) => Err(Error::Unknown(error.to_string())),
+                Err(_) => Err(Error::Unknown(TOO_LONG.to_owned())),
             },
             Err(error) => {
-                let ended = !matches!(error, Error::Lost(_))
-                    && matches!(tokio::time::timeout(self.span, tx.say("ROLLBACK")).await, Ok(Ok(())));
-                if !ended {
-                    tx.break_off();
+                if !matches!(error, Error::Lost(_))
+                    && matches!(tokio::time::timeout(self.span, tx.say("ROLLBACK")).await, Ok(Ok(())))
+                {
+                    open.ended();
                 }
                 Err(error)
             }
@@ -202,6 +227,25 @@ impl Tx {
             Tx::Sqlite(_) => {}
             Tx::Postgres(connection) => drop(connection.detach()),
             Tx::MySql { connection, .. } => drop(connection.detach()),
+        }
+    }
+}
+
+/// A transaction that is open. Its connection is broken off unless it was ended: the next one to take the connection must
+/// not go on with it.
+struct Open(Option<Tx>);
+
+impl Open {
+    /// The connection is good for others.
+    fn ended(mut self) {
+        drop(self.0.take());
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if let Some(tx) = self.0.take() {
+            tx.break_off();
         }
     }
 }
