@@ -262,12 +262,13 @@ impl Cache {
         each!(self, store => store.grant(claims, now).await)
     }
 
-    /// Totals that may not have been written back, of at most `limit` fingerprints after the given one.
+    /// Totals that may not have been written back, of at most `limit` fingerprints after the given one. A page may hold
+    /// nothing although there is another one.
     ///
     /// # Errors
     /// When the store does not answer.
     pub(crate) async fn sweep(&self, after: Option<Fingerprint>, limit: usize, now: Time) -> Result<Sweep, Error> {
-        each!(self, store => store.sweep(after, limit, now).await)
+        each!(self, store => store.sweep(after, limit.max(1), now).await)
     }
 
     /// Takes note that the archive has these totals. Those of minutes before the last one are dropped, unless they grew

@@ -24,7 +24,7 @@ use self::topology::Topology;
 use self::wire::{minute_index, moment, slot_of};
 use super::record::Marker;
 use super::settings::{RedisSettings, Settings};
-use super::{Claim, Description, Error, Grant, Pace, Sighting, Sweep, Unswept, draw_epoch, floor};
+use super::{Claim, Description, Error, ErrorKind, Grant, Pace, Sighting, Sweep, Unswept, draw_epoch, floor};
 use crate::issue::Fingerprint;
 use crate::time::Time;
 
@@ -190,6 +190,12 @@ impl Redis {
     }
 
     pub(super) async fn sweep(&self, after: Option<Fingerprint>, limit: usize, now: Time) -> Result<Sweep, Error> {
+        // Several round trips, within one limit.
+        let swept = tokio::time::timeout(self.bound, self.page(after, limit, now)).await;
+        swept.unwrap_or_else(|_| Err(Error::new(ErrorKind::TimedOut, "a page of what is not written back")))
+    }
+
+    async fn page(&self, after: Option<Fingerprint>, limit: usize, now: Time) -> Result<Sweep, Error> {
         let mut dirty: Vec<Fingerprint> = Vec::new();
         let mut next_shard = after.map_or(0, shard_of);
         // One more than the limit, to know whether there is another page.

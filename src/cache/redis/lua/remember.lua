@@ -6,7 +6,7 @@ local changed = 0
 for i = 1, #KEYS do
     local key, at = KEYS[i], 10 * i - 8
     local v, opened, g, s = tonumber(ARGV[at]), ARGV[at + 4], ARGV[at + 7], ARGV[at + 8]
-    local r = redis.call('HMGET', key, 'n', 'v', 'o', 'g', 's')
+    local r = redis.call('HMGET', key, 'n', 'v', 'o', 'g', 's', 'e', 'f')
     local known = r[1] == reign
     -- An older copy may have gone back behind this very decision, never before it.
     if not r[1] or v > tonumber(r[2]) or (not known and v == tonumber(r[2])) then
@@ -15,9 +15,8 @@ for i = 1, #KEYS do
             if tonumber(r[5]) > tonumber(s) then s = r[5] end
         end
         redis.call('HSET', key, 'n', reign, 'v', ARGV[at], 'q', ARGV[at + 1], 'u', ARGV[at + 2], 'm', ARGV[at + 3],
-            'h', 0, 'o', opened, 'w', ARGV[at + 5], 'b', ARGV[at + 6], 'g', g, 's', s)
-        if not known then redis.call('HSET', key, 'e', ARGV[1]) end
-        if not r[1] then redis.call('HSET', key, 'f', 0) end
+            'h', 0, 'o', opened, 'w', ARGV[at + 5], 'b', ARGV[at + 6], 'g', g, 's', s,
+            'e', known and r[6] or ARGV[1], 'f', r[7] or 0)
         redis.call('PEXPIRE', key, ARGV[at + 9])
         changed = changed + 1
     end
