@@ -10,6 +10,7 @@ mod sqlite;
 mod statement;
 mod value;
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
 
@@ -234,10 +235,13 @@ pub(super) struct Done {
 }
 
 /// The values and a list, whose last value is repeated up to the next size for which there is a statement.
-fn filled_up<'v>(values: &[Value<'v>], list: &[Value<'v>]) -> (usize, Vec<Value<'v>>) {
+fn filled_up<'l, 'v>(values: &[Value<'v>], list: &'l [Value<'v>]) -> (usize, Cow<'l, [Value<'v>]>) {
     let size = list.len().next_power_of_two();
+    if values.is_empty() && size == list.len() {
+        return (size, Cow::Borrowed(list));
+    }
     let more = list.last().into_iter().cycle().take(size - list.len());
-    (size, values.iter().chain(list).chain(more).cloned().collect())
+    (size, Cow::Owned(values.iter().chain(list).chain(more).cloned().collect()))
 }
 
 /// Takes as many rows as the largest statement that they fill.
