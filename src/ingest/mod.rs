@@ -8,7 +8,7 @@ mod answer;
 mod body;
 pub(crate) mod bound;
 pub(crate) mod category;
-mod encoding;
+pub(crate) mod encoding;
 mod http;
 pub(crate) mod lenient;
 pub(crate) mod mend;
