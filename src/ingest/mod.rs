@@ -10,6 +10,7 @@ pub(crate) mod bound;
 pub(crate) mod category;
 pub(crate) mod encoding;
 mod http;
+mod json;
 pub(crate) mod lenient;
 pub(crate) mod mend;
 pub(crate) mod native;
