@@ -95,13 +95,13 @@ fn own(event: Event<'_>) {
 #[inline(never)]
 fn read_sentry<'a>(json: &'a [u8], limits: &Limits) -> Result<Event<'a>, Reject> {
     let mut event = sentry::event::read(json, normalize::location::of_frames)?;
-    bounded(&mut event, limits);
+    bounded(&mut event, json, limits);
     Ok(event)
 }
 
 #[inline(never)]
-fn bounded(event: &mut Event<'_>, limits: &Limits) {
-    bound::bound(event, limits);
+fn bounded(event: &mut Event<'_>, json: &[u8], limits: &Limits) {
+    bound::bound(event, bound::Origin::of(json), limits);
     bound::plausible(event, NOW);
 }
 

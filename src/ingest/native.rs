@@ -68,7 +68,7 @@ pub(crate) fn read<T>(
 
 fn read_text<'a>(text: &'a str, limits: &Limits, now: Time) -> Result<Events<'a>, Reject> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let place = Place { limits, now };
+    let place = Place { limits, now, origin: bound::Origin::of(text.as_bytes()) };
     match text.trim_start().bytes().next() {
         None => {
             Err(Reject::invalid("the body is empty; send one event as a JSON object, a list of them, or one a line"))
@@ -80,6 +80,7 @@ fn read_text<'a>(text: &'a str, limits: &Limits, now: Time) -> Result<Events<'a>
 
 struct Place<'x> {
     limits: &'x Limits,
+    origin: bound::Origin,
     now: Time,
 }
 
@@ -131,7 +132,7 @@ impl Place<'_> {
 
     fn event<'a>(&self, native: Native<'a>, notes: Notes) -> Result<Event<'a>, Reject> {
         let mut event = native.into_event(notes)?;
-        bound::bound(&mut event, self.limits);
+        bound::bound(&mut event, self.origin, self.limits);
         bound::plausible(&mut event, self.now);
         Ok(event)
     }
