@@ -16,7 +16,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::alert::Route;
 use crate::archive::Archive;
-use crate::event::{Attributes, Event};
+use crate::event::{Attributes, Event, Packed};
 use crate::issue::{CauseKey, Fingerprint};
 use crate::metrics::{Metrics, Stopwatch};
 use crate::outcome::{Outcome, Reject, RejectReason};
@@ -42,7 +42,7 @@ pub(crate) struct Arrival {
     /// Policy and channels it falls under.
     pub(crate) route: Arc<Route>,
     /// The event.
-    pub(crate) event: Event<'static>,
+    pub(crate) event: Packed,
 }
 
 /// What a request holds of the server's limits until its events are decided, also when its client has gone.
