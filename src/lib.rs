@@ -16,6 +16,8 @@ pub mod alert;
 mod archive;
 pub mod cli;
 pub mod config;
+#[cfg(test)]
+mod cost;
 mod deliver;
 pub mod event;
 pub mod fingerprint;

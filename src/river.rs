@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::admit::{Admission, Arrival, Hold};
 use crate::archive::KnownProject;
 use crate::deliver::Routes;
-use crate::event::Event;
+use crate::event::{Event, Packed};
 use crate::metrics::Metrics;
 use crate::outcome::{Outcome, Reject};
 use crate::scrub::Scrubber;
@@ -58,7 +58,7 @@ impl River {
         }
         let (fingerprint, cause) = fingerprint::identify(&event, &normalize::normalize(&event));
         let route = self.routes.of(&event, &project.name);
-        Arrival { fingerprint, cause, project: Arc::clone(&project.name), route, event: event.into_owned() }
+        Arrival { fingerprint, cause, project: Arc::clone(&project.name), route, event: Packed::of(&event) }
     }
 
     /// Counts and decides. Answers one outcome an event, in the order in which they were read.

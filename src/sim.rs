@@ -18,7 +18,7 @@ use rusqlite::Connection;
 use crate::admit::{Arrival, Settings, fold};
 use crate::alert::Route;
 use crate::archive::{act_on, admit_on, close_due_on, in_memory};
-use crate::event::Event;
+use crate::event::{Event, Packed};
 use crate::gate::{self, Fate};
 use crate::issue::{Action, CauseKey, Fingerprint, Policy, Reason, Standing};
 use crate::metrics::Metrics;
@@ -192,7 +192,7 @@ impl World<'_> {
             cause: CauseKey(issue),
             project: "sim".into(),
             route: Arc::clone(&self.route),
-            event: Event::default(),
+            event: Packed::of(&Event::default()),
         }
     }
 

@@ -15,7 +15,7 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::alert::{Delivery, Route};
 use crate::archive::{Archive, Claim};
-use crate::event::{Attributes, Event};
+use crate::event::{Attributes, Event, Packed};
 use crate::issue::{CauseKey, Fingerprint};
 use crate::metrics::{Metrics, Stopwatch};
 use crate::outcome::{Outcome, Reject, RejectReason};
@@ -36,7 +36,7 @@ pub(crate) struct Arrival {
     /// Policy and channels it falls under.
     pub(crate) route: Arc<Route>,
     /// The event.
-    pub(crate) event: Event<'static>,
+    pub(crate) event: Packed,
 }
 
 /// The way to a channel's worker for deliveries that are claimed in the transaction that makes them: they need no second

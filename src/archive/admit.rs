@@ -13,7 +13,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{rows, standing};
 use crate::alert::Route;
-use crate::event::{Attributes, Event};
+use crate::event::{Attributes, Event, Packed};
 use crate::gate::{self, Decision, Fate};
 use crate::issue::{CauseKey, Fingerprint, Standing, State, Window};
 use crate::time::{MINUTE_MS, Time};
@@ -43,7 +43,7 @@ pub(crate) struct Tally {
     /// Policy and channels of the first of them.
     pub(crate) route: Arc<Route>,
     /// The events, in order of arrival: one an occurrence.
-    pub(crate) events: Vec<Event<'static>>,
+    pub(crate) events: Vec<Packed>,
     /// The seven as they are compared, made only when a new issue is stored.
     pub(crate) normalize: for<'a> fn(&'a Event<'_>) -> Attributes<'a>,
 }
@@ -126,7 +126,7 @@ impl Admission<'_> {
         const CREATE: &str = "INSERT INTO issues (fingerprint, cause, rules, project, first_seen, attributes, normalized) \
              VALUES (?, ?, ?, ?, ?, ?, ?)";
         let tally = self.tally;
-        let first = tally.events.first().expect("a tally holds at least one event");
+        let first = tally.events.first().expect("a tally holds at least one event").event();
         self.connection.prepare_cached(CREATE)?.execute(params![
             tally.fingerprint,
             tally.cause,
@@ -134,7 +134,7 @@ impl Admission<'_> {
             &*tally.project,
             self.now,
             rows::attributes_json(&first.attributes),
-            rows::attributes_json(&(tally.normalize)(first)),
+            rows::attributes_json(&(tally.normalize)(&first)),
         ])?;
         Ok(Known {
             id: self.connection.last_insert_rowid(),
@@ -185,8 +185,8 @@ impl Admission<'_> {
         Ok(())
     }
 
-    fn store_event(&self, issue: i64, event: &Event<'_>) -> rusqlite::Result<i64> {
-        let payload = serde_json::to_string(event).expect("texts and numbers always serialise");
+    fn store_event(&self, issue: i64, event: &Packed) -> rusqlite::Result<i64> {
+        let payload = serde_json::to_string(&event.event()).expect("texts and numbers always serialise");
         self.connection
             .prepare_cached("INSERT INTO events (issue, received_at, payload) VALUES (?, ?, ?)")?
             .execute(params![issue, self.now, payload])?;
