@@ -19,7 +19,7 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::alert::{Delivery, Route};
 use crate::archive::{Admitted, Archive, Claim, Remembered, Tally};
-use crate::event::{Attributes, Event};
+use crate::event::{Attributes, Event, Packed};
 use crate::issue::{CauseKey, Fingerprint, Issue};
 use crate::metrics::{Metrics, Stopwatch};
 use crate::outcome::{Outcome, Reject, RejectReason};
@@ -45,7 +45,7 @@ pub(crate) struct Arrival {
     /// What the cache remembers of the issue.
     pub(crate) remembered: Option<Remembered>,
     /// The event.
-    pub(crate) event: Event<'static>,
+    pub(crate) event: Packed,
 }
 
 /// The way to a channel's worker for deliveries that are claimed in the transaction that makes them: they need no second

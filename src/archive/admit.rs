@@ -19,7 +19,7 @@ use super::known::{self, Known};
 use super::sql::{Sql, Tx, Value, values};
 use super::standing::{self, Ended};
 use crate::alert::Route;
-use crate::event::{Attributes, Event};
+use crate::event::{Attributes, Event, Packed};
 use crate::gate::{self, Decision, Fate};
 use crate::issue::{CauseKey, Fingerprint, Standing, State, Window};
 use crate::time::{MINUTE_MS, Time};
@@ -49,7 +49,7 @@ pub(crate) struct Tally {
     /// Policy and channels of the first of them.
     pub(crate) route: Arc<Route>,
     /// The events, in order of arrival: one an occurrence.
-    pub(crate) events: Vec<Event<'static>>,
+    pub(crate) events: Vec<Packed>,
     /// The seven as they are compared, made only when a new issue is stored.
     pub(crate) normalize: for<'a> fn(&'a Event<'_>) -> Attributes<'a>,
     /// What the cache remembers of the issue.
@@ -229,8 +229,8 @@ impl<'a> Lay<'a> {
     }
 
     /// Answers the event's place in the plan.
-    fn event(&self, issue: i64, event: &Event<'_>, plan: &mut Plan<'a>) -> usize {
-        let payload = serde_json::to_string(event).expect("texts and numbers always serialise");
+    fn event(&self, issue: i64, event: &Packed, plan: &mut Plan<'a>) -> usize {
+        let payload = serde_json::to_string(&event.event()).expect("texts and numbers always serialise");
         plan.events.extend(values![issue, self.now, payload]);
         plan.events.len() / EVENT_COLUMNS - 1
     }

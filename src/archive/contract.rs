@@ -9,7 +9,7 @@ use super::sql::{Sql, values};
 use super::*;
 use crate::alert::{DeliveryState, Kind, Route};
 use crate::config::{Archive as Settings, Secret, Span};
-use crate::event::{Attributes, Event};
+use crate::event::{Attributes, Event, Packed};
 use crate::gate::Fate;
 use crate::issue::{CauseKey, Policy, State};
 use crate::servers::mariadb::Mariadb;
@@ -50,13 +50,14 @@ fn batch(issues: impl IntoIterator<Item = u128>, count: usize) -> Arc<Batch> {
             detail: format!("한도 100% of \u{0}_{issue}_ 'quoted' \"too\" 🔥").into(),
             ..Attributes::default()
         };
+        let event = Event { attributes, ..Event::default() };
         Tally {
             fingerprint: Fingerprint(issue),
             cause: CauseKey(issue),
             rules: 1,
             project: "shop".into(),
             route: Arc::new(Route { policy: policy(5), channels: vec!["ops".into(), "dev".into()] }),
-            events: vec![Event { attributes, ..Event::default() }; count],
+            events: (0..count).map(|_| Packed::of(&event)).collect(),
             normalize: as_it_is,
             remembered: None,
         }

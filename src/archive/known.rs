@@ -124,8 +124,8 @@ static MAKE: Sql = Sql::new(
 );
 
 fn row_of_new(tally: &Tally, now: Time) -> [Value<'_>; ISSUE_COLUMNS] {
-    let first = tally.events.first().expect("a tally holds at least one event");
-    let normalized: Attributes<'_> = (tally.normalize)(first);
+    let first = tally.events.first().expect("a tally holds at least one event").event();
+    let normalized: Attributes<'_> = (tally.normalize)(&first);
     values![
         tally.fingerprint,
         tally.cause,
