@@ -2,7 +2,8 @@
 //!
 //! Promises: servers of the benchmark's own, on free ports in its scratch folder, with the settings they come with; each
 //! run gets an empty Redis, which saves nothing, and an empty database. They run where they are started from: on the
-//! generator's core. They end with the benchmark. Deliberately not here: what the figures are divided by.
+//! generator's core. They end with the benchmark, unless that is killed. Deliberately not here: what the figures are
+//! divided by.
 
 use std::cell::Cell;
 use std::fs::{self, File, Permissions};
@@ -74,6 +75,8 @@ pub(crate) struct Opened<'a> {
 impl Stores {
     /// Starts PostgreSQL, and sees whether Redis can be started.
     pub(crate) fn start(scratch: &Path) -> anyhow::Result<Stores> {
+        // Not all of them stay in the folder that they are started in.
+        let scratch = &fs::canonicalize(scratch).with_context(|| format!("there is no {}", scratch.display()))?;
         let folder = scratch.join("stores");
         fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
         let info = Redis::start(&folder)?.info()?;

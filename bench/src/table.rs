@@ -130,7 +130,7 @@ pub(crate) fn write_machine(out: &mut impl Write, machine: &Machine) -> std::io:
     let Machine { kernel, processor, pinning, at, load_average, stores } = machine;
     writeln!(out, "{processor}, Linux {kernel}, {at}, load average {load_average}\n{pinning}")?;
     if let Some(stores) = stores {
-        writeln!(out, "{stores}, where the generator runs\n\n{SYSTEMS}\n")?;
+        writeln!(out, "{stores}, where the generator runs\n\n{SYSTEMS}")?;
     }
     out.flush()
 }
