@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpStream};
 
-use super::storm::{BUDGET, Storm, check_delivered};
+use super::storm::{BUDGET, Storm, check_delivered_within};
 use super::{BATCH, CONNECTIONS, ERRORS, EVENTS, PODS, stores};
 use crate::harness::{Server, Sink, client, wait_until};
 use crate::servers::postgres::Postgres;
@@ -17,6 +17,10 @@ use crate::servers::redis::Redis;
 
 /// So that the storm lasts some ten seconds.
 const PAUSE: Duration = Duration::from_millis(40);
+
+/// Errors that begin while the archive is away, and from which part of the load on, in percent.
+const LATER: usize = 100;
+const LATER_FROM: usize = 45;
 
 /// Everything that a fault can hit.
 struct Stage {
@@ -79,7 +83,7 @@ async fn metric(pod: &Server, name: &str) -> u64 {
 }
 
 impl Stage {
-    async fn set() -> (Stage, Sink) {
+    async fn set(later: usize) -> (Stage, Sink) {
         let (redis, postgres, sink) = (Redis::start(), Postgres::start(), Sink::start().await);
         let (wire, archive) = (Wire::to(redis.address()).await, postgres.database("faults"));
         let quick = "[deliver]\ntimeout = \"2s\"\nlease = \"5s\"\nbackoff_first = \"100ms\"\nconcurrency = 8\n";
@@ -89,7 +93,7 @@ impl Stage {
             let stores = stores(&archive, Some(&format!("redis://{cache}")));
             pods.push(Server::start_on(&stores, &format!("{}{quick}", sink.as_channel())).await);
         }
-        let storm = Storm::over(&pods, EVENTS, ERRORS, BATCH, PAUSE);
+        let storm = Storm::over(&pods, EVENTS, ERRORS, BATCH, PAUSE).with_later(later, LATER_FROM);
         let stage =
             Stage { redis, postgres, pods, wire, storm, started: Instant::now(), noticed: None, returned: None };
         (stage, sink)
@@ -97,10 +101,14 @@ impl Stage {
 
     /// Waits until the cache is asked (or not) by these pods. Answers how long that took.
     async fn until_cache_is(&self, up: bool, pods: impl Iterator<Item = usize> + Clone) -> Duration {
+        self.until("bongsu_cache_up", up, pods).await
+    }
+
+    async fn until(&self, gauge: &str, up: bool, pods: impl Iterator<Item = usize> + Clone) -> Duration {
         let since = Instant::now();
         wait_until("the breaker", async || {
             for nth in pods.clone() {
-                if metric(&self.pods[nth], "bongsu_cache_up").await != u64::from(up) {
+                if metric(&self.pods[nth], gauge).await != u64::from(up) {
                     return false;
                 }
             }
@@ -113,7 +121,12 @@ impl Stage {
 
 /// A row of the table.
 async fn run(name: &str, fault: impl AsyncFnOnce(&mut Stage)) {
-    let (mut stage, sink) = Stage::set().await;
+    run_with(name, 0, 1, async |stage, _| fault(stage).await).await;
+}
+
+/// With errors that nobody has seen before the fault, of which each of so many may alert by itself.
+async fn run_with(name: &str, later: usize, alone: usize, fault: impl AsyncFnOnce(&mut Stage, &Sink)) {
+    let (mut stage, sink) = Stage::set(later).await;
     let storm = Arc::clone(&stage.storm);
     let raging = tokio::spawn({
         let storm = Arc::clone(&storm);
@@ -121,12 +134,14 @@ async fn run(name: &str, fault: impl AsyncFnOnce(&mut Stage)) {
     });
     storm.reached(30).await;
     stage.started = Instant::now();
-    fault(&mut stage).await;
+    fault(&mut stage, &sink).await;
     raging.await.unwrap();
     // Nobody was told what became of these; everything else is exact.
     let in_doubt = storm.sum(|known| known.unknown + known.refused);
     let more = storm.check(&stage.pods[1], in_doubt).await;
-    let twice = check_delivered(&sink, ERRORS * BUDGET as usize).await;
+    let budget = BUDGET as usize;
+    let delivered = (ERRORS + later) * budget..=(ERRORS + later * alone) * budget;
+    let twice = check_delivered_within(&sink, delivered).await;
     let (acknowledged, refused) = (storm.sum(|known| known.acknowledged), storm.sum(|known| known.refused));
     let shown = |span: Option<Duration>| span.map_or_else(|| "-".to_owned(), |span| format!("{span:.2?}"));
     eprintln!(
@@ -197,6 +212,46 @@ async fn postgresql_killed_and_back() {
         stage.storm.reached(50).await;
         stage.postgres.start_again();
         stage.returned = Some(stage.started.elapsed());
+    })
+    .await;
+}
+
+/// Alerts of the later errors have arrived, although nothing was stored.
+async fn later_ones_alert(stage: &Stage, sink: &Sink) {
+    let later =
+        |alert: &serde_json::Value| alert["attributes"]["module"].as_str().is_some_and(|m| stage.storm.is_later(m));
+    let arrived = || sink.payloads("alert").iter().filter(|alert| later(alert)).count();
+    wait_until("alerts from memory", async || arrived() >= LATER * BUDGET as usize).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgresql_away_for_the_whole_window() {
+    run_with("PostgreSQL away for the rest of the storm", LATER, 1, async |stage, sink| {
+        stage.postgres.stop();
+        stage.noticed = Some(stage.until("bongsu_archive_up", false, 0..PODS).await);
+        stage.storm.reached(100).await;
+        later_ones_alert(stage, sink).await;
+        stage.postgres.start_again();
+        let started = Instant::now();
+        stage.until("bongsu_archive_up", true, 0..PODS).await;
+        stage.returned = Some(started.elapsed());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redis_and_postgresql_away() {
+    run_with("Redis and PostgreSQL away for the rest of the storm", LATER, PODS, async |stage, sink| {
+        stage.redis.process.kill();
+        stage.postgres.stop();
+        stage.noticed = Some(stage.until("bongsu_archive_up", false, 0..PODS).await);
+        stage.storm.reached(100).await;
+        later_ones_alert(stage, sink).await;
+        let started = Instant::now();
+        stage.redis.kill_and_restart();
+        stage.postgres.start_again();
+        stage.until("bongsu_archive_up", true, 0..PODS).await;
+        stage.returned = Some(started.elapsed());
     })
     .await;
 }
