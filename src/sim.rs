@@ -121,6 +121,7 @@ impl World<'_> {
             expiry: EXPIRY,
             rules: normalize::VERSION,
             normalize: normalize::normalize,
+            archive_max: EXPIRY,
             handoffs: Vec::new(),
             metrics: Arc::new(Metrics::new()),
             now: || unreachable!("time is an argument here"),

@@ -6,9 +6,11 @@
 //! within the budget) hold even if that copy were wrong.
 
 mod admit;
+mod adopt;
 #[cfg(test)]
 mod contract;
 mod grant;
+mod interim;
 mod issues;
 mod known;
 mod lease;
@@ -25,6 +27,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use admit::{Admitted, Batch, Remembered, Tally};
+pub(crate) use adopt::Adopted;
+pub(crate) use interim::{Interim, Provisional, Way};
 pub(crate) use issues::{AlertRow, DeliveryRow, IssueDetail, IssueFilter, MinuteCount, Page, WindowRow};
 pub(crate) use outbox::{Claim, End, Settlement};
 pub(crate) use projects::{KeyHash, KnownProject};
