@@ -77,7 +77,11 @@ pub(super) async fn write_back(tx: &mut Tx, counted: &[Counted]) -> Result<Writt
         }
     }
     store_tallies(tx, &rows).await?;
-    add_to_windows(tx, &in_windows).await?;
+    for ((id, minute), more) in in_no_window(tx, &in_windows).await? {
+        // Counted by a clock that is behind that of whoever opened the window.
+        let issue = known.values_mut().find(|issue| issue.id == id).expect("only known ones are among them");
+        adds_to_window(issue, Time(minute.ms() + MINUTE_MS), more);
+    }
     let changed: Vec<Known> = changed.iter().filter_map(|fingerprint| known.remove(fingerprint)).collect();
     known::store(tx, &changed).await?;
     Ok(WrittenBack { added, unknown })
@@ -122,19 +126,20 @@ async fn store_tallies(tx: &mut Tx, rows: &[Value<'_>]) -> Result<(), Error> {
     tx.insert(&STORE, 6, rows).await
 }
 
-/// Adds to windows that are over: to the newest that each minute touches.
-async fn add_to_windows(tx: &mut Tx, more: &BTreeMap<(i64, Time), u64>) -> Result<(), Error> {
+/// Adds to windows that are over: to the newest that each minute touches. Answers what no window touches.
+async fn in_no_window(tx: &mut Tx, more: &BTreeMap<(i64, Time), u64>) -> Result<Vec<((i64, Time), u64)>, Error> {
     static FIND: Sql = Sql::new(
         "SELECT opened_at FROM windows WHERE issue = ?1 AND opened_at < ?2 AND ends_at > ?3 \
          ORDER BY opened_at DESC LIMIT 1",
     );
     static ADD: Sql = Sql::new("UPDATE windows SET seen = seen + ?3 WHERE issue = ?1 AND opened_at = ?2");
+    let mut left = Vec::new();
     for ((issue, minute), more) in more {
         let next_minute = Time(minute.ms() + MINUTE_MS);
-        if let Some(opened_at) = tx.one(&FIND, &values![*issue, next_minute, *minute], |row| row.get::<Time>(0)).await?
-        {
-            tx.execute(&ADD, &values![*issue, opened_at, *more]).await?;
+        match tx.one(&FIND, &values![*issue, next_minute, *minute], |row| row.get::<Time>(0)).await? {
+            Some(opened_at) => drop(tx.execute(&ADD, &values![*issue, opened_at, *more]).await?),
+            None => left.push(((*issue, *minute), *more)),
         }
     }
-    Ok(())
+    Ok(left)
 }
