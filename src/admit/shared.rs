@@ -113,8 +113,10 @@ impl Shared {
         }
         let (batch, places) = fold(&fingerprints);
         let started = Stopwatch::start();
-        let sightings = self.cache.count(&batch, (self.now)()).await;
+        let now = (self.now)();
+        let sightings = self.cache.count(&batch, now).await;
         self.metrics.observe_cache("count", started);
+        self.last.remember(&quiet(&batch, &sightings), now).await.ok();
         let mut failure = None;
         let mut answers: Vec<Answer> = batch
             .iter()
@@ -235,6 +237,15 @@ impl Answer {
 fn remembered(record: &Record) -> Remembered {
     let Marker { revision, window_opened_at, seen, window_ends_at, budget, granted, .. } = record.marker;
     Remembered { revision, window_opened_at, seen, held: record.held, window_ends_at, budget, granted }
+}
+
+/// What this pod's memory shall know should it have to decide alone: whose alerts are spent, and who is muted.
+fn quiet(batch: &[(Fingerprint, u64)], sightings: &[Result<Sighting, cache::Error>]) -> Vec<(Fingerprint, Marker)> {
+    let quiet = |((fingerprint, _), sighting): (&(Fingerprint, u64), &Result<Sighting, cache::Error>)| match sighting {
+        Ok(Sighting::Quiet { record, .. }) => Some((*fingerprint, record.marker.clone())),
+        Ok(Sighting::Ask { .. }) | Err(_) => None,
+    };
+    batch.iter().zip(sightings).filter_map(quiet).collect()
 }
 
 /// One count a fingerprint, and which of them each occurrence went to.

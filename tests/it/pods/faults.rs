@@ -361,12 +361,45 @@ async fn postgresql_away_for_the_whole_window() {
         stage.noticed = Some(stage.until("bongsu_archive_up", false, 0..PODS).await);
         stage.storm.reached(100).await;
         later_ones_alert(stage, sink).await;
+        assert_eq!(readiness(&stage.pods[0]).await, (200, "cache".to_owned()));
         stage.archive.start_again();
         let started = Instant::now();
         stage.until("bongsu_archive_up", true, 0..PODS).await;
         stage.returned = Some(started.elapsed());
+        assert_eq!(readiness(&stage.pods[0]).await, (200, "cache+archive".to_owned()));
     })
     .await;
+}
+
+/// What `/readyz` says: its status, and who decides.
+async fn readiness(pod: &Server) -> (u16, String) {
+    let response = client().get(format!("{}/readyz", pod.base())).send().await.unwrap();
+    let status = response.status().as_u16();
+    let body: serde_json::Value = serde_json::from_slice(&response.bytes().await.unwrap()).unwrap();
+    (status, body["decides"].as_str().unwrap().to_owned())
+}
+
+/// Alerts are sent without the archive, and a pod that ends says which of them nobody will find in it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pod_ends_while_the_archive_is_away() {
+    let (redis, mut postgres, sink) = (Redis::start(), Postgres::start(), Sink::start().await);
+    let stores = stores(&postgres.database("ends"), Some(&format!("redis://{}", redis.address())));
+    let mut pod = Server::start_on(&stores, &sink.as_channel()).await;
+    postgres.stop();
+    let sent = async |detail: &str| pod.send(&serde_json::json!({ "module": "cart", "detail": detail })).await;
+    for ordinal in 1..=6 {
+        let answer = sent("connection reset by peer").await;
+        let outcome = if ordinal <= BUDGET { "alerted" } else { "suppressed" };
+        assert_eq!(answer["outcomes"][0]["outcome"], outcome, "{answer}");
+        assert_eq!(answer["outcomes"][0]["occurrences"], ordinal, "{answer}");
+    }
+    wait_until("the alerts", async || sink.payloads("alert").len() == BUDGET as usize).await;
+    let ordinals: Vec<u64> = sink.payloads("alert").iter().map(|alert| alert["ordinal"].as_u64().unwrap()).collect();
+    assert_eq!(ordinals, [1, 2, 3, 4, 5]);
+    assert!(pod.stop().success());
+    let forgotten =
+        |line: &String| line.contains("could not be recorded and are forgotten") && line.contains("\"lost\":5");
+    wait_until("its last words", async || pod.log().iter().any(forgotten)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -377,6 +410,7 @@ async fn redis_and_postgresql_away() {
         stage.noticed = Some(stage.until("bongsu_archive_up", false, 0..PODS).await);
         stage.storm.reached(100).await;
         later_ones_alert(stage, sink).await;
+        assert_eq!(readiness(&stage.pods[0]).await, (200, "memory".to_owned()));
         let started = Instant::now();
         stage.cache.redis().kill_and_restart();
         stage.archive.start_again();
