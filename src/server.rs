@@ -205,12 +205,21 @@ impl Server {
 
 /// The cache that the configuration names, if any. Connects to nothing yet: it is asked only while it answers.
 fn open_cache(settings: &config::Cache, pod: u64) -> Result<Option<Cache>, String> {
+    let Some(mut settings) = cache_settings(settings)? else { return Ok(None) };
+    settings.pod = pod;
+    Cache::new(&settings).map(Some)
+}
+
+/// What the configuration says of the cache, if there is one.
+///
+/// # Errors
+/// What is wrong with its URL, and what to write instead.
+pub(crate) fn cache_settings(settings: &config::Cache) -> Result<Option<cache::Settings>, String> {
     let Some(url) = &settings.url else { return Ok(None) };
     let mut parsed = cache::Settings::parse(url)?;
-    parsed.pod = pod;
     parsed.timeout = settings.timeout.get();
     parsed.grace = settings.grace.get();
-    Cache::new(&parsed).map(Some)
+    Ok(Some(parsed))
 }
 
 /// Makes what a server cannot do without: a project, and a token for reads and actions. Answers the token's hash too.
