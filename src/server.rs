@@ -43,7 +43,7 @@ const CLOSE_EVERY: Duration = Duration::from_secs(1);
 /// Windows ended in one transaction.
 const CLOSED_AT_A_TIME: usize = 200;
 /// How often the archive forgets what is too old.
-const FORGET_EVERY: Duration = Duration::from_secs(60);
+pub(crate) const FORGET_EVERY: Duration = Duration::from_secs(60);
 /// How long one of several servers on an archive may have a configuration that the others have not: a roll-out.
 const ORPHANS_GRACE: Duration = Duration::from_secs(900);
 /// How long one of several servers on an archive does the housekeeping of all before another may.

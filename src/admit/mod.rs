@@ -26,10 +26,10 @@ use crate::outcome::{Outcome, Reject, RejectReason};
 use crate::time::Time;
 
 pub(crate) use fold::fold;
-pub(crate) use lane::Hold;
-use lane::{Lane, Turned};
-pub(crate) use shared::Shared;
+use lane::Turned;
+pub(crate) use lane::{Hold, Lane};
 use shared::Sighted;
+pub(crate) use shared::{Shared, fold as fold_counts};
 pub(crate) use write_back::WriteBack;
 
 /// An event on its way through the gate.

@@ -182,7 +182,7 @@ fn remembered(record: &Record) -> Remembered {
 }
 
 /// One count a fingerprint, and which of them each occurrence went to.
-fn fold(fingerprints: &[Fingerprint]) -> (Vec<(Fingerprint, u64)>, Vec<usize>) {
+pub(crate) fn fold(fingerprints: &[Fingerprint]) -> (Vec<(Fingerprint, u64)>, Vec<usize>) {
     let mut places: HashMap<Fingerprint, usize> = HashMap::with_capacity(fingerprints.len());
     let mut batch: Vec<(Fingerprint, u64)> = Vec::new();
     let place_of = fingerprints.iter().map(|fingerprint| {

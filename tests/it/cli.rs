@@ -376,6 +376,7 @@ fn versions_help_and_completions_are_printed() {
     for command in [
         "serve",
         "check",
+        "bench",
         "project",
         "send",
         "fingerprint",
