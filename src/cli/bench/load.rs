@@ -90,7 +90,7 @@ fn percentile(sorted: &[u32], hundredths: usize) -> Option<u32> {
     sorted.get(rank.checked_sub(1)?).copied()
 }
 
-/// Decides at a rate for a span.
+/// Decides at a rate for a span. Those that fall due within a millisecond, a timer's grain, begin together.
 pub(super) async fn at_rate(rate: u32, span: Duration, decide: &Decide) -> Step {
     let all = ((f64::from(rate) * span.as_secs_f64()) as u64).max(1);
     // More than that under way means a p99 far beyond the limit.

@@ -49,7 +49,7 @@ pub(super) struct Series {
     /// At the rates asked for.
     pub(super) steps: Vec<Step>,
     /// The highest rate it kept up with; `None`: with none.
-    pub(super) sustained: Option<u32>,
+    pub(super) sustained_per_second: Option<u32>,
     /// Whether more was not tried.
     pub(super) at_least: bool,
 }
@@ -57,7 +57,7 @@ pub(super) struct Series {
 impl Series {
     pub(super) fn new(decision: &'static str, way: &'static str, steps: Vec<Step>, search: Search) -> Series {
         let at_least = search.is_open() && search.found().is_some();
-        Series { decision, way, steps, sustained: search.found(), at_least }
+        Series { decision, way, steps, sustained_per_second: search.found(), at_least }
     }
 }
 
@@ -130,7 +130,7 @@ fn row(report: &Report, series: &Series, rates: &[u32]) -> String {
         let cell = format!(" {:>FIGURES$}", figures(step));
         text += &if step.is_none_or(|step| step.kept_up) { cell } else { print::red(&cell) };
     }
-    let sustained = match (series.sustained, series.at_least) {
+    let sustained = match (series.sustained_per_second, series.at_least) {
         (None, _) => "none".to_owned(),
         (Some(rate), true) => format!("over {rate}"),
         (Some(rate), false) => rate.to_string(),
