@@ -119,7 +119,7 @@ impl Archive {
 
 impl Default for Archive {
     fn default() -> Archive {
-        Archive { url: Secret::new("sqlite:./bongsu-data/bongsu.db"), connections: 10, timeout: Span::secs(5) }
+        Archive { url: Secret::new("sqlite:./bongsu-data/bongsu.db"), connections: 10, timeout: Span::secs(2) }
     }
 }
 

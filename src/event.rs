@@ -5,12 +5,16 @@
 //! allocations. Deliberately not here: cookies, headers, request bodies, local variables, breadcrumbs; bongsu never
 //! reads them, so it cannot leak them.
 
+mod packed;
+
 use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::time::Time;
+
+pub(crate) use packed::Packed;
 
 /// Text that is borrowed from the request while it can be.
 pub type Text<'a> = Cow<'a, str>;

@@ -17,6 +17,8 @@ mod archive;
 mod cache;
 pub mod cli;
 pub mod config;
+#[cfg(test)]
+mod cost;
 mod deliver;
 pub mod event;
 pub mod fingerprint;

@@ -35,6 +35,10 @@ pub(crate) struct Metrics {
     pub(crate) deliveries_dead: Gauge,
     /// Whether the cache is asked: 1, or 0 while it rests.
     pub(crate) cache_up: Gauge,
+    /// Whether the archive is asked to decide: 1, or 0 while it is left alone.
+    pub(crate) archive_up: Gauge,
+    /// Alerts granted while the archive was away, and not recorded yet.
+    pub(crate) alerts_unrecorded: Gauge,
     /// Occurrences counted by the archive that the cache may have counted as well: its answer was lost.
     pub(crate) cache_in_doubt: Counter,
     /// Totals that this pod was told by the cache and that are not known to be written back.
@@ -92,6 +96,8 @@ impl Metrics {
             deliveries_pending: Gauge::default(),
             deliveries_dead: Gauge::default(),
             cache_up: Gauge::default(),
+            archive_up: Gauge::default(),
+            alerts_unrecorded: Gauge::default(),
             cache_in_doubt: Counter::default(),
             write_back_pending: Gauge::default(),
             // 20 µs to 1.3 s.
@@ -118,6 +124,12 @@ impl Metrics {
         registry.register("deliveries_dead", "Deliveries given up (dead letters)", metrics.deliveries_dead.clone());
         registry.register("delivery_attempts", "Attempts to deliver by channel and result", metrics.attempts.clone());
         registry.register("cache_up", "Whether the cache is asked, or rests", metrics.cache_up.clone());
+        registry.register("archive_up", "Whether the archive is asked, or left alone", metrics.archive_up.clone());
+        registry.register(
+            "alerts_unrecorded",
+            "Alerts granted while the archive was away, and not recorded yet",
+            metrics.alerts_unrecorded.clone(),
+        );
         registry.register(
             "cache_in_doubt",
             "Occurrences counted by the archive that the cache may have counted as well",
@@ -131,6 +143,7 @@ impl Metrics {
         registry.register_with_unit("cache", "Cache operations", Unit::Seconds, metrics.cache.clone());
         registry.register_with_unit("archive", "Archive operations", Unit::Seconds, metrics.archive.clone());
         registry.register_with_unit("delivery", "Requests to channels", Unit::Seconds, metrics.sends.clone());
+        metrics.archive_up.set(1);
         Metrics { registry, ..metrics }
     }
 

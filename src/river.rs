@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::admit::{Admission, Arrival, Hold};
 use crate::archive::KnownProject;
 use crate::deliver::Routes;
-use crate::event::Event;
+use crate::event::{Event, Packed};
 use crate::metrics::Metrics;
 use crate::outcome::{Outcome, Reject};
 use crate::scrub::Scrubber;
@@ -64,7 +64,7 @@ impl River {
             project: Arc::clone(&project.name),
             route,
             remembered: None,
-            event: event.into_owned(),
+            event: Packed::of(&event),
         }
     }
 

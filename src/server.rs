@@ -17,9 +17,9 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
-use crate::admit::{self, Admission, Handoff, Shared, WriteBack};
+use crate::admit::{self, Admission, Handoff, Shared, Times, WriteBack};
 use crate::alert::Delivery;
-use crate::archive::{Archive, Keep, KeyHash, KnownProject};
+use crate::archive::{Archive, Interim, Keep, KeyHash, KnownProject};
 use crate::cache::{self, Cache};
 use crate::config::{self, Config, Limits};
 use crate::deliver::{Channels, Courier, Routes, Worker};
@@ -38,6 +38,8 @@ const HEADERS_MAX: usize = 100;
 const HEAD_BYTES_MAX: usize = 64 << 10;
 /// How long open requests may take to end after the signal to stop.
 const DRAIN_MAX: Duration = Duration::from_secs(20);
+/// How long the last write-back may take, when everything else has ended.
+const RECORD_MAX: Duration = Duration::from_secs(10);
 /// How often windows that are over are looked for: how late a closing message may be.
 const CLOSE_EVERY: Duration = Duration::from_secs(1);
 /// Windows ended in one transaction.
@@ -86,7 +88,7 @@ pub struct Server {
     limits: Limits,
     workers: Vec<(Arc<Worker>, mpsc::Receiver<Delivery>)>,
     admission: tokio::task::JoinHandle<()>,
-    shared: Option<(Arc<Shared>, WriteBack)>,
+    shared: Option<(Arc<Shared>, WriteBack, Times)>,
     janitor: Janitor,
 }
 
@@ -130,20 +132,25 @@ impl Server {
             expiry,
             rules: normalize::VERSION,
             normalize: normalize::normalize,
+            archive_max: config.archive.timeout.get(),
             handoffs,
             metrics: Arc::clone(&metrics),
             now,
         };
-        let shared = cache.map(|cache| Arc::new(Shared::new(cache, pod, Arc::clone(&metrics), now)));
+        let interim = Arc::new(Interim::default());
+        let share = |caches| Arc::new(Shared::new(caches, pod, Arc::clone(&interim), Arc::clone(&metrics), now));
+        let shared = cache.map(share);
         let (admission, committer) = Admission::start(archive.clone(), shared.clone(), settings, Arc::clone(&granted));
         let write_back = config.cache.write_back.get();
+        let times = Times { every: write_back, expiry, archive_max: config.archive.timeout.get() };
         let shared =
-            shared.map(|shared| (Arc::clone(&shared), WriteBack::new(shared, archive.clone(), write_back, now)));
+            shared.map(|shared| (Arc::clone(&shared), WriteBack::new(shared, archive.clone(), times, now), times));
         let river = Arc::new(River { scrubber, routes, admission, metrics: Arc::clone(&metrics) });
         let worker = |channel: &Arc<_>| {
             Arc::new(Worker {
                 channel: Arc::clone(channel),
                 archive: archive.clone(),
+                interim: Arc::clone(&interim),
                 courier: courier.clone(),
                 settings: config.deliver.clone(),
                 metrics: Arc::clone(&metrics),
@@ -183,13 +190,16 @@ impl Server {
     /// Serves until `stop` is ready, then drains.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let (stopped, stopping) = watch::channel(false);
+        let (ended, ending) = watch::channel(false);
+        let mut recording = JoinSet::new();
         let mut tasks = JoinSet::new();
         for (worker, fresh) in self.workers {
             tasks.spawn(worker.run(fresh, stopping.clone()));
         }
-        if let Some((shared, write_back)) = self.shared {
-            tasks.spawn(shared.watch(stopping.clone()));
-            tasks.spawn(write_back.run(stopping.clone()));
+        if let Some((shared, write_back, Times { expiry, archive_max, .. })) = self.shared {
+            let archive = self.janitor.archive.clone();
+            tasks.spawn(shared.watch(archive, expiry, archive_max, stopping.clone()));
+            recording.spawn(write_back.run(ending));
         }
         tasks.spawn(self.janitor.run(stopping));
         accept(self.listener, self.app, &self.limits, stop).await;
@@ -199,15 +209,19 @@ impl Server {
         if tokio::time::timeout(DRAIN_MAX, async { while tasks.join_next().await.is_some() {} }).await.is_err() {
             tracing::warn!("deliveries were still on their way; they go again when their lease ends");
         }
+        // What was sent is known now.
+        ended.send(true).ok();
+        tokio::time::timeout(RECORD_MAX, async { while recording.join_next().await.is_some() {} }).await.ok();
         tracing::info!("stopped");
     }
 }
 
 /// The cache that the configuration names, if any. Connects to nothing yet: it is asked only while it answers.
-fn open_cache(settings: &config::Cache, pod: u64) -> Result<Option<Cache>, String> {
+/// With it this process's memory, the last resort.
+fn open_cache(settings: &config::Cache, pod: u64) -> Result<Option<(Cache, Cache)>, String> {
     let Some(mut settings) = cache_settings(settings)? else { return Ok(None) };
     settings.pod = pod;
-    Cache::new(&settings).map(Some)
+    Ok(Some((Cache::new(&settings)?, Cache::new(&settings.in_memory())?)))
 }
 
 /// What the configuration says of the cache, if there is one.
@@ -307,11 +321,11 @@ impl Janitor {
         // Side by side: a long turn of one must not make another late.
         let work = async {
             tokio::join!(
-                every(CLOSE_EVERY, || self.close_windows()),
-                every(PUBLISH_EVERY, || self.publish()),
-                every(FORGET_EVERY, || self.forget()),
-                every(FORGET_EVERY, || self.bury_orphans()),
-                every(GAUGE_EVERY, || self.read_gauges()),
+                self.every(CLOSE_EVERY, || self.close_windows()),
+                self.every(PUBLISH_EVERY, || self.publish()),
+                self.every(FORGET_EVERY, || self.forget()),
+                self.every(FORGET_EVERY, || self.bury_orphans()),
+                self.every(GAUGE_EVERY, || self.read_gauges()),
             )
         };
         tokio::select! {
@@ -375,16 +389,22 @@ impl Janitor {
         self.metrics.deliveries_dead.set(i64::try_from(dead).unwrap_or(i64::MAX));
         Ok(())
     }
-}
 
-/// Does a piece of housekeeping at once and then again and again.
-async fn every<F: Future<Output = Result<(), crate::archive::Error>>>(period: Duration, mut work: impl FnMut() -> F) {
-    let mut interval = tokio::time::interval(period);
-    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        interval.tick().await;
-        if let Err(error) = work().await {
-            tracing::error!(%error, "housekeeping failed; it goes on at its next turn");
+    /// Does a piece of housekeeping at once and then again and again, but for while the archive is known to be away.
+    async fn every<F>(&self, period: Duration, mut work: impl FnMut() -> F)
+    where
+        F: Future<Output = Result<(), crate::archive::Error>>,
+    {
+        let mut interval = tokio::time::interval(period);
+        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            interval.tick().await;
+            if self.river.admission.archive_is_away() {
+                continue;
+            }
+            if let Err(error) = work().await {
+                tracing::error!(%error, "housekeeping failed; it goes on at its next turn");
+            }
         }
     }
 }

@@ -16,7 +16,7 @@ use std::time::Duration;
 use crate::admit::{Arrival, Settings, fold};
 use crate::alert::Route;
 use crate::archive::{Tx, act_on, admit_on, at_once, close_due_on, in_memory};
-use crate::event::Event;
+use crate::event::{Event, Packed};
 use crate::gate::{self, Fate};
 use crate::issue::{Action, CauseKey, Fingerprint, Policy, Reason, Standing};
 use crate::metrics::Metrics;
@@ -121,6 +121,7 @@ impl World<'_> {
             expiry: EXPIRY,
             rules: normalize::VERSION,
             normalize: normalize::normalize,
+            archive_max: EXPIRY,
             handoffs: Vec::new(),
             metrics: Arc::new(Metrics::new()),
             now: || unreachable!("time is an argument here"),
@@ -183,7 +184,7 @@ impl World<'_> {
             project: "sim".into(),
             route: Arc::clone(&self.route),
             remembered: None,
-            event: Event::default(),
+            event: Packed::of(&Event::default()),
         }
     }
 

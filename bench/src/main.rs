@@ -3,9 +3,9 @@
 //! # The path of a figure
 //!
 //! `payload` lays out bodies and `mix` says which error each event is; `request` makes them into bytes. `server` starts
-//! a server on a core of its own, `load` sends from another and reads the answers with `response`, `histogram` keeps
-//! the latencies. `sink` receives alerts, `alert` measures how long they take. `suite` puts these in order, `report`
-//! prints. Deliberately not here: micro-benchmarks of single functions, and verdicts on the figures.
+//! a `program` on a core of its own, with `stores` where it shares some; `load` sends from another core and reads the
+//! answers with `response`, `histogram` keeps the latencies. `sink` receives alerts, `alert` measures how long they take.
+//! `suite` puts these in order, `report` keeps what came of it, `table` prints it. Deliberately not here: micro-benchmarks of single functions, and verdicts on the figures.
 
 mod alert;
 mod cores;
@@ -13,13 +13,17 @@ mod histogram;
 mod load;
 mod mix;
 mod payload;
+mod program;
 mod report;
 mod request;
 mod response;
 mod server;
 mod sink;
+mod stores;
 mod suite;
+mod table;
 
+use std::cell::RefCell;
 use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
@@ -28,7 +32,9 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Parser;
 
+use crate::program::System;
 use crate::report::{Machine, Report};
+use crate::stores::Stores;
 use crate::suite::{Plan, Settings, Suite};
 
 /// Measures bongsu over HTTP, next to a bare server of the same HTTP stack.
@@ -44,7 +50,13 @@ struct Arguments {
     /// The bare server [default: bongsu-bench-bare next to this program]
     #[arg(long, value_name = "FILE")]
     bare: Option<PathBuf>,
-    /// Measure the bare server alone: what this machine can do
+    /// The naive server [default: bongsu-bench-naive next to this program]
+    #[arg(long, value_name = "FILE")]
+    naive: Option<PathBuf>,
+    /// Measure bongsu with Redis and PostgreSQL next to services made by hand; starts its own of both
+    #[arg(long)]
+    stores: bool,
+    /// Measure without bongsu: what this machine can do
     #[arg(long, conflicts_with = "server")]
     bare_only: bool,
     /// A short run, to see that everything works; its figures mean little
@@ -107,6 +119,28 @@ impl Arguments {
         }
     }
 
+    fn plans(&self) -> Vec<Plan> {
+        if self.stores { Plan::with_stores() } else { Plan::all() }
+    }
+
+    /// The servers to measure, and their files.
+    fn systems(&self) -> anyhow::Result<Vec<(System, PathBuf)>> {
+        let here = std::env::current_exe()?;
+        let file = |given: &Option<PathBuf>, name| given.clone().unwrap_or_else(|| here.with_file_name(name));
+        let mut systems = vec![(System::Bare, file(&self.bare, "bongsu-bench-bare"))];
+        if self.stores {
+            let naive = file(&self.naive, "bongsu-bench-naive");
+            systems.extend([(System::Naive, naive.clone()), (System::Script, naive)]);
+        }
+        if let Some(bongsu) = &self.server {
+            systems.push((System::Bongsu, bongsu.clone()));
+            if self.stores {
+                systems.push((System::BongsuStores, bongsu.clone()));
+            }
+        }
+        Ok(systems)
+    }
+
     fn wants(&self, name: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|pattern| name.contains(pattern.as_str()))
     }
@@ -125,7 +159,7 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     if arguments.list {
-        let plans = Plan::all().into_iter().map(Plan::name);
+        let plans = arguments.plans().into_iter().map(Plan::name);
         for name in ["idle".to_owned()].into_iter().chain(plans).chain(["alert".to_owned()]) {
             writeln!(out, "{name}")?;
         }
@@ -142,58 +176,72 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
 fn measure(arguments: &Arguments, scratch: PathBuf, out: &mut impl Write) -> anyhow::Result<()> {
     let machine_before = machine();
     let cores = cores::pin();
-    let bare = match &arguments.bare {
-        Some(path) => path.clone(),
-        None => std::env::current_exe()?.with_file_name("bongsu-bench-bare"),
-    };
-    let suite = Suite {
+    let stores = arguments.stores.then(|| Stores::start(&scratch)).transpose()?;
+    let versions = stores.as_ref().map(|stores| stores.versions.clone());
+    let mut suite = Suite {
         settings: arguments.settings(),
-        bare,
-        bongsu: arguments.server.clone(),
+        systems: arguments.systems()?,
+        stores,
         scratch,
         core: cores.server,
         sink: sink::Sink::start()?,
         channel: !arguments.no_channel,
+        at_rest: RefCell::default(),
     };
-    let machine = Machine { pinning: cores.note, ..machine_before };
-    let mut report =
-        Report { machine, settings: suite.settings.clone(), idle: Vec::new(), cases: Vec::new(), alert: None };
-    report::write_machine(out, &report.machine)?;
-    if arguments.wants("idle") {
-        report.idle = suite.idle()?;
-        report::write_idle(out, &report.idle)?;
-    }
-    let plans: Vec<Plan> = Plan::all().into_iter().filter(|plan| arguments.wants(&plan.name())).collect();
-    let mut failed = Vec::new();
-    if !plans.is_empty() {
-        report::write_case_head(out)?;
-    }
-    for plan in plans {
-        match suite.case(plan) {
-            Ok(case) => {
-                report::write_case(out, &case)?;
-                report.cases.push(case);
-            }
-            // The other cases stand by themselves.
-            Err(error) => failed.push(format!("{}: {error:#}", plan.name())),
-        }
-    }
-    if arguments.wants("alert") {
-        match suite.alert() {
-            Ok(None) => {}
-            Ok(Some(alert)) => {
-                report::write_alert(out, &alert)?;
-                report.alert = Some(alert);
-            }
-            Err(error) => failed.push(format!("alert: {error:#}")),
-        }
-    }
+    let machine = Machine { pinning: cores.note, stores: versions, ..machine_before };
+    let settings = suite.settings.clone();
+    let mut report = Report { machine, settings, idle: vec![], cases: vec![], alerts: vec![], skipped: vec![] };
+    table::write_machine(out, &report.machine)?;
+    report.skipped = suite.skip_refused()?;
+    table::write_skipped(out, &report.skipped)?;
+    let failed = fill(&mut report, &suite, arguments, out)?;
     if let Some(path) = &arguments.json {
         let text = serde_json::to_string_pretty(&report)?;
         fs::write(path, text + "\n").with_context(|| format!("cannot write {}", path.display()))?;
     }
     anyhow::ensure!(failed.is_empty(), "not measured:\n{}", failed.join("\n"));
     Ok(())
+}
+
+/// Measures what is wanted, and prints it as it comes. Answers what could not be measured.
+fn fill(
+    report: &mut Report,
+    suite: &Suite,
+    arguments: &Arguments,
+    out: &mut impl Write,
+) -> anyhow::Result<Vec<String>> {
+    if arguments.wants("idle") {
+        report.idle = suite.idle()?;
+        table::write_idle(out, &report.idle)?;
+    }
+    let plans: Vec<Plan> = arguments.plans().into_iter().filter(|plan| arguments.wants(&plan.name())).collect();
+    let table = if arguments.stores { table::STORES } else { table::PLAIN };
+    let mut failed = Vec::new();
+    if !plans.is_empty() {
+        writeln!(out)?;
+        table.write_head(out)?;
+    }
+    for plan in plans {
+        match suite.case(plan) {
+            Ok(case) => {
+                table.write_case(out, &case)?;
+                report.cases.push(case);
+            }
+            // The other cases stand by themselves.
+            Err(error) => failed.push(format!("{}: {error:#}", plan.name())),
+        }
+    }
+    if arguments.stores && !report.cases.is_empty() {
+        table::write_calls(out, &report.cases)?;
+    }
+    if arguments.wants("alert") {
+        match suite.alerts() {
+            Ok(alerts) => report.alerts = alerts,
+            Err(error) => failed.push(format!("alert: {error:#}")),
+        }
+        table::write_alerts(out, &report.alerts)?;
+    }
+    Ok(failed)
 }
 
 /// What `/proc` says of this machine.
@@ -208,6 +256,7 @@ fn machine() -> Machine {
         kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
         processor: format!("{} x {}", models.len(), models.first().unwrap_or(&"unknown")),
         pinning: String::new(),
+        stores: None,
         at: jiff::Timestamp::now().to_string(),
         load_average: read("/proc/loadavg").split_whitespace().next().unwrap_or("unknown").to_owned(),
     }

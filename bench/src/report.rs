@@ -1,16 +1,12 @@
-//! The figures, as a table and as JSON.
+//! The figures, and what is made of them; as JSON they are what they are here.
 //!
-//! Promises: what is shown is the median of the rounds, each figure for itself, and what went wrong is shown next to
-//! it. Deliberately not here: judgement; the targets are in README.md.
-
-use std::io::Write;
+//! Promises: what stands for several rounds is their median, each figure for itself, and what went wrong stays next to
+//! it. Deliberately not here: judgement, and what it looks like to people (`table`).
 
 use serde::Serialize;
 
 use crate::alert::AlertFigures;
 use crate::suite::Settings;
-
-const MIB: f64 = 1024.0 * 1024.0;
 
 /// What one run gave.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -27,30 +23,42 @@ pub(crate) struct Figures {
     pub(crate) data_bytes: f64,
     /// Share of its core that the generator used; an open loop spins and uses all.
     pub(crate) generator_busy: f64,
+    /// The same of the shared stores.
+    pub(crate) stores_busy: f64,
     /// Alerts that reached the sink during the run.
     pub(crate) webhooks: f64,
+    /// User and system time of the stores the server shares, NaN (null) without any.
+    pub(crate) stores_cpu_us_per_event: f64,
+    /// What these were asked from the first event of the warm-up until the server had stopped, for a thousand accepted
+    /// events; NaN where there is no such store.
+    pub(crate) redis_commands_per_thousand: f64,
+    pub(crate) redis_scripts_per_thousand: f64,
+    pub(crate) redis_reads_per_thousand: f64,
+    pub(crate) archive_commits_per_thousand: f64,
 }
 
 /// One server's runs of one case.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Side {
+    pub(crate) server: &'static str,
+    /// Its requests/s to those of the servers it is compared with.
+    pub(crate) of_bare: Option<f64>,
+    pub(crate) of_naive: Option<f64>,
+    pub(crate) of_script: Option<f64>,
     pub(crate) median: Figures,
     pub(crate) rounds: Vec<Figures>,
     /// What went wrong.
     pub(crate) notes: Vec<String>,
 }
 
-/// One kind of load, both servers.
+/// One kind of load, all servers.
 #[derive(Debug, Serialize)]
 pub(crate) struct Case {
     pub(crate) name: String,
     /// Of one request, head included.
     pub(crate) request_bytes: usize,
     pub(crate) events_per_request: u64,
-    pub(crate) bare: Side,
-    pub(crate) bongsu: Option<Side>,
-    /// Requests/s of bongsu to the bare server's; not of an open loop, whose rate is given.
-    pub(crate) of_bare: Option<f64>,
+    pub(crate) sides: Vec<Side>,
 }
 
 /// A server that has just started.
@@ -70,6 +78,16 @@ pub(crate) struct Machine {
     /// When, and how busy the machine was with other work.
     pub(crate) at: String,
     pub(crate) load_average: String,
+    /// The shared stores, when some are measured.
+    pub(crate) stores: Option<String>,
+}
+
+/// How long alerts of one server take.
+#[derive(Debug, Serialize)]
+pub(crate) struct Alert {
+    pub(crate) server: &'static str,
+    #[serde(flatten)]
+    pub(crate) figures: AlertFigures,
 }
 
 /// All of it.
@@ -79,11 +97,13 @@ pub(crate) struct Report {
     pub(crate) settings: Settings,
     pub(crate) idle: Vec<Idle>,
     pub(crate) cases: Vec<Case>,
-    pub(crate) alert: Option<AlertFigures>,
+    pub(crate) alerts: Vec<Alert>,
+    /// What could not be measured here, and why.
+    pub(crate) skipped: Vec<String>,
 }
 
 impl Side {
-    pub(crate) fn new(rounds: Vec<Figures>, notes: Vec<String>) -> Side {
+    pub(crate) fn new(server: &'static str, rounds: Vec<Figures>, notes: Vec<String>) -> Side {
         let middle = |figure: fn(&Figures) -> f64| median(rounds.iter().map(figure).collect());
         let median = Figures {
             accepted_per_second: middle(|f| f.accepted_per_second),
@@ -95,16 +115,35 @@ impl Side {
             peak_rss_bytes: middle(|f| f.peak_rss_bytes),
             data_bytes: middle(|f| f.data_bytes),
             generator_busy: middle(|f| f.generator_busy),
+            stores_busy: middle(|f| f.stores_busy),
             webhooks: middle(|f| f.webhooks),
+            stores_cpu_us_per_event: middle(|f| f.stores_cpu_us_per_event),
+            redis_commands_per_thousand: middle(|f| f.redis_commands_per_thousand),
+            redis_scripts_per_thousand: middle(|f| f.redis_scripts_per_thousand),
+            redis_reads_per_thousand: middle(|f| f.redis_reads_per_thousand),
+            archive_commits_per_thousand: middle(|f| f.archive_commits_per_thousand),
         };
-        Side { median, rounds, notes }
+        Side { server, of_bare: None, of_naive: None, of_script: None, median, rounds, notes }
     }
 
     /// How far the rounds lie apart, as a share of the median.
-    fn spread(&self) -> f64 {
+    pub(crate) fn spread(&self) -> f64 {
         let rates = self.rounds.iter().map(|round| round.accepted_per_second);
         let (low, high) = rates.fold((f64::INFINITY, 0.0), |(low, high), rate| (rate.min(low), rate.max(high)));
         (high - low) / self.median.accepted_per_second
+    }
+}
+
+/// Says of each side how its rate compares with those before it that are there to compare with.
+pub(crate) fn compare(sides: &mut [Side]) {
+    for at in 1..sides.len() {
+        let (before, rest) = sides.split_at_mut(at);
+        let side = &mut rest[0];
+        let of = |name: &str| {
+            let reference = before.iter().find(|other| other.server == name)?;
+            Some(side.median.requests_per_second / reference.median.requests_per_second)
+        };
+        (side.of_bare, side.of_naive, side.of_script) = (of("bare"), of("naive"), of("script"));
     }
 }
 
@@ -116,105 +155,6 @@ pub(crate) fn median(mut values: Vec<f64>) -> f64 {
         odd if odd % 2 == 1 => values[odd / 2],
         even => f64::midpoint(values[even / 2 - 1], values[even / 2]),
     }
-}
-
-/// Writes where it is measured.
-pub(crate) fn write_machine(out: &mut impl Write, machine: &Machine) -> std::io::Result<()> {
-    let Machine { kernel, processor, pinning, at, load_average } = machine;
-    writeln!(out, "{processor}, Linux {kernel}, {at}, load average {load_average}\n{pinning}")?;
-    out.flush()
-}
-
-/// Writes the head of the table of cases.
-pub(crate) fn write_case_head(out: &mut impl Write) -> std::io::Result<()> {
-    writeln!(
-        out,
-        "\n{:<18}{:<8}{:>11}{:>12}{:>9}{:>9}{:>9}{:>9}{:>11}{:>10}{:>10}{:>8}",
-        "case",
-        "server",
-        "accepted/s",
-        "requests/s",
-        "p50 ms",
-        "p99 ms",
-        "p99.9",
-        "of bare",
-        "CPU us/ev",
-        "peak MiB",
-        "data MiB",
-        "spread"
-    )
-}
-
-/// Writes the rows of a case.
-pub(crate) fn write_case(out: &mut impl Write, case: &Case) -> std::io::Result<()> {
-    write_side(out, &case.name, "bare", &case.bare, None)?;
-    if let Some(side) = &case.bongsu {
-        write_side(out, "", "bongsu", side, case.of_bare)?;
-    }
-    out.flush()
-}
-
-fn write_side(
-    out: &mut impl Write,
-    name: &str,
-    server: &str,
-    side: &Side,
-    of_bare: Option<f64>,
-) -> std::io::Result<()> {
-    let figures = &side.median;
-    let of_bare = of_bare.map_or_else(String::new, |share| format!("{:.0} %", share * 100.0));
-    writeln!(
-        out,
-        "{name:<18}{server:<8}{:>11}{:>12}{:>9}{:>9}{:>9}{of_bare:>9}{:>11}{:>10}{:>10}{:>6} %",
-        thousands(figures.accepted_per_second),
-        thousands(figures.requests_per_second),
-        shown(figures.p50_ms, 2),
-        shown(figures.p99_ms, 2),
-        shown(figures.p999_ms, 2),
-        shown(figures.cpu_us_per_event, 1),
-        shown(figures.peak_rss_bytes / MIB, 1),
-        shown(figures.data_bytes / MIB, 1),
-        shown(side.spread() * 100.0, 0),
-    )?;
-    for note in &side.notes {
-        writeln!(out, "{:<18}! {note}", "")?;
-    }
-    Ok(())
-}
-
-/// Writes one line for each server that was started and left alone.
-pub(crate) fn write_idle(out: &mut impl Write, idle: &[Idle]) -> std::io::Result<()> {
-    for Idle { server, start_ms, rss_bytes } in idle {
-        writeln!(out, "{server:<8} ready {start_ms:.1} ms after its start, {:.1} MiB idle", rss_bytes / MIB)?;
-    }
-    out.flush()
-}
-
-/// Writes the line of the alert latency.
-pub(crate) fn write_alert(out: &mut impl Write, alert: &AlertFigures) -> std::io::Result<()> {
-    let AlertFigures { sent, missing, p50_ms, p99_ms, max_ms, acknowledged_p50_ms } = alert;
-    writeln!(
-        out,
-        "\nfirst event to webhook, server idle: p50 {p50_ms:.2} ms, p99 {p99_ms:.2} ms, max {max_ms:.2} ms \
-         ({sent} alerts, {missing} missing; acknowledged after p50 {acknowledged_p50_ms:.2} ms)"
-    )
-}
-
-/// A figure, or a dash where there is none: nothing was accepted that it could be about.
-fn shown(number: f64, decimals: usize) -> String {
-    if number.is_finite() { format!("{number:.decimals$}") } else { "-".to_owned() }
-}
-
-fn thousands(number: f64) -> String {
-    let digits = format!("{number:.0}");
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 #[cfg(test)]
@@ -229,34 +169,16 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_grouped() {
-        for (number, text) in [(0.4, "0"), (999.0, "999"), (1_000.0, "1,000"), (1_234_567.0, "1,234,567")] {
-            assert_eq!(thousands(number), text);
-        }
-    }
-
-    #[test]
-    fn a_case_has_a_row_for_each_server_under_the_head_and_its_notes() {
-        let side = |rate: f64, notes| {
-            let round = Figures { accepted_per_second: rate, requests_per_second: rate, ..Figures::default() };
-            Side::new(vec![round], notes)
+    fn a_side_is_compared_with_those_before_it() {
+        let side = |server, rate: f64| {
+            let round = Figures { requests_per_second: rate, ..Figures::default() };
+            Side::new(server, vec![round], Vec::new())
         };
-        let case = Case {
-            name: "native/one".to_owned(),
-            request_bytes: 700,
-            events_per_request: 1,
-            bare: side(80_000.0, Vec::new()),
-            bongsu: Some(side(60_000.0, vec!["3 answers were not 2xx".to_owned()])),
-            of_bare: Some(0.75),
-        };
-        let mut out = Vec::new();
-        write_case_head(&mut out).unwrap();
-        write_case(&mut out, &case).unwrap();
-        let text = String::from_utf8(out).unwrap();
-        let [_, head, bare, bongsu, note] = text.lines().collect::<Vec<_>>()[..] else { panic!("{text}") };
-        assert_eq!((head.len(), head.len()), (bare.len(), bongsu.len()), "{text}");
-        assert!(bare.starts_with("native/one") && bare.contains("80,000"), "{text}");
-        assert!(bongsu.contains("60,000") && bongsu.contains("75 %"), "{text}");
-        assert!(note.contains("! 3 answers were not 2xx"), "{text}");
+        let mut sides = [side("bare", 100.0), side("naive", 20.0), side("bongsu", 50.0)];
+        compare(&mut sides);
+        let of = |at: usize| (sides[at].of_bare, sides[at].of_naive, sides[at].of_script);
+        assert_eq!(of(0), (None, None, None));
+        assert_eq!(of(1), (Some(0.2), None, None));
+        assert_eq!(of(2), (Some(0.5), Some(2.5), None));
     }
 }

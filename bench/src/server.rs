@@ -13,30 +13,12 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::request::KEY;
+use crate::program::Program;
 
 const START_LIMIT: Duration = Duration::from_secs(20);
 /// Longer than bongsu lets deliveries end after the signal.
 const STOP_LIMIT: Duration = Duration::from_secs(60);
 const PROBE_GAP: Duration = Duration::from_millis(1);
-
-/// Which server.
-#[derive(Clone, Debug)]
-pub(crate) enum Program {
-    /// The HTTP stack alone.
-    Bare(PathBuf),
-    /// bongsu, and where its alerts go; without an address it has no channel.
-    Bongsu { path: PathBuf, webhook: Option<SocketAddr> },
-}
-
-impl Program {
-    pub(crate) fn name(&self) -> &'static str {
-        match self {
-            Program::Bare(_) => "bare",
-            Program::Bongsu { .. } => "bongsu",
-        }
-    }
-}
 
 /// A running server.
 pub(crate) struct Server {
@@ -52,6 +34,8 @@ pub(crate) struct Server {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Usage {
     pub(crate) cpu: Duration,
+    /// Of its children that have ended.
+    pub(crate) reaped_cpu: Duration,
     pub(crate) rss_bytes: u64,
     pub(crate) peak_rss_bytes: u64,
 }
@@ -62,14 +46,7 @@ impl Server {
         let address = free_address()?;
         let folder = scratch.join(format!("server-{}", address.port()));
         fs::create_dir_all(folder.join("data")).with_context(|| format!("cannot make {}", folder.display()))?;
-        let (path, arguments) = match program {
-            Program::Bare(path) => (path, vec![address.to_string()]),
-            Program::Bongsu { path, webhook } => {
-                let file = folder.join("bongsu.toml");
-                fs::write(&file, configuration(address, &folder.join("data"), *webhook))?;
-                (path, vec!["serve".to_owned(), "--config".to_owned(), file.display().to_string()])
-            }
-        };
+        let (path, arguments) = (&program.path, program.arguments(address, &folder)?);
         let mut command = match core {
             Some(core) => {
                 let mut command = Command::new("taskset");
@@ -129,23 +106,26 @@ impl Drop for Server {
     }
 }
 
-fn configuration(listen: SocketAddr, data: &Path, webhook: Option<SocketAddr>) -> String {
-    let mut text = format!(
-        "listen = \"{listen}\"\n\
-         [archive]\nurl = \"sqlite:{}\"\n\
-         [api]\ntoken = \"{KEY}\"\n\
-         [log]\nlevel = \"warn\"\n\
-         [[project]]\nname = \"order-api\"\nkey = \"{KEY}\"\n",
-        data.join("bongsu.db").display()
-    );
-    if let Some(address) = webhook {
-        text.push_str(&format!("[[channel]]\nname = \"sink\"\ntype = \"webhook\"\nurl = \"http://{address}/hook\"\n"));
+/// Why this bongsu does not take the configuration or cannot reach what it names; `None`: it does and can.
+pub(crate) fn refusal(program: &Program, scratch: &Path) -> anyhow::Result<Option<String>> {
+    let folder = scratch.join("check");
+    fs::create_dir_all(folder.join("data")).with_context(|| format!("cannot make {}", folder.display()))?;
+    let file = program.write_configuration(free_address()?, &folder)?;
+    let asked = Command::new(&program.path).args(["check", "--config"]).arg(&file).stdin(Stdio::null()).output();
+    let asked = asked.with_context(|| format!("cannot start {}", program.path.display()))?;
+    fs::remove_dir_all(&folder)?;
+    if asked.status.success() {
+        return Ok(None);
     }
-    text
+    let said = [asked.stdout, asked.stderr].concat();
+    // What is well is of no interest here.
+    let said = String::from_utf8_lossy(&said).replace(&format!("{}, ", file.display()), "");
+    let bad: Vec<&str> = said.lines().filter(|line| !line.starts_with("ok ")).map(str::trim).collect();
+    Ok(Some(bad.join(" ")))
 }
 
 /// A port that was free a moment ago.
-fn free_address() -> anyhow::Result<SocketAddr> {
+pub(crate) fn free_address() -> anyhow::Result<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }
 
@@ -166,7 +146,7 @@ pub(crate) fn own_usage() -> anyhow::Result<Usage> {
     read_usage("self")
 }
 
-fn read_usage(process: &str) -> anyhow::Result<Usage> {
+pub(crate) fn read_usage(process: &str) -> anyhow::Result<Usage> {
     let folder = Path::new("/proc").join(process);
     let (stat, status) = (fs::read_to_string(folder.join("stat"))?, fs::read_to_string(folder.join("status"))?);
     usage(&stat, &status, rustix::param::clock_ticks_per_second()).context("/proc is not as expected")
@@ -176,13 +156,14 @@ fn usage(stat: &str, status: &str, ticks_per_second: u64) -> Option<Usage> {
     // The command's name may hold blanks and parentheses; the fields begin after the last one.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     let ticks = |at: usize| fields.get(at)?.parse::<u64>().ok();
-    let (user, system) = (ticks(11)?, ticks(12)?);
+    let spent = |ticks: u64| Duration::from_nanos(ticks * 1_000_000_000 / ticks_per_second);
     let kib = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name))?;
         line.split_whitespace().next()?.parse::<u64>().ok()
     };
     Some(Usage {
-        cpu: Duration::from_nanos((user + system) * 1_000_000_000 / ticks_per_second),
+        cpu: spent(ticks(11)? + ticks(12)?),
+        reaped_cpu: spent(ticks(13)? + ticks(14)?),
         rss_bytes: kib("VmRSS:")? * 1024,
         peak_rss_bytes: kib("VmHWM:")? * 1024,
     })
@@ -201,20 +182,35 @@ fn folder_bytes(folder: &Path) -> anyhow::Result<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::program::System;
 
     #[test]
     fn usage_is_read_whatever_the_name_of_the_process() {
-        let stat = "42 (a ) b) S 1 1 1 0 -1 0 0 0 0 0 150 50 0 0 20 0 3 0 100 1000 200";
+        let stat = "42 (a ) b) S 1 1 1 0 -1 0 0 0 0 0 150 50 75 25 20 0 3 0 100 1000 200";
         let status = "Name:\ta\nVmHWM:\t    2048 kB\nVmRSS:\t    1024 kB\n";
         let usage = usage(stat, status, 100).unwrap();
-        assert_eq!(usage.cpu, Duration::from_secs(2));
+        assert_eq!((usage.cpu, usage.reaped_cpu), (Duration::from_secs(2), Duration::from_secs(1)));
         assert_eq!((usage.peak_rss_bytes, usage.rss_bytes), (2 << 20, 1 << 20));
+    }
+
+    fn program(path: &str) -> Program {
+        Program { system: System::Bare, path: path.into(), webhook: None, redis: None, database: None }
+    }
+
+    #[test]
+    fn a_configuration_is_refused_in_the_words_of_the_check() {
+        let scratch = std::env::temp_dir().join(format!("bongsu-bench-check-{}", std::process::id()));
+        assert_eq!(refusal(&program("/bin/true"), &scratch).unwrap(), None);
+        assert_eq!(refusal(&program("/bin/false"), &scratch).unwrap().as_deref(), Some(""));
+        let said = refusal(&program("/bin/ls"), &scratch).unwrap().unwrap();
+        assert!(said.contains("--config"), "{said}");
+        fs::remove_dir_all(&scratch).unwrap();
     }
 
     #[test]
     fn a_server_that_ends_at_once_is_an_error_with_its_words() {
         let scratch = std::env::temp_dir().join(format!("bongsu-bench-test-{}", std::process::id()));
-        let program = Program::Bare(PathBuf::from("/bin/echo"));
+        let program = program("/bin/echo");
         let error = Server::start(&program, &scratch, None).err().unwrap().to_string();
         assert!(error.contains("ended with") && error.contains("127.0.0.1:"), "{error}");
         fs::remove_dir_all(&scratch).unwrap();

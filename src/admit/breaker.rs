@@ -6,8 +6,10 @@
 
 use std::sync::Mutex;
 
-/// Calls looked back upon.
+/// Calls looked back upon, when they are frequent and short.
 const LOOKED_BACK: u32 = 16;
+/// Calls looked back upon, when each may take seconds: two in a row that fail must be enough.
+const LOOKED_BACK_SLOW: u32 = 4;
 /// Failures that open it when they are at least half of the calls looked back upon: one alone may be a hiccup, and with
 /// each of two taking the bound of a call, people notice a dead store within twice that bound.
 const FAILURES: u32 = 2;
@@ -24,9 +26,16 @@ pub(crate) enum Change {
 }
 
 /// One store's breaker.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Breaker {
+    looked_back: u32,
     state: Mutex<State>,
+}
+
+impl Default for Breaker {
+    fn default() -> Breaker {
+        Breaker { looked_back: LOOKED_BACK, state: Mutex::default() }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -39,6 +48,11 @@ struct State {
 }
 
 impl Breaker {
+    /// For a store whose calls may take seconds.
+    pub(crate) fn of_slow_calls() -> Breaker {
+        Breaker { looked_back: LOOKED_BACK_SLOW, ..Breaker::default() }
+    }
+
     /// Whether the store may be asked.
     pub(crate) fn is_closed(&self) -> bool {
         !self.state().open
@@ -51,8 +65,8 @@ impl Breaker {
             return None;
         }
         state.failed = state.failed << 1 | u16::from(!good);
-        state.calls = (state.calls + 1).min(LOOKED_BACK);
-        let failures = state.failed.count_ones();
+        state.calls = (state.calls + 1).min(self.looked_back);
+        let failures = (state.failed & (u16::MAX >> (u16::BITS - self.looked_back))).count_ones();
         if failures < FAILURES || 2 * failures < state.calls {
             return None;
         }
@@ -82,7 +96,10 @@ mod tests {
 
     /// `.` a good call, `x` a failed one, `+` and `-` probes; answers where it changed.
     fn check(results: &str, changes: &str) {
-        let breaker = Breaker::default();
+        check_on(&Breaker::default(), results, changes);
+    }
+
+    fn check_on(breaker: &Breaker, results: &str, changes: &str) {
         let seen: String = results
             .chars()
             .map(|result| {
@@ -109,6 +126,8 @@ mod tests {
         check("................xxxxxxx", "");
         check("................xxxxxxxx", "                       O");
         check("x...............x", "");
+        check_on(&Breaker::of_slow_calls(), "................xx", "                 O");
+        check_on(&Breaker::of_slow_calls(), "x...x...", "");
     }
 
     #[test]

@@ -65,6 +65,17 @@ pub(crate) fn fold(arrivals: impl Iterator<Item = Arrival>, settings: &Settings)
 }
 
 impl Folded {
+    /// How many arrivals.
+    pub(crate) fn len(&self) -> usize {
+        self.tally_of.len()
+    }
+
+    /// One outcome an arrival, from those of each tally in order.
+    pub(crate) fn unfold(&self, each: Vec<Vec<Outcome>>) -> Vec<Outcome> {
+        let mut each: Vec<_> = each.into_iter().map(Vec::into_iter).collect();
+        self.tally_of.iter().map(|at| each[*at].next().expect("a tally has an outcome for each arrival")).collect()
+    }
+
     /// One outcome an arrival, in the order in which they were folded.
     pub(crate) fn outcomes(&self, admitted: &[Admitted]) -> Vec<Outcome> {
         let mut fates: Vec<_> = self.batch.tallies.iter().zip(admitted).map(|(tally, one)| fates(tally, one)).collect();

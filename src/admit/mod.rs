@@ -1,11 +1,13 @@
 //! Admission: every event is counted and decided before it is acknowledged.
 //!
 //! Promises: events commit together with whatever else has queued (`lane.rs`), folded to one tally a fingerprint, and are
-//! answered once the archive has made the batch durable. Deliberately not here: the decision itself (`gate`).
+//! answered once the archive has made the batch durable; or, when there is a cache and the archive is away, once it is
+//! counted and granted without it (`deputy.rs`). Deliberately not here: the decision itself (`gate`).
 //!
 //! Invariant: *One outcome.* A request is answered with exactly as many outcomes as it brought events, in their order.
 
 mod breaker;
+mod deputy;
 mod fold;
 mod lane;
 mod shared;
@@ -18,19 +20,20 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 
 use crate::alert::{Delivery, Route};
-use crate::archive::{Admitted, Archive, Claim, Remembered, Tally};
-use crate::event::{Attributes, Event};
+use crate::archive::{Admitted, Archive, Claim, Error, Remembered, Tally};
+use crate::event::{Attributes, Event, Packed};
 use crate::issue::{CauseKey, Fingerprint, Issue};
 use crate::metrics::{Metrics, Stopwatch};
 use crate::outcome::{Outcome, Reject, RejectReason};
 use crate::time::Time;
 
+use fold::Folded;
 pub(crate) use fold::fold;
 use lane::Turned;
 pub(crate) use lane::{Hold, Lane};
 use shared::Sighted;
 pub(crate) use shared::{Shared, fold as fold_counts};
-pub(crate) use write_back::WriteBack;
+pub(crate) use write_back::{Times, WriteBack};
 
 /// An event on its way through the gate.
 pub(crate) struct Arrival {
@@ -45,7 +48,7 @@ pub(crate) struct Arrival {
     /// What the cache remembers of the issue.
     pub(crate) remembered: Option<Remembered>,
     /// The event.
-    pub(crate) event: Event<'static>,
+    pub(crate) event: Packed,
 }
 
 /// The way to a channel's worker for deliveries that are claimed in the transaction that makes them: they need no second
@@ -73,6 +76,8 @@ pub(crate) struct Settings {
     pub(crate) normalize: for<'a> fn(&'a Event<'_>) -> Attributes<'a>,
     /// The channels' workers.
     pub(crate) handoffs: Vec<Handoff>,
+    /// How long the archive may take for a batch.
+    pub(crate) archive_max: Duration,
     /// Counts how long commits take.
     pub(crate) metrics: Arc<Metrics>,
     /// Reads the clock.
@@ -143,6 +148,26 @@ impl Admission {
     /// Whether there is a cache that several pods share.
     pub(crate) fn shares(&self) -> bool {
         self.shared.is_some()
+    }
+
+    /// Who decides now: `cache+archive`, `archive`, `cache` or `memory`.
+    pub(crate) fn decides(&self) -> &'static str {
+        match self.shared.as_ref().map(|shared| (shared.is_up(), shared.is_archive_up())) {
+            None | Some((false, true)) => "archive",
+            Some((true, true)) => "cache+archive",
+            Some((true, false)) => "cache",
+            Some((false, false)) => "memory",
+        }
+    }
+
+    /// Whether the cache is asked; `None` when there is none.
+    pub(crate) fn cache_is_up(&self) -> Option<bool> {
+        self.shared.as_ref().map(|shared| shared.is_up())
+    }
+
+    /// Whether the archive is known to be away, and left alone until it is back.
+    pub(crate) fn archive_is_away(&self) -> bool {
+        self.shared.as_ref().is_some_and(|shared| !shared.is_archive_up())
     }
 
     /// Tells all pods what people decided about an issue. What is told late or twice changes nothing.
@@ -234,26 +259,63 @@ impl Committer {
     async fn commit(self: Arc<Self>, arrivals: Vec<Arrival>) -> Vec<Outcome> {
         let events = arrivals.len();
         let folded = fold(arrivals.into_iter(), &self.settings);
-        let claims: Arc<[Claim]> = self.claims();
-        let now = (self.settings.now)();
-        let started = Stopwatch::start();
-        let admitted = self.archive.admit(Arc::clone(&folded.batch), Arc::clone(&claims), now).await;
-        self.settings.metrics.observe_archive("admit", started);
-        let outcomes = match admitted {
-            Ok((admitted, claimed)) => {
-                if admitted.iter().any(|one| one.decision.granted() > 0) {
-                    self.hand_over(&claims, claimed);
-                }
-                self.remember(&folded.batch.tallies, &admitted, now);
-                folded.outcomes(&admitted)
-            }
-            Err(error) => {
-                tracing::error!(%error, events, "a batch was not admitted; its senders were told to send it again");
+        let outcomes = match self.admitted(&folded).await {
+            Answered::Admitted(admitted) => folded.outcomes(&admitted),
+            Answered::Refused => {
                 rejected(events, RejectReason::Unavailable, "the archive did not store the event; send again later")
             }
+            Answered::Away(shared) => shared.grant(&folded, &self.settings, &self.granted).await,
         };
         // Counted here, where they come to be: a client that hung up does not take them away.
         outcomes.iter().for_each(|outcome| self.settings.metrics.count(outcome));
         outcomes
     }
+
+    /// Asks the archive, unless it is away.
+    async fn admitted(&self, folded: &Folded) -> Answered<'_> {
+        if let Some(shared) = self.shared.as_ref().filter(|shared| !shared.is_archive_up()) {
+            return Answered::Away(shared);
+        }
+        let claims: Arc<[Claim]> = self.claims();
+        let now = (self.settings.now)();
+        let started = Stopwatch::start();
+        let asked = self.archive.admit(Arc::clone(&folded.batch), Arc::clone(&claims), now);
+        let admitted = match &self.shared {
+            None => asked.await,
+            Some(_) => tokio::time::timeout(self.settings.archive_max, asked)
+                .await
+                .unwrap_or_else(|_| Err(Error::Unknown("no answer in time".to_owned()))),
+        };
+        self.settings.metrics.observe_archive("admit", started);
+        if let Some(shared) = &self.shared {
+            shared.note_archive(admitted.as_ref().err());
+        }
+        match (admitted, &self.shared) {
+            (Ok((admitted, claimed)), _) => {
+                if admitted.iter().any(|one| one.decision.granted() > 0) {
+                    self.hand_over(&claims, claimed);
+                }
+                self.remember(&folded.batch.tallies, &admitted, now);
+                Answered::Admitted(admitted)
+            }
+            // Nothing was stored, and that is certain.
+            (Err(Error::Failed(_) | Error::Lost(_) | Error::Open { .. } | Error::Closed), Some(shared)) => {
+                Answered::Away(shared)
+            }
+            (Err(error), _) => {
+                let events = folded.len();
+                tracing::error!(%error, events, "a batch was not admitted; its senders were told to send it again");
+                Answered::Refused
+            }
+        }
+    }
+}
+
+/// What the archive made of a batch.
+enum Answered<'a> {
+    Admitted(Vec<Admitted>),
+    /// Its senders send it again.
+    Refused,
+    /// Nothing is stored; it can be granted without the archive.
+    Away(&'a Arc<Shared>),
 }

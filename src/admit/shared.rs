@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use super::breaker::{Breaker, Change};
 use super::told::Told;
-use crate::archive::Remembered;
+use crate::archive::{Archive, Interim, Remembered};
 use crate::cache::{self, Cache, Marker, Record, Sighting};
 use crate::gate::{self, Quiet};
 use crate::issue::{Fingerprint, Policy, Reason, Standing};
@@ -36,19 +36,35 @@ pub(super) enum Sighted {
 pub(crate) struct Shared {
     pub(super) cache: Cache,
     pub(super) breaker: Breaker,
+    /// This pod's memory, when neither cache nor archive can be asked.
+    pub(super) last: Cache,
     pub(super) told: Told,
+    /// Whether the archive is asked ([`super::deputy`]).
+    pub(super) archive_breaker: Breaker,
+    /// What was granted while it was not.
+    pub(super) interim: Arc<Interim>,
+    /// Held by whoever records that: one at a time.
+    pub(super) recording: tokio::sync::Mutex<()>,
     /// This process, among those that count.
     pub(super) pod: u64,
-    metrics: Arc<Metrics>,
-    now: fn() -> Time,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) now: fn() -> Time,
 }
 
 impl Shared {
-    /// A cache that nobody has asked yet.
-    pub(crate) fn new(cache: Cache, pod: u64, metrics: Arc<Metrics>, now: fn() -> Time) -> Shared {
+    /// A cache that nobody has asked yet, and the last resort.
+    pub(crate) fn new(
+        (cache, last): (Cache, Cache),
+        pod: u64,
+        interim: Arc<Interim>,
+        metrics: Arc<Metrics>,
+        now: fn() -> Time,
+    ) -> Shared {
         let (breaker, told) = (Breaker::default(), Told::default());
         metrics.cache_up.set(1);
-        Shared { cache, breaker, told, pod, metrics, now }
+        let archive_breaker = Breaker::of_slow_calls();
+        let recording = tokio::sync::Mutex::default();
+        Shared { cache, breaker, last, told, archive_breaker, interim, recording, pod, metrics, now }
     }
 
     /// Whether the cache is asked at all.
@@ -56,20 +72,33 @@ impl Shared {
         self.breaker.is_closed()
     }
 
-    /// Asks a resting cache again and again whether it is back.
-    pub(crate) async fn watch(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
-        let mut interval = tokio::time::interval(PROBE_EVERY);
-        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                _ = interval.tick() => {}
-                _ = stop.changed() => return,
+    /// Asks resting stores again and again whether they are back. `expiry`: how long an alert is worth sending; `bound`: how
+    /// long the archive may take.
+    pub(crate) async fn watch(
+        self: Arc<Self>,
+        archive: Archive,
+        expiry: Duration,
+        bound: Duration,
+        stop: watch::Receiver<bool>,
+    ) {
+        let cache = async {
+            let mut turns = Turns::until(stop.clone());
+            while turns.next().await {
+                if !self.breaker.is_closed() {
+                    let answer = self.cache.ping().await;
+                    self.note(self.breaker.probed(answer.is_ok()), answer.err());
+                }
             }
-            if !self.breaker.is_closed() {
-                let answer = self.cache.ping().await;
-                self.note(self.breaker.probed(answer.is_ok()), answer.err());
+        };
+        let archive = async {
+            let mut turns = Turns::until(stop.clone());
+            while turns.next().await {
+                if !self.archive_breaker.is_closed() {
+                    self.probe_archive(&archive, expiry, bound).await;
+                }
             }
-        }
+        };
+        tokio::join!(cache, archive);
     }
 
     /// How much is not known to be written back.
@@ -122,7 +151,12 @@ impl Shared {
 
     /// Remembers what the archive decided. Losing it is harmless, so it is not tried again.
     pub(super) async fn remember(&self, markers: Vec<(Fingerprint, Marker)>) {
-        if markers.is_empty() || !self.breaker.is_closed() {
+        if markers.is_empty() {
+            return;
+        }
+        // The memory never fails; what finds no room in it is decided by the archive, or not at all.
+        self.last.remember(&markers, (self.now)()).await.ok();
+        if !self.breaker.is_closed() {
             return;
         }
         let started = Stopwatch::start();
@@ -135,7 +169,7 @@ impl Shared {
     pub(super) fn note(&self, change: Option<Change>, failure: Option<cache::Error>) {
         match (change, failure) {
             (Some(Change::Opened), Some(error)) => {
-                tracing::error!(%error, "the cache gets a rest; the archive counts and decides until it is back");
+                tracing::error!(%error, "the cache gets a rest; the archive counts and decides until it is back, or this pod alone");
             }
             (Some(Change::Opened), None) => unreachable!("only failures open a breaker"),
             (Some(Change::Closed), _) => tracing::warn!("the cache is back"),
@@ -143,6 +177,28 @@ impl Shared {
             (None, _) => return,
         }
         self.metrics.cache_up.set(i64::from(self.breaker.is_closed()));
+    }
+}
+
+/// The turns of a probe.
+struct Turns {
+    interval: tokio::time::Interval,
+    stop: watch::Receiver<bool>,
+}
+
+impl Turns {
+    fn until(stop: watch::Receiver<bool>) -> Turns {
+        let mut interval = tokio::time::interval(PROBE_EVERY);
+        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        Turns { interval, stop }
+    }
+
+    /// Waits for the next; answers whether there is one.
+    async fn next(&mut self) -> bool {
+        tokio::select! {
+            _ = self.interval.tick() => true,
+            _ = self.stop.changed() => false,
+        }
     }
 }
 
@@ -177,8 +233,8 @@ impl Answer {
 }
 
 fn remembered(record: &Record) -> Remembered {
-    let Marker { revision, window_opened_at, seen, .. } = record.marker;
-    Remembered { revision, window_opened_at, seen, held: record.held }
+    let Marker { revision, window_opened_at, seen, window_ends_at, budget, granted, .. } = record.marker;
+    Remembered { revision, window_opened_at, seen, held: record.held, window_ends_at, budget, granted }
 }
 
 /// One count a fingerprint, and which of them each occurrence went to.

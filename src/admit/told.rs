@@ -34,6 +34,11 @@ impl Told {
         self.lock().entry((fingerprint, epoch, minute, reason)).or_default().told += count;
     }
 
+    /// How many were noted so far.
+    pub(super) fn noted(&self, fingerprint: Fingerprint, epoch: u64, minute: Time, reason: Option<Reason>) -> u64 {
+        self.lock().get(&(fingerprint, epoch, minute, reason)).map_or(0, |known| known.told)
+    }
+
     /// What the archive does not have.
     pub(super) fn unwritten(&self, pod: u64) -> Vec<Unswept> {
         self.those(pod, |_, known| known.told > known.written)

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::deputy;
 use super::shared::Shared;
 use crate::archive::{self, Archive};
 use crate::cache::Unswept;
@@ -35,15 +36,25 @@ const SETTLED_AFTER: Duration = Duration::from_secs(120);
 pub(crate) struct WriteBack {
     shared: Arc<Shared>,
     archive: Archive,
-    /// Between two turns.
-    every: Duration,
+    times: Times,
     now: fn() -> Time,
+}
+
+/// What takes how long.
+#[derive(Clone, Copy)]
+pub(crate) struct Times {
+    /// Between two turns.
+    pub(crate) every: Duration,
+    /// How long an alert is worth sending.
+    pub(crate) expiry: Duration,
+    /// How long the archive may take for a batch.
+    pub(crate) archive_max: Duration,
 }
 
 impl WriteBack {
     /// For this pod.
-    pub(crate) fn new(shared: Arc<Shared>, archive: Archive, every: Duration, now: fn() -> Time) -> WriteBack {
-        WriteBack { shared, archive, every, now }
+    pub(crate) fn new(shared: Arc<Shared>, archive: Archive, times: Times, now: fn() -> Time) -> WriteBack {
+        WriteBack { shared, archive, times, now }
     }
 
     /// Turn after turn until `stop` says so, and a last time then.
@@ -51,14 +62,23 @@ impl WriteBack {
         let mut look_at = Time::default();
         loop {
             let stopping = tokio::select! {
-                () = tokio::time::sleep(self.every) => false,
+                () = tokio::time::sleep(self.times.every) => false,
                 _ = stop.changed() => true,
             };
-            self.write_own(stopping).await;
+            let now = (self.now)();
+            if self.shared.is_archive_up() {
+                // Before the totals, which can only be written of issues that the archive knows.
+                let Times { expiry, archive_max, .. } = self.times;
+                self.shared.adopt(&self.archive, expiry, archive_max).await;
+                self.write_own(stopping).await;
+            } else {
+                // Nobody could give a sign of life meanwhile.
+                look_at = now.plus(DEAD_AFTER);
+            }
             if stopping {
+                deputy::tell_lost(&self.shared.interim);
                 return;
             }
-            let now = (self.now)();
             if now >= look_at {
                 look_at = now.plus(LOOK_EVERY);
                 if let Err(error) = self.look_for_the_dead(now).await {
@@ -85,6 +105,7 @@ impl WriteBack {
             let change = self.shared.breaker.record(failure.is_none());
             self.shared.note(change, failure);
         }
+        self.shared.last.swept(&settled, now).await.ok();
         // What the cache was not told it drops with the record.
         told.forget(&settled);
     }

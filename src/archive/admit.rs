@@ -14,12 +14,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Error;
+use super::adopt::Foreign;
 use super::grant::{self, NewAlert};
-use super::known::{self, Known};
+use super::known::{self, Fresh, Known};
 use super::sql::{Sql, Tx, Value, values};
 use super::standing::{self, Ended};
 use crate::alert::Route;
-use crate::event::{Attributes, Event};
+use crate::event::{Attributes, Event, Packed};
 use crate::gate::{self, Decision, Fate};
 use crate::issue::{CauseKey, Fingerprint, Standing, State, Window};
 use crate::time::{MINUTE_MS, Time};
@@ -49,11 +50,25 @@ pub(crate) struct Tally {
     /// Policy and channels of the first of them.
     pub(crate) route: Arc<Route>,
     /// The events, in order of arrival: one an occurrence.
-    pub(crate) events: Vec<Event<'static>>,
+    pub(crate) events: Vec<Packed>,
     /// The seven as they are compared, made only when a new issue is stored.
     pub(crate) normalize: for<'a> fn(&'a Event<'_>) -> Attributes<'a>,
     /// What the cache remembers of the issue.
     pub(crate) remembered: Option<Remembered>,
+}
+
+impl Tally {
+    fn fresh(&self, now: Time) -> Fresh<'_> {
+        Fresh {
+            fingerprint: self.fingerprint,
+            cause: self.cause,
+            rules: self.rules,
+            project: &self.project,
+            normalize: self.normalize,
+            event: self.events.first().expect("a tally holds at least one event"),
+            seen_at: now,
+        }
+    }
 }
 
 /// What a cache counted since it was told the archive's decision, and has not written back.
@@ -67,6 +82,12 @@ pub(crate) struct Remembered {
     pub(crate) seen: u64,
     /// How many of a mute's occurrences it held back.
     pub(crate) held: u64,
+    /// End of the window that it knows; `None`: it knows none.
+    pub(crate) window_ends_at: Option<Time>,
+    /// Its budget.
+    pub(crate) budget: u32,
+    /// Alerts granted in it, by the archive or while the archive was away.
+    pub(crate) granted: u32,
 }
 
 /// What became of a tally.
@@ -82,12 +103,15 @@ pub(crate) struct Admitted {
 
 /// See [`super::Archive::admit`].
 pub(crate) async fn admit(tx: &mut Tx, batch: &Batch, now: Time) -> Result<Vec<Admitted>, Error> {
-    let mut known = known::lock_or_make(tx, &batch.tallies, now).await?;
+    let fresh: Vec<Fresh<'_>> = batch.tallies.iter().map(|tally| tally.fresh(now)).collect();
+    let mut known = known::lock_or_make(tx, &fresh).await?;
     batch.tallies.iter().zip(&mut known).for_each(|(tally, known)| use_up_mute(tally, known));
+    let before = known.clone();
+    batch.tallies.iter().zip(&mut known).for_each(|(tally, known)| honour_grants(tally, known, now));
     let admitted: Vec<Admitted> =
         batch.tallies.iter().zip(&known).map(|(tally, known)| decide(tally, known, now)).collect();
 
-    let ended = known.iter().zip(&admitted).filter_map(|(known, admitted)| ended(known, &admitted.decision.next));
+    let ended = before.iter().zip(&admitted).filter_map(|(known, admitted)| ended(known, &admitted.decision.next));
     standing::end_windows(tx, &ended.collect::<Vec<_>>(), batch.expiry, true, now).await?;
     let regressed = known.iter().zip(&admitted).filter(|(_, admitted)| tells_regression(&admitted.decision));
     let decided = standing::decided_json(tx, regressed.map(|(known, _)| known.id)).await?;
@@ -108,6 +132,14 @@ fn use_up_mute(tally: &Tally, known: &mut Known) {
         && let State::Muted { more: Some(more), .. } = &mut known.standing.state
     {
         *more = more.saturating_sub(remembered.held);
+    }
+}
+
+/// What was granted while the archive was away is granted: whoever holds those alerts has not recorded them yet.
+fn honour_grants(tally: &Tally, known: &mut Known, now: Time) {
+    let closing = tally.route.policy.closing;
+    if let Some(foreign) = tally.remembered.and_then(|remembered| Foreign::of(&remembered, closing, now)) {
+        foreign.joins(&mut known.standing, known.revision);
     }
 }
 
@@ -143,23 +175,21 @@ fn tells_regression(decision: &Decision) -> bool {
 /// What is to be written, each table's rows together.
 #[derive(Default)]
 struct Plan<'a> {
-    events: Vec<Value<'a>>,
+    events: Vec<[Value<'static>; 3]>,
     /// Each with the place of its event among `events`.
     alerts: Vec<(usize, NewAlert<'a>)>,
     tallies: Vec<Value<'a>>,
 }
 
-const EVENT_COLUMNS: usize = 3;
 const TALLY_COLUMNS: usize = 6;
 
 impl Plan<'_> {
     async fn store(self, tx: &mut Tx, expiry: Duration, now: Time) -> Result<(), Error> {
-        static EVENTS: Sql = Sql::new("INSERT INTO events (issue, received_at, payload) VALUES (?*3) RETURNING id");
         static TALLIES: Sql = Sql::new(
             "INSERT INTO tallies (span_ms, at, issue, source, outcome, total) VALUES (?*6) \
              ON CONFLICT (span_ms, at, issue, source, outcome) DO UPDATE SET total = tallies.total + excluded.total",
         );
-        let events = tx.insert_numbered(&EVENTS, EVENT_COLUMNS, &self.events).await?;
+        let events = grant::store_events(tx, &self.events.concat()).await?;
         let alerts = self.alerts.into_iter().map(|(nth, alert)| NewAlert { event: Some(events[nth]), ..alert });
         grant::store(tx, &alerts.collect::<Vec<_>>(), expiry, now).await?;
         tx.insert(&TALLIES, TALLY_COLUMNS, &self.tallies).await
@@ -229,10 +259,9 @@ impl<'a> Lay<'a> {
     }
 
     /// Answers the event's place in the plan.
-    fn event(&self, issue: i64, event: &Event<'_>, plan: &mut Plan<'a>) -> usize {
-        let payload = serde_json::to_string(event).expect("texts and numbers always serialise");
-        plan.events.extend(values![issue, self.now, payload]);
-        plan.events.len() / EVENT_COLUMNS - 1
+    fn event(&self, issue: i64, event: &Packed, plan: &mut Plan<'a>) -> usize {
+        plan.events.push(grant::event_row(issue, &event.event(), self.now));
+        plan.events.len() - 1
     }
 
     fn alert(&self, known: &Known, ordinal: u32, (occurrences, occurrences_total): (u64, u64)) -> NewAlert<'a> {
@@ -243,6 +272,7 @@ impl<'a> Lay<'a> {
             ordinal,
             occurrences,
             occurrences_total,
+            granted_at: self.now,
             last_seen: self.now,
             is_new: known.occurrences == 0 && ordinal == 1,
             regression: self.regression.filter(|_| window.regression),

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::Error;
-use super::sql::{Sql, Tx, values};
+use super::sql::{Sql, Tx, Value, values};
+use crate::event::Event;
 use crate::issue::Window;
 use crate::time::Time;
 
@@ -15,6 +16,7 @@ pub(super) struct NewAlert<'a> {
     pub(super) ordinal: u32,
     pub(super) occurrences: u64,
     pub(super) occurrences_total: u64,
+    pub(super) granted_at: Time,
     pub(super) last_seen: Time,
     pub(super) is_new: bool,
     pub(super) regression: Option<&'a str>,
@@ -25,17 +27,27 @@ pub(super) struct NewAlert<'a> {
     pub(super) channels: Vec<&'a str>,
 }
 
-/// Stores alerts and one delivery for each of their channels, in order.
-pub(super) async fn store(tx: &mut Tx, alerts: &[NewAlert<'_>], expiry: Duration, now: Time) -> Result<(), Error> {
+const EVENT_COLUMNS: usize = 3;
+
+/// A row for [`store_events`].
+pub(super) fn event_row(issue: i64, event: &Event<'_>, received_at: Time) -> [Value<'static>; EVENT_COLUMNS] {
+    values![issue, received_at, serde_json::to_string(event).expect("texts and numbers always serialise")]
+}
+
+/// Stores events, in order. Answers their numbers.
+pub(super) async fn store_events(tx: &mut Tx, rows: &[Value<'_>]) -> Result<Vec<i64>, Error> {
+    static EVENTS: Sql = Sql::new("INSERT INTO events (issue, received_at, payload) VALUES (?*3) RETURNING id");
+    tx.insert_numbered(&EVENTS, EVENT_COLUMNS, rows).await
+}
+
+/// Stores alerts, in order, without deliveries. Answers their numbers.
+pub(super) async fn store_alerts(tx: &mut Tx, alerts: &[NewAlert<'_>]) -> Result<Vec<i64>, Error> {
     const ALERT_COLUMNS: usize = 15;
     static ALERTS: Sql = Sql::new(
         "INSERT INTO alerts (issue, window_opened_at, window_ends_at, ordinal, budget, granted, granted_at, occurrences, \
              occurrences_total, last_seen, is_new, regression, peak_per_minute, ongoing, event) \
          VALUES (?*15) RETURNING id",
     );
-    const DELIVERY_COLUMNS: usize = 7;
-    static DELIVERIES: Sql =
-        Sql::new("INSERT INTO deliveries (alert, issue, channel, state, due_at, created_at, expires_at) VALUES (?*7)");
     let mut rows = Vec::with_capacity(alerts.len() * ALERT_COLUMNS);
     for alert in alerts {
         rows.extend(values![
@@ -45,7 +57,7 @@ pub(super) async fn store(tx: &mut Tx, alerts: &[NewAlert<'_>], expiry: Duration
             alert.ordinal,
             alert.window.budget,
             if alert.ordinal == 0 { alert.window.granted } else { alert.ordinal },
-            now,
+            alert.granted_at,
             alert.occurrences,
             alert.occurrences_total,
             alert.last_seen,
@@ -56,7 +68,15 @@ pub(super) async fn store(tx: &mut Tx, alerts: &[NewAlert<'_>], expiry: Duration
             alert.event,
         ]);
     }
-    let ids = tx.insert_numbered(&ALERTS, ALERT_COLUMNS, &rows).await?;
+    tx.insert_numbered(&ALERTS, ALERT_COLUMNS, &rows).await
+}
+
+/// Stores alerts and one delivery for each of their channels, in order.
+pub(super) async fn store(tx: &mut Tx, alerts: &[NewAlert<'_>], expiry: Duration, now: Time) -> Result<(), Error> {
+    const DELIVERY_COLUMNS: usize = 7;
+    static DELIVERIES: Sql =
+        Sql::new("INSERT INTO deliveries (alert, issue, channel, state, due_at, created_at, expires_at) VALUES (?*7)");
+    let ids = store_alerts(tx, alerts).await?;
     let mut rows = Vec::new();
     for (alert, id) in alerts.iter().zip(ids) {
         for channel in &alert.channels {

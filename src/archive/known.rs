@@ -9,9 +9,9 @@ use std::collections::HashMap;
 
 use super::issues::haystack;
 use super::sql::{Dialect, Row, Sql, Tx, Value, values};
-use super::{Error, Tally, rows};
-use crate::event::Attributes;
-use crate::issue::{Fingerprint, Standing, State};
+use super::{Error, rows};
+use crate::event::{Attributes, Event, Packed};
+use crate::issue::{CauseKey, Fingerprint, Standing, State};
 use crate::time::Time;
 
 /// The columns that [`known`] reads.
@@ -36,32 +36,44 @@ pub(super) struct Known {
     pub(super) standing: Standing,
 }
 
-/// Finds or makes the issues of these tallies, and locks them. In the order of the tallies.
-pub(super) async fn lock_or_make(tx: &mut Tx, tallies: &[Tally], now: Time) -> Result<Vec<Known>, Error> {
-    let fingerprints: Vec<Fingerprint> = tallies.iter().map(|tally| tally.fingerprint).collect();
+/// An issue that may be new.
+pub(super) struct Fresh<'a> {
+    pub(super) fingerprint: Fingerprint,
+    pub(super) cause: CauseKey,
+    pub(super) rules: u8,
+    pub(super) project: &'a str,
+    pub(super) normalize: for<'e> fn(&'e Event<'_>) -> Attributes<'e>,
+    /// What it is made of when it is new.
+    pub(super) event: &'a Packed,
+    pub(super) seen_at: Time,
+}
+
+/// Finds or makes these issues, and locks them. In their order.
+pub(super) async fn lock_or_make(tx: &mut Tx, fresh: &[Fresh<'_>]) -> Result<Vec<Known>, Error> {
+    let fingerprints: Vec<Fingerprint> = fresh.iter().map(|one| one.fingerprint).collect();
     if tx.dialect() == Dialect::Sqlite {
         let mut found = lock(tx, &fingerprints).await?;
-        let missing: Vec<&Tally> = tallies.iter().filter(|tally| !found.contains_key(&tally.fingerprint)).collect();
-        let rows: Vec<_> = missing.iter().flat_map(|tally| row_of_new(tally, now)).collect();
+        let missing: Vec<&Fresh<'_>> = fresh.iter().filter(|one| !found.contains_key(&one.fingerprint)).collect();
+        let rows: Vec<_> = missing.iter().flat_map(|one| row_of_new(one)).collect();
         let ids = tx.insert_numbered(&MAKE, ISSUE_COLUMNS, &rows).await?;
-        found.extend(missing.iter().zip(ids).map(|(tally, id)| (tally.fingerprint, Known { id, ..Known::default() })));
-        return in_order(tallies, &mut found);
+        found.extend(missing.iter().zip(ids).map(|(one, id)| (one.fingerprint, Known { id, ..Known::default() })));
+        return in_order(fresh, &mut found);
     }
     let mut ids = ids(tx, &fingerprints).await?;
-    let mut missing: Vec<&Tally> = tallies.iter().filter(|tally| !ids.contains_key(&tally.fingerprint)).collect();
+    let mut missing: Vec<&Fresh<'_>> = fresh.iter().filter(|one| !ids.contains_key(&one.fingerprint)).collect();
     if !missing.is_empty() {
-        missing.sort_unstable_by_key(|tally| tally.fingerprint);
-        make(tx, &missing, now).await?;
-        let made: Vec<Fingerprint> = missing.iter().map(|tally| tally.fingerprint).collect();
+        missing.sort_unstable_by_key(|one| one.fingerprint);
+        make(tx, &missing).await?;
+        let made: Vec<Fingerprint> = missing.iter().map(|one| one.fingerprint).collect();
         ids.extend(self::ids(tx, &made).await?);
     }
     let mut found = lock_numbered(tx, &ids).await?;
-    in_order(tallies, &mut found)
+    in_order(fresh, &mut found)
 }
 
-fn in_order(tallies: &[Tally], found: &mut HashMap<Fingerprint, Known>) -> Result<Vec<Known>, Error> {
+fn in_order(fresh: &[Fresh<'_>], found: &mut HashMap<Fingerprint, Known>) -> Result<Vec<Known>, Error> {
     let gone = || Error::Busy("an issue was forgotten just now".to_owned());
-    tallies.iter().map(|tally| found.remove(&tally.fingerprint).ok_or_else(gone)).collect()
+    fresh.iter().map(|one| found.remove(&one.fingerprint).ok_or_else(gone)).collect()
 }
 
 /// Locks the issues with these fingerprints; those that are not there are missing in the answer.
@@ -123,15 +135,15 @@ static MAKE: Sql = Sql::new(
          haystack, decided_by, decided_note) VALUES (?*12) RETURNING id",
 );
 
-fn row_of_new(tally: &Tally, now: Time) -> [Value<'_>; ISSUE_COLUMNS] {
-    let first = tally.events.first().expect("a tally holds at least one event");
-    let normalized: Attributes<'_> = (tally.normalize)(first);
+fn row_of_new<'a>(one: &Fresh<'a>) -> [Value<'a>; ISSUE_COLUMNS] {
+    let first = one.event.event();
+    let normalized: Attributes<'_> = (one.normalize)(&first);
     values![
-        tally.fingerprint,
-        tally.cause,
-        tally.rules,
-        &*tally.project,
-        now,
+        one.fingerprint,
+        one.cause,
+        one.rules,
+        one.project,
+        one.seen_at,
         rows::attributes_json(&first.attributes),
         rows::attributes_json(&normalized),
         normalized.module.into_owned(),
@@ -143,7 +155,7 @@ fn row_of_new(tally: &Tally, now: Time) -> [Value<'_>; ISSUE_COLUMNS] {
 }
 
 /// Makes issues that somebody else may be making at the same time.
-async fn make(tx: &mut Tx, missing: &[&Tally], now: Time) -> Result<(), Error> {
+async fn make(tx: &mut Tx, missing: &[&Fresh<'_>]) -> Result<(), Error> {
     static MAKE_UNLESS_THERE: Sql = Sql::new(
         "INSERT INTO issues (fingerprint, cause, rules, project, first_seen, attributes, normalized, module, environment, \
              haystack, decided_by, decided_note) VALUES (?*12) ON CONFLICT (fingerprint) DO NOTHING",
@@ -154,9 +166,9 @@ async fn make(tx: &mut Tx, missing: &[&Tally], now: Time) -> Result<(), Error> {
              AND NOT EXISTS (SELECT 1 FROM standings s WHERE s.issue = i.id) ORDER BY i.fingerprint \
          ON CONFLICT (issue) DO NOTHING",
     );
-    let rows: Vec<_> = missing.iter().flat_map(|tally| row_of_new(tally, now)).collect();
+    let rows: Vec<_> = missing.iter().flat_map(|one| row_of_new(one)).collect();
     tx.insert(&MAKE_UNLESS_THERE, ISSUE_COLUMNS, &rows).await?;
-    let list: Vec<_> = missing.iter().map(|tally| Value::from(tally.fingerprint)).collect();
+    let list: Vec<_> = missing.iter().map(|one| Value::from(one.fingerprint)).collect();
     tx.execute_list(&STAND, &[], &list).await.map(drop)
 }
 

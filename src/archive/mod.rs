@@ -6,10 +6,12 @@
 //! within the budget) hold even if that copy were wrong.
 
 mod admit;
+mod adopt;
 mod aside;
 #[cfg(test)]
 mod contract;
 mod grant;
+mod interim;
 mod issues;
 mod known;
 mod lease;
@@ -26,7 +28,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use admit::{Admitted, Batch, Remembered, Tally};
+pub(crate) use adopt::Adopted;
 pub(crate) use aside::Aside;
+pub(crate) use interim::{Interim, Provisional, Way};
 pub(crate) use issues::{AlertRow, DeliveryRow, IssueDetail, IssueFilter, MinuteCount, Page, WindowRow};
 pub(crate) use outbox::{Claim, End, Settlement};
 pub(crate) use projects::{KeyHash, KnownProject};

@@ -124,6 +124,7 @@ pub(super) async fn end_windows(
             ordinal: 0,
             occurrences: window.seen,
             occurrences_total: *occurrences_total,
+            granted_at: now,
             last_seen: *last_seen,
             is_new: false,
             regression: None,

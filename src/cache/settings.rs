@@ -112,6 +112,11 @@ impl std::fmt::Display for Address {
 }
 
 impl Settings {
+    /// These, of this process's memory: the last resort.
+    pub(crate) fn in_memory(&self) -> Settings {
+        Settings { store: Store::Memory, ..self.clone() }
+    }
+
     /// The settings of a URL, everything else at its default.
     ///
     /// # Errors

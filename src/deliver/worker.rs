@@ -2,7 +2,8 @@
 //!
 //! Promises: of one issue the alerts go in order; a channel that answers `Retry-After` is left alone until then; what
 //! could not be sent is tried again until it expires, and then lies in the dead letters with its reason. Failures to
-//! deliver are logged and counted, never sent in as events: the notifier cannot feed itself.
+//! deliver are logged and counted, never sent in as events: the notifier cannot feed itself. Alerts that were granted while
+//! the archive is away are sent in the same way, from memory ([`Interim`]); their numbers are negative.
 //!
 //! Invariant: *Delivery.* A claimed delivery is settled only after the far side's answer is known. What a stopped
 //! process had claimed becomes due again when its lease ends.
@@ -18,7 +19,7 @@ use super::backoff;
 use super::channels::Channel;
 use super::courier::Courier;
 use crate::alert::{Attempt, Delivery};
-use crate::archive::{Archive, Claim, End, Settlement};
+use crate::archive::{Archive, Claim, End, Interim, Settlement};
 use crate::config::Deliver;
 use crate::metrics::{Metrics, Stopwatch};
 use crate::time::Time;
@@ -48,6 +49,8 @@ impl Desk {
 pub(crate) struct Worker {
     pub(crate) channel: Arc<Channel>,
     pub(crate) archive: Archive,
+    /// What was granted without the archive.
+    pub(crate) interim: Arc<Interim>,
     pub(crate) courier: Courier,
     pub(crate) settings: Deliver,
     pub(crate) metrics: Arc<Metrics>,
@@ -81,9 +84,12 @@ impl Worker {
                 desk.ready.push_back(delivery);
             }
             self.dispatch(&mut desk, sends, now);
+            self.settle_interim(&mut desk, now);
             let mut wake_at = (!sends && !stopping).then_some(desk.quiet_until);
             let limit = if sends && desk.ready.is_empty() { self.room(&desk) } else { 0 };
-            if limit > 0 || !desk.settled.is_empty() {
+            if self.interim.is_away() {
+                wake_at = Some(wake_at.unwrap_or_else(|| now.plus(ARCHIVE_PAUSE)));
+            } else if limit > 0 || !desk.settled.is_empty() {
                 match self.exchange(&mut desk.settled, limit, now).await {
                     Ok((claimed, next_due)) => {
                         desk.ready.extend(claimed);
@@ -98,7 +104,13 @@ impl Worker {
                     }
                 }
             }
-            if stopping && desk.is_empty() {
+            if sends && desk.ready.is_empty() {
+                desk.ready.extend(self.interim.claim(&self.claim(self.room(&desk)), now));
+                self.dispatch(&mut desk, sends, now);
+                wake_at = wake_at.into_iter().chain(self.interim.next_due(self.channel.name(), now)).min();
+            }
+            if stopping && (desk.is_empty() || desk.sending.is_empty() && self.interim.is_away()) {
+                self.settle_interim(&mut desk, now);
                 return;
             }
             tokio::select! {
@@ -110,7 +122,7 @@ impl Worker {
                     desk.quiet_until = desk.quiet_until.max(asked_quiet(&desk.settled));
                 }
                 Some(delivery) = fresh.recv(), if sends && desk.ready.is_empty() => desk.ready.push_back(delivery),
-                () = granted, if limit > 0 => {}
+                () = granted, if sends => {}
                 () = self.sleep_until(wake_at), if wake_at.is_some() => {}
                 _ = stop.changed(), if !stopping => {}
             }
@@ -146,6 +158,17 @@ impl Worker {
         tokio::time::sleep(span.max(Duration::from_millis(1))).await;
     }
 
+    /// What was sent from memory is settled there.
+    fn settle_interim(&self, desk: &mut Desk, now: Time) {
+        for settlement in desk.settled.extract_if(.., |one| one.id < 0) {
+            self.interim.settle(self.channel.name(), settlement, now);
+        }
+    }
+
+    fn claim(&self, limit: usize) -> Claim {
+        Claim { channel: Arc::clone(self.channel.name()), limit, lease: self.settings.lease.get() }
+    }
+
     async fn exchange(
         &self,
         settled: &mut Vec<Settlement>,
@@ -153,8 +176,7 @@ impl Worker {
         now: Time,
     ) -> Result<(Vec<Delivery>, Option<Time>), crate::archive::Error> {
         let started = Stopwatch::start();
-        let claim = Claim { channel: Arc::clone(self.channel.name()), limit, lease: self.settings.lease.get() };
-        let claimed = self.archive.exchange(settled.clone(), claim, now).await;
+        let claimed = self.archive.exchange(settled.clone(), self.claim(limit), now).await;
         self.metrics.observe_archive("exchange", started);
         if claimed.is_ok() {
             settled.clear();

@@ -6,7 +6,8 @@
 
 mod explain;
 
-use smallvec::SmallVec;
+use std::cell::RefCell;
+
 use xxhash_rust::xxh3::xxh3_128;
 
 pub use explain::{Comparison, Difference, Explained, Explanation, compare, explain};
@@ -53,14 +54,25 @@ fn is_default(part: &str) -> bool {
     inner.is_some_and(|inner| inner.trim() == "default")
 }
 
+/// What a thread's buffer keeps from one identity to the next.
+const KEPT_BYTES_MAX: usize = 16 << 10;
+
+thread_local! {
+    static BYTES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
 fn hash<'p>(kind: Kind, parts: impl IntoIterator<Item = &'p str>) -> u128 {
-    let mut bytes = SmallVec::<[u8; 1024]>::new();
-    bytes.extend_from_slice(&[normalize::VERSION, kind as u8]);
-    for part in parts {
-        bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
-        bytes.extend_from_slice(part.as_bytes());
-    }
-    xxh3_128(&bytes)
+    BYTES.with_borrow_mut(|bytes| {
+        bytes.clear();
+        bytes.extend_from_slice(&[normalize::VERSION, kind as u8]);
+        for part in parts {
+            bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
+            bytes.extend_from_slice(part.as_bytes());
+        }
+        let hash = xxh3_128(bytes);
+        bytes.shrink_to(KEPT_BYTES_MAX);
+        hash
+    })
 }
 
 #[cfg(test)]

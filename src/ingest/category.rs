@@ -92,14 +92,21 @@ pub(crate) fn of(exceptions: &[Exception<'_>]) -> &'static str {
 fn is_own_refusal(kind: &str) -> bool {
     let simple = kind.rsplit(['.', '$', ':', '\\']).next().unwrap_or(kind);
     (simple.ends_with("Exception") || simple.ends_with("Error"))
-        && BIZ_WORDS.iter().any(|word| has_word(simple, word))
+        && has_biz_word(simple)
         && !starts_with_any(kind, &LIBRARIES)
         && !is_client(kind)
 }
 
-/// Whether the word stands in the name as one of its humps: `ApiException`, `UserApiException`, not `ApifyException`.
-fn has_word(name: &str, word: &str) -> bool {
-    name.match_indices(word).any(|(at, _)| !name[at + word.len()..].starts_with(|c: char| c.is_ascii_lowercase()))
+/// Whether one of the words stands in the name as one of its humps: `ApiException`, `UserApiException`, not
+/// `ApifyException`.
+fn has_biz_word(name: &str) -> bool {
+    let bytes = name.as_bytes();
+    let is_hump = |at: usize, word: &str| {
+        bytes[at..].starts_with(word.as_bytes()) && !bytes.get(at + word.len()).is_some_and(u8::is_ascii_lowercase)
+    };
+    // Each word begins with a capital, so most places in a name need no look.
+    let mut capitals = (0..bytes.len()).filter(|at| bytes[*at].is_ascii_uppercase());
+    capitals.any(|at| BIZ_WORDS.iter().any(|word| is_hump(at, word)))
 }
 
 fn is_client(kind: &str) -> bool {

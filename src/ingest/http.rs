@@ -177,7 +177,7 @@ impl Ingest {
 
     fn sentry_event<'a>(&self, json: &'a [u8]) -> Result<Event<'a>, Reject> {
         let mut event = sentry::event::read(json, self.pick)?;
-        bound::bound(&mut event, &self.limits);
+        bound::bound(&mut event, bound::Origin::of(json), &self.limits);
         bound::plausible(&mut event, (self.now)());
         Ok(event)
     }

@@ -6,60 +6,17 @@
 //! depth; a list keeps at most the number of elements its reader names, however many were sent. A field that is of no
 //! use is left out with a note; only text that is not JSON at all is an error (and see `mend`).
 //!
-//! Why not `#[derive(Deserialize)]`: it refuses duplicate keys and wrong types, and borrows no `Cow` inside an `Option`
-//! or a list. Deliberately not here: the configured limits. The numbers that readers name are hard ceilings against a
-//! hostile body; `bound` cuts to what is configured, and a reader without configuration is a function of the bytes.
+//! Why not `serde`: derived, it refuses duplicate keys and wrong types, and borrows no `Cow` inside an `Option` or a
+//! list; by hand, a visitor for each shape costs an event of Sentry's a third more instructions than `json`. Deliberately
+//! not here: the configured limits. The numbers that readers name are hard ceilings against a hostile body; `bound` cuts
+//! to what is configured, and a reader without configuration is a function of the bytes.
 
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
-use std::fmt;
-use std::marker::PhantomData;
 
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
-
+use super::json::{Fault, Reader, Scalar, Unreadable};
 use crate::event::{Level, Text};
 use crate::time::Time;
-use list::{FilledSeed, ListSeed, PairsSeed, TextsSeed};
-
-/// Everything that can stand where a shape with more than one form is read; each form of the same shape ends in
-/// `$fallback`, which sees the scalar.
-macro_rules! scalars_fall_to {
-    ($fallback:ident) => {
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("anything")
-        }
-
-        fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
-            Ok(self.$fallback(Scalar::Null))
-        }
-
-        fn visit_bool<E: Error>(self, flag: bool) -> Result<Self::Value, E> {
-            Ok(self.$fallback(Scalar::Flag(flag)))
-        }
-
-        fn visit_i64<E: Error>(self, n: i64) -> Result<Self::Value, E> {
-            Ok(self.$fallback(Scalar::Whole(n)))
-        }
-
-        fn visit_u64<E: Error>(self, n: u64) -> Result<Self::Value, E> {
-            // Ids above `i64` keep their digits, as text.
-            let large = |_| Scalar::Text(Cow::Owned(n.to_string()));
-            Ok(self.$fallback(i64::try_from(n).map_or_else(large, Scalar::Whole)))
-        }
-
-        fn visit_f64<E: Error>(self, x: f64) -> Result<Self::Value, E> {
-            Ok(self.$fallback(Scalar::Real(x)))
-        }
-
-        fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
-            Ok(self.$fallback(Scalar::Text(Cow::Borrowed(text))))
-        }
-
-        fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-            Ok(self.$fallback(Scalar::Text(Cow::Owned(text.to_owned()))))
-        }
-    };
-}
 
 mod list;
 
@@ -68,8 +25,8 @@ pub(crate) use list::{Objects, objects};
 /// Notes of one event. A body that is wrong everywhere shall not become a page of notes.
 const NOTES_MAX: usize = 16;
 
-/// Objects inside each other that are read; what lies deeper is read past. Below the parser's own limit of 128, beyond
-/// which it would give up the whole body, and with it the sound events beside a chain of causes without end.
+/// Objects inside each other that are read, each a call in a call; what lies deeper is read past, which takes none. So
+/// a chain of causes without end costs neither the stack nor the sound events beside it.
 const DEPTH_MAX: usize = 100;
 
 /// What had to be repaired or left out, gathered while reading.
@@ -114,7 +71,7 @@ fn clip(name: &str) -> &str {
 /// A shape that is read field by field.
 pub(crate) trait Object<'de>: Default {
     /// Takes one field. Every path must use up `value`; `skip` is the one for names of no interest.
-    fn field<A: MapAccess<'de>>(&mut self, name: &str, value: Value<'_, A>) -> Result<(), A::Error>;
+    fn field(&mut self, name: &str, value: Value<'_, 'de>) -> Result<(), Fault>;
 
     /// Takes a text that stands in the place of the object (`"user": "42"`). False: it means nothing here.
     fn plain(&mut self, _text: Text<'de>) -> bool {
@@ -123,11 +80,11 @@ pub(crate) trait Object<'de>: Default {
 }
 
 /// Reads a whole text that is one JSON object.
-pub(crate) fn object<'de, T: Object<'de>>(json: &'de str, notes: &Notes) -> serde_json::Result<T> {
-    let mut deserializer = serde_json::Deserializer::from_str(json);
-    let read = ObjectSeed::<T>::new("the event", notes).deserialize(&mut deserializer)?;
-    deserializer.end()?;
-    read.ok_or_else(|| serde_json::Error::custom("a JSON object is wanted here"))
+pub(crate) fn object<'de, T: Object<'de>>(json: &'de str, notes: &Notes) -> Result<T, Unreadable> {
+    let mut reader = Reader::new(json);
+    let read = read_object(&mut reader, "the event", notes).and_then(|read| reader.end().map(|()| read));
+    let read = read.map_err(|fault| reader.told(fault))?;
+    read.ok_or_else(|| Unreadable::new("a JSON object is wanted here"))
 }
 
 /// Which elements a list keeps when there are more than it may.
@@ -140,43 +97,42 @@ pub(crate) enum Keep {
 }
 
 /// One field's value, not yet read.
-pub(crate) struct Value<'x, A> {
+pub(crate) struct Value<'x, 'de> {
     name: &'x str,
-    map: &'x mut A,
+    reader: &'x mut Reader<'de>,
     notes: &'x Notes,
 }
 
-impl<'de, A: MapAccess<'de>> Value<'_, A> {
+impl<'de> Value<'_, 'de> {
     /// Reads past it.
-    pub(crate) fn skip(self) -> Result<(), A::Error> {
-        self.map.next_value::<IgnoredAny>().map(drop)
+    pub(crate) fn skip(self) -> Result<(), Fault> {
+        self.reader.skip()
     }
 
     /// Text; a number or a flag as it is written; empty when there is none.
-    pub(crate) fn text(self) -> Result<Text<'de>, A::Error> {
+    #[inline]
+    pub(crate) fn text(self) -> Result<Text<'de>, Fault> {
         Ok(self.opt_text()?.unwrap_or_default())
     }
 
     /// Text; a number or a flag as it is written.
-    pub(crate) fn opt_text(self) -> Result<Option<Text<'de>>, A::Error> {
-        let (name, notes) = (self.name, self.notes);
-        self.map.next_value_seed(As(|scalar: Scalar<'de>| scalar.into_text(name, notes)))
+    #[inline]
+    pub(crate) fn opt_text(self) -> Result<Option<Text<'de>>, Fault> {
+        read_text(self.reader, self.name, self.notes)
     }
 
     /// What `convert` makes of a scalar. Null is none; anything else of which it makes nothing is noted.
-    fn one<T>(self, wanted: &str, convert: impl FnOnce(&Scalar<'de>) -> Option<T>) -> Result<Option<T>, A::Error> {
-        let (name, notes) = (self.name, self.notes);
-        self.map.next_value_seed(As(|scalar: Scalar<'de>| {
-            let made = convert(&scalar);
-            if made.is_none() && !matches!(scalar, Scalar::Null) {
-                notes.left_out(name, scalar.noun(), wanted);
-            }
-            made
-        }))
+    fn one<T>(self, wanted: &str, convert: impl FnOnce(&Scalar<'de>) -> Option<T>) -> Result<Option<T>, Fault> {
+        let scalar = self.reader.scalar()?;
+        let made = convert(&scalar);
+        if made.is_none() && !matches!(scalar, Scalar::Null) {
+            self.notes.left_out(self.name, scalar.noun(), wanted);
+        }
+        Ok(made)
     }
 
     /// A whole number, also when it is written as text or with a fraction.
-    pub(crate) fn whole(self) -> Result<Option<i64>, A::Error> {
+    pub(crate) fn whole(self) -> Result<Option<i64>, Fault> {
         self.one("a whole number", |scalar| match scalar {
             Scalar::Whole(n) => Some(*n),
             Scalar::Real(x) => Some(*x as i64),
@@ -186,12 +142,12 @@ impl<'de, A: MapAccess<'de>> Value<'_, A> {
     }
 
     /// A line number. Clients say 0 or -1 for "unknown": none, without a note.
-    pub(crate) fn line(self) -> Result<Option<u32>, A::Error> {
+    pub(crate) fn line(self) -> Result<Option<u32>, Fault> {
         Ok(self.whole()?.and_then(|n| u32::try_from(n).ok()).filter(|line| *line > 0))
     }
 
     /// Yes or no, also as 0 and 1 and as text.
-    pub(crate) fn flag(self) -> Result<Option<bool>, A::Error> {
+    pub(crate) fn flag(self) -> Result<Option<bool>, Fault> {
         self.one("true or false", |scalar| match scalar {
             Scalar::Flag(flag) => Some(*flag),
             Scalar::Whole(0) => Some(false),
@@ -203,7 +159,7 @@ impl<'de, A: MapAccess<'de>> Value<'_, A> {
     }
 
     /// A level by any of its names.
-    pub(crate) fn level(self) -> Result<Option<Level>, A::Error> {
+    pub(crate) fn level(self) -> Result<Option<Level>, Fault> {
         self.one("the name of a level", |scalar| match scalar {
             Scalar::Text(text) => Level::parse(text.trim()),
             _ => None,
@@ -214,7 +170,7 @@ impl<'de, A: MapAccess<'de>> Value<'_, A> {
     ///
     /// Seconds and milliseconds are told apart by size, so that this serves Sentry (seconds) and the native protocol
     /// (milliseconds) alike: 10^11 is the year 5138 in seconds and 1973 in milliseconds.
-    pub(crate) fn timestamp(self) -> Result<Option<Time>, A::Error> {
+    pub(crate) fn timestamp(self) -> Result<Option<Time>, Fault> {
         self.one("a time", |scalar| match scalar {
             Scalar::Whole(n) => unix_time(*n as f64),
             Scalar::Real(x) => unix_time(*x),
@@ -224,37 +180,33 @@ impl<'de, A: MapAccess<'de>> Value<'_, A> {
     }
 
     /// An object; its default when there is none.
-    pub(crate) fn object<T: Object<'de>>(self) -> Result<T, A::Error> {
-        Ok(self.map.next_value_seed(ObjectSeed::new(self.name, self.notes))?.unwrap_or_default())
+    pub(crate) fn object<T: Object<'de>>(self) -> Result<T, Fault> {
+        Ok(self.opt_object()?.unwrap_or_default())
     }
 
     /// An object, when there is one.
-    pub(crate) fn opt_object<T: Object<'de>>(self) -> Result<Option<T>, A::Error> {
-        self.map.next_value_seed(ObjectSeed::new(self.name, self.notes))
+    pub(crate) fn opt_object<T: Object<'de>>(self) -> Result<Option<T>, Fault> {
+        read_object(self.reader, self.name, self.notes)
     }
 
     /// A list of objects: a bare list, one wrapped as `{WRAPPER: […]}`, or a single object.
-    pub(crate) fn list<T: Object<'de>>(self, wrapper: &'static str, keep: Keep) -> Result<Vec<T>, A::Error> {
-        let (name, notes) = (self.name, self.notes);
-        let seed = ListSeed::new(name, notes, wrapper, keep);
-        Ok(self.map.next_value_seed(seed)?.into_vec(name, notes))
+    pub(crate) fn list<T: Object<'de>>(self, wrapper: &'static str, keep: Keep) -> Result<Vec<T>, Fault> {
+        list::objects_in(self.reader, self.name, self.notes, wrapper, keep)
     }
 
     /// A list of texts; a single text is a list of one.
-    pub(crate) fn texts(self, max: usize) -> Result<Vec<Text<'de>>, A::Error> {
-        let (name, notes) = (self.name, self.notes);
-        Ok(self.map.next_value_seed(TextsSeed { name, notes, max })?.into_vec(name, notes))
+    pub(crate) fn texts(self, max: usize) -> Result<Vec<Text<'de>>, Fault> {
+        list::texts(self.reader, self.name, self.notes, max)
     }
 
     /// Names with texts: an object, a list of pairs, or a list of `{"key", "value"}`.
-    pub(crate) fn pairs(self, max: usize) -> Result<Vec<(Text<'de>, Text<'de>)>, A::Error> {
-        let (name, notes) = (self.name, self.notes);
-        Ok(self.map.next_value_seed(PairsSeed { name, notes, max })?.into_vec(name, notes))
+    pub(crate) fn pairs(self, max: usize) -> Result<Vec<(Text<'de>, Text<'de>)>, Fault> {
+        list::pairs(self.reader, self.name, self.notes, max)
     }
 
     /// Whether there is anything in it.
-    pub(crate) fn filled(self) -> Result<bool, A::Error> {
-        self.map.next_value_seed(FilledSeed)
+    pub(crate) fn filled(self) -> Result<bool, Fault> {
+        list::filled(self.reader)
     }
 }
 
@@ -275,17 +227,6 @@ fn written_time(text: &str) -> Option<Time> {
     time.filter(|time| time.ms() > 0)
 }
 
-/// What a field may hold besides a list or an object.
-enum Scalar<'de> {
-    Null,
-    Flag(bool),
-    Whole(i64),
-    Real(f64),
-    Text(Text<'de>),
-    List,
-    Object,
-}
-
 impl<'de> Scalar<'de> {
     fn noun(&self) -> &'static str {
         match self {
@@ -298,17 +239,7 @@ impl<'de> Scalar<'de> {
         }
     }
 
-    #[inline]
     fn into_text(self, name: &str, notes: &Notes) -> Option<Text<'de>> {
-        match self {
-            Scalar::Text(text) => Some(text),
-            other => other.written(name, notes),
-        }
-    }
-
-    /// Apart from `into_text`, so that a text, which nearly all are, takes a short way.
-    #[cold]
-    fn written(self, name: &str, notes: &Notes) -> Option<Text<'de>> {
         match self {
             Scalar::Text(text) => Some(text),
             Scalar::Null => None,
@@ -323,140 +254,65 @@ impl<'de> Scalar<'de> {
     }
 }
 
-/// Reads whatever is there as a scalar and makes of it what is wanted.
-///
-/// A closure and not a `Scalar` as the result: so each reader becomes code of its own in which only the cases that it
-/// can meet are left, and the hot ones (text, number) take no detour.
-struct As<F>(F);
-
-impl<'de, T, F: FnOnce(Scalar<'de>) -> T> DeserializeSeed<'de> for As<F> {
-    type Value = T;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
-        deserializer.deserialize_any(self)
+/// Whatever is there as text.
+#[inline]
+fn read_text<'de>(reader: &mut Reader<'de>, name: &str, notes: &Notes) -> Result<Option<Text<'de>>, Fault> {
+    match reader.peek() {
+        Some(b'"') => reader.string().map(Some),
+        _ => written(reader, name, notes),
     }
 }
 
-impl<F> As<F> {
-    #[inline]
-    fn scalar<'de, T>(self, scalar: Scalar<'de>) -> T
-    where
-        F: FnOnce(Scalar<'de>) -> T,
-    {
-        (self.0)(scalar)
-    }
+/// Apart from `read_text`, so that a text, which nearly all are, takes a short way.
+#[inline(never)]
+fn written<'de>(reader: &mut Reader<'de>, name: &str, notes: &Notes) -> Result<Option<Text<'de>>, Fault> {
+    Ok(reader.scalar()?.into_text(name, notes))
 }
 
-impl<'de, T, F: FnOnce(Scalar<'de>) -> T> Visitor<'de> for As<F> {
-    type Value = T;
-
-    scalars_fall_to!(scalar);
-
-    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<T, A::Error> {
-        drain_seq(seq).map(|()| self.scalar(Scalar::List))
+/// An object, when there is one.
+fn read_object<'de, T: Object<'de>>(reader: &mut Reader<'de>, name: &str, notes: &Notes) -> Result<Option<T>, Fault> {
+    if reader.peek() != Some(b'{') {
+        return Ok(object_of(reader.scalar()?, name, notes));
     }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
-        drain_map(map).map(|()| self.scalar(Scalar::Object))
-    }
+    let mut object = T::default();
+    read_fields(reader, name, notes, &mut object).map(|read| read.then_some(object))
 }
 
-/// Reads past elements without recursion, so that no depth of nesting is too deep.
-fn drain_seq<'de, A: SeqAccess<'de>>(mut seq: A) -> Result<(), A::Error> {
-    while seq.next_element::<IgnoredAny>()?.is_some() {}
-    Ok(())
+/// The object whose opening brace was peeked at. False when it is nested too deep, and was read past.
+fn read_fields<'de, T: Object<'de>>(
+    reader: &mut Reader<'de>,
+    name: &str,
+    notes: &Notes,
+    object: &mut T,
+) -> Result<bool, Fault> {
+    let depth = notes.depth.get();
+    if depth >= DEPTH_MAX {
+        notes.add(format!("{}: nested deeper than {DEPTH_MAX} objects; the rest is left out", clip(name)));
+        return reader.drain_object().map(|_| false);
+    }
+    notes.depth.set(depth + 1);
+    reader.open();
+    let mut first = true;
+    while let Some(name) = reader.name(first)? {
+        first = false;
+        object.field(&name, Value { name: &name, reader, notes })?;
+    }
+    notes.depth.set(depth);
+    Ok(true)
 }
 
-fn drain_map<'de, A: MapAccess<'de>>(mut map: A) -> Result<(), A::Error> {
-    while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-    Ok(())
-}
-
-/// A key, borrowed when it holds no escapes.
-struct KeySeed;
-
-impl<'de> DeserializeSeed<'de> for KeySeed {
-    type Value = Text<'de>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Text<'de>, D::Error> {
-        deserializer.deserialize_str(self)
+/// What a scalar means in the place of an object.
+fn object_of<'de, T: Object<'de>>(scalar: Scalar<'de>, name: &str, notes: &Notes) -> Option<T> {
+    if let Scalar::Null = scalar {
+        return None;
     }
-}
-
-impl<'de> Visitor<'de> for KeySeed {
-    type Value = Text<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a name")
-    }
-
-    fn visit_borrowed_str<E: Error>(self, name: &'de str) -> Result<Text<'de>, E> {
-        Ok(Cow::Borrowed(name))
-    }
-
-    fn visit_str<E: Error>(self, name: &str) -> Result<Text<'de>, E> {
-        Ok(Cow::Owned(name.to_owned()))
-    }
-}
-
-struct ObjectSeed<'x, T> {
-    name: &'x str,
-    notes: &'x Notes,
-    shape: PhantomData<T>,
-}
-
-impl<'x, T> ObjectSeed<'x, T> {
-    fn new(name: &'x str, notes: &'x Notes) -> ObjectSeed<'x, T> {
-        ObjectSeed { name, notes, shape: PhantomData }
-    }
-
-    fn scalar<'de>(self, scalar: Scalar<'de>) -> Option<T>
-    where
-        T: Object<'de>,
-    {
-        if let Scalar::Null = scalar {
-            return None;
-        }
-        let (noun, mut object) = (scalar.noun(), T::default());
-        if scalar.into_text(self.name, self.notes).is_some_and(|text| object.plain(text)) {
+    let noun = scalar.noun();
+    if !matches!(scalar, Scalar::List | Scalar::Object) {
+        let mut object = T::default();
+        if scalar.into_text(name, notes).is_some_and(|text| object.plain(text)) {
             return Some(object);
         }
-        self.notes.left_out(self.name, noun, "an object");
-        None
     }
-}
-
-impl<'de, T: Object<'de>> DeserializeSeed<'de> for ObjectSeed<'_, T> {
-    type Value = Option<T>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<T>, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de, T: Object<'de>> Visitor<'de> for ObjectSeed<'_, T> {
-    type Value = Option<T>;
-
-    scalars_fall_to!(scalar);
-
-    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Option<T>, A::Error> {
-        self.notes.left_out(self.name, "a list", "an object");
-        drain_seq(seq).map(|()| None)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Option<T>, A::Error> {
-        let depth = self.notes.depth.get();
-        if depth >= DEPTH_MAX {
-            self.notes
-                .add(format!("{}: nested deeper than {DEPTH_MAX} objects; the rest is left out", clip(self.name)));
-            return drain_map(map).map(|()| None);
-        }
-        self.notes.depth.set(depth + 1);
-        let mut object = T::default();
-        while let Some(name) = map.next_key_seed(KeySeed)? {
-            object.field(&name, Value { name: &name, map: &mut map, notes: self.notes })?;
-        }
-        self.notes.depth.set(depth);
-        Ok(Some(object))
-    }
+    notes.left_out(name, noun, "an object");
+    None
 }

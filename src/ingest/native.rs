@@ -3,8 +3,7 @@
 //! Promises: a bad event does not take the good ones with it; what was odd about a good one is in its notes. A list
 //! that is not whole JSON is refused whole, since its sender will send it again; lines stand on their own.
 
-use serde::de::MapAccess;
-
+use super::json::{Fault, Unreadable};
 use super::lenient::{self, Keep, Notes, Object, Objects, Value};
 use super::{bound, category, mend};
 use crate::config::{Limits, nearest};
@@ -69,7 +68,7 @@ pub(crate) fn read<T>(
 
 fn read_text<'a>(text: &'a str, limits: &Limits, now: Time) -> Result<Events<'a>, Reject> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let place = Place { limits, now };
+    let place = Place { limits, now, origin: bound::Origin::of(text.as_bytes()) };
     match text.trim_start().bytes().next() {
         None => {
             Err(Reject::invalid("the body is empty; send one event as a JSON object, a list of them, or one a line"))
@@ -81,6 +80,7 @@ fn read_text<'a>(text: &'a str, limits: &Limits, now: Time) -> Result<Events<'a>
 
 struct Place<'x> {
     limits: &'x Limits,
+    origin: bound::Origin,
     now: Time,
 }
 
@@ -117,7 +117,7 @@ impl Place<'_> {
         Ok(events.collect())
     }
 
-    fn object<'a>(&self, text: &'a str) -> serde_json::Result<Result<Event<'a>, Reject>> {
+    fn object<'a>(&self, text: &'a str) -> Result<Result<Event<'a>, Reject>, Unreadable> {
         let notes = Notes::default();
         let native = lenient::object::<Native<'_>>(text, &notes)?;
         Ok(self.event(native, notes))
@@ -132,7 +132,7 @@ impl Place<'_> {
 
     fn event<'a>(&self, native: Native<'a>, notes: Notes) -> Result<Event<'a>, Reject> {
         let mut event = native.into_event(notes)?;
-        bound::bound(&mut event, self.limits);
+        bound::bound(&mut event, self.origin, self.limits);
         bound::plausible(&mut event, self.now);
         Ok(event)
     }
@@ -161,7 +161,7 @@ struct Native<'a> {
 }
 
 impl<'de> Object<'de> for Native<'de> {
-    fn field<A: MapAccess<'de>>(&mut self, name: &str, value: Value<'_, A>) -> Result<(), A::Error> {
+    fn field(&mut self, name: &str, value: Value<'_, 'de>) -> Result<(), Fault> {
         let attributes = &mut self.attributes;
         match name {
             "category" => attributes.category = value.text()?,
@@ -242,7 +242,7 @@ struct NativeException<'a> {
 }
 
 impl<'de> Object<'de> for NativeException<'de> {
-    fn field<A: MapAccess<'de>>(&mut self, name: &str, value: Value<'_, A>) -> Result<(), A::Error> {
+    fn field(&mut self, name: &str, value: Value<'_, 'de>) -> Result<(), Fault> {
         match name {
             "type" => self.kind = value.text()?,
             "value" | "message" => self.value = value.text()?,
@@ -279,7 +279,7 @@ impl<'a> NativeException<'a> {
 struct NativeFrame<'a>(Frame<'a>);
 
 impl<'de> Object<'de> for NativeFrame<'de> {
-    fn field<A: MapAccess<'de>>(&mut self, name: &str, value: Value<'_, A>) -> Result<(), A::Error> {
+    fn field(&mut self, name: &str, value: Value<'_, 'de>) -> Result<(), Fault> {
         let frame = &mut self.0;
         match name {
             "module" => frame.module = value.text()?,

@@ -21,6 +21,10 @@ pub(super) struct Readiness {
     ready: bool,
     /// `up`, or what is wrong with the archive.
     archive: String,
+    /// `up` or `away`; `null` when there is none.
+    cache: Option<&'static str>,
+    /// Who decides about events now: `cache+archive`, `archive`, `cache` or `memory`.
+    decides: &'static str,
     /// Events that wait for the archive.
     queued_events: usize,
 }
@@ -31,19 +35,24 @@ pub(super) async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// The archive takes writes now.
+/// Events are taken now: by the archive, or without it when there is a cache.
 #[utoipa::path(get, path = "/readyz", tag = "health", responses(
     (status = 200, description = "Events are taken", body = Readiness),
     (status = 503, description = "Events are refused for now", body = Readiness)
 ))]
 pub(super) async fn readyz(State(web): State<Arc<Web>>) -> Response<Body> {
+    let admission = &web.river.admission;
     let probe = tokio::time::timeout(PROBE_MAX, web.archive.probe()).await;
-    let (ready, archive) = match probe {
+    let (up, archive) = match probe {
         Ok(Ok(())) => (true, "up".to_owned()),
         Ok(Err(error)) => (false, error.to_string()),
         Err(_) => (false, format!("no answer within {PROBE_MAX:?}")),
     };
-    let readiness = Readiness { ready, archive, queued_events: web.river.admission.queued() };
+    // With a cache events are taken without the archive.
+    let ready = up || admission.shares();
+    let cache = admission.cache_is_up().map(|up| if up { "up" } else { "away" });
+    let (decides, queued_events) = (admission.decides(), admission.queued());
+    let readiness = Readiness { ready, archive, cache, decides, queued_events };
     http::json(if ready { 200 } else { 503 }, "application/json", &readiness)
 }
 

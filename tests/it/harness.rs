@@ -52,6 +52,7 @@ pub struct Server {
     process: Child,
     base: String,
     log: Arc<Mutex<Vec<String>>>,
+    clock: Option<i64>,
     client: reqwest::Client,
 }
 
@@ -60,22 +61,27 @@ impl Server {
     pub async fn start(toml: &str) -> Server {
         let folder = tempfile::tempdir().unwrap();
         let archive = format!("[archive]\nurl = \"sqlite:{}\"\n", folder.path().join("bongsu.db").display());
-        Server::start_in(folder, &archive, toml).await
+        Server::start_in(folder, &archive, toml, None).await
     }
 
     /// Starts one of several servers on the same stores, whose sections are `stores`.
     pub async fn start_on(stores: &str, toml: &str) -> Server {
-        Server::start_in(tempfile::tempdir().unwrap(), stores, toml).await
+        Server::start_in(tempfile::tempdir().unwrap(), stores, toml, None).await
     }
 
-    async fn start_in(folder: tempfile::TempDir, stores: &str, toml: &str) -> Server {
+    /// The same, on a clock that is ahead or behind by so many seconds.
+    pub async fn start_with_clock(stores: &str, toml: &str, clock: i64) -> Server {
+        Server::start_in(tempfile::tempdir().unwrap(), stores, toml, Some(clock)).await
+    }
+
+    async fn start_in(folder: tempfile::TempDir, stores: &str, toml: &str, clock: Option<i64>) -> Server {
         let settings = format!(
             "listen = \"127.0.0.1:0\"\n{stores}\n[api]\ntoken = \"{TOKEN}\"\n\
              [[project]]\nname = \"tests\"\nkey = \"{KEY}\"\n{toml}\n",
         );
         std::fs::write(folder.path().join("bongsu.toml"), settings).unwrap();
-        let (process, base, log) = spawn(&folder.path().join("bongsu.toml")).await;
-        Server { folder, process, base, log, client: client() }
+        let (process, base, log) = spawn(&folder.path().join("bongsu.toml"), clock).await;
+        Server { folder, process, base, log, clock, client: client() }
     }
 
     /// Ends it with SIGKILL and starts it again on the same archive, on another port.
@@ -87,7 +93,7 @@ impl Server {
 
     /// Starts it again after it has ended.
     pub async fn start_again(&mut self) {
-        (self.process, self.base, self.log) = spawn(&self.config_file()).await;
+        (self.process, self.base, self.log) = spawn(&self.config_file(), self.clock).await;
     }
 
     /// Sends SIGTERM and waits for the end.
@@ -192,8 +198,8 @@ pub fn cli(arguments: &[&str]) -> (i32, String, String) {
     (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
 }
 
-async fn spawn(config: &std::path::Path) -> (Child, String, Arc<Mutex<Vec<String>>>) {
-    let mut process = Command::new(env!("CARGO_BIN_EXE_bongsu"))
+async fn spawn(config: &std::path::Path, clock: Option<i64>) -> (Child, String, Arc<Mutex<Vec<String>>>) {
+    let mut process = with_clock(config.parent().unwrap(), clock)
         .args(["serve", "--config", config.to_str().unwrap()])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -220,6 +226,20 @@ async fn spawn(config: &std::path::Path) -> (Child, String, Arc<Mutex<Vec<String
     .await;
     let base = format!("http://{}", address().unwrap());
     (process, base, log)
+}
+
+/// The binary, on a clock that is ahead or behind by so many seconds.
+fn with_clock(folder: &std::path::Path, seconds: Option<i64>) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bongsu"));
+    if let Some(seconds) = seconds {
+        let (source, library) =
+            (concat!(env!("CARGO_MANIFEST_DIR"), "/tests/servers/clock.c"), folder.join("clock.so"));
+        let define = format!("-DSECONDS={seconds}");
+        let built = Command::new("cc").args(["-shared", "-fPIC", &define, source, "-o"]).arg(&library).status();
+        assert!(built.unwrap().success(), "the clock cannot be built");
+        command.env("LD_PRELOAD", library);
+    }
+    command
 }
 
 /// A request that a sink received.

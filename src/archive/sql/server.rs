@@ -280,6 +280,7 @@ async fn reach(url: &str) -> Result<(), Error> {
 
 fn connect(settings: &config::Archive) -> Result<Pool, sqlx::Error> {
     let (url, connections) = (settings.url.expose(), settings.connections);
+    // Half of it is for a connection: whoever waits for the whole then knows that nothing was begun when there is none.
     let timeout = settings.timeout.get();
     let ms = timeout.as_millis();
     if dialect(url) == Dialect::Postgres {
@@ -294,7 +295,7 @@ fn connect(settings: &config::Archive) -> Result<Pool, sqlx::Error> {
         .into();
         let pool = PgPoolOptions::new()
             .max_connections(connections)
-            .acquire_timeout(timeout)
+            .acquire_timeout(timeout / 2)
             .idle_timeout(IDLE_MAX)
             .test_before_acquire(false)
             .after_connect(move |connection, _| {
@@ -315,7 +316,7 @@ fn connect(settings: &config::Archive) -> Result<Pool, sqlx::Error> {
     .into();
     let pool = MySqlPoolOptions::new()
         .max_connections(connections)
-        .acquire_timeout(timeout)
+        .acquire_timeout(timeout / 2)
         .idle_timeout(IDLE_MAX)
         .test_before_acquire(false)
         .after_connect(move |connection, _| {

@@ -15,7 +15,7 @@ use crate::alert::Route;
 use crate::archive::{Archive, Aside, Error, IssueFilter};
 use crate::cache::{Cache, Claim, Marker, Settings, Sighting};
 use crate::config::{self, Config, Secret};
-use crate::event::{Attributes, Event};
+use crate::event::{Attributes, Event, Packed};
 use crate::issue::{CauseKey, Fingerprint, Policy, Reason};
 use crate::metrics::Metrics;
 use crate::normalize;
@@ -389,7 +389,7 @@ fn arrival(fingerprint: Fingerprint, route: &Arc<Route>) -> Arrival {
         project: "bongsu-bench".into(),
         route: Arc::clone(route),
         remembered: None,
-        event: Event { attributes, ..Event::default() },
+        event: Packed::of(&Event { attributes, ..Event::default() }),
     }
 }
 
@@ -401,6 +401,7 @@ fn settings() -> admit::Settings {
         rules: normalize::VERSION,
         normalize: normalize::normalize,
         handoffs: Vec::new(),
+        archive_max: QUIET,
         metrics: Arc::new(Metrics::new()),
         now: server::now,
     }

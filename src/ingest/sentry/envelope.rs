@@ -5,9 +5,8 @@
 //! an SDK never sends it again. Deliberately not here: what is in the payloads. A payload that ends too early is handed
 //! on as far as it came, and its reader refuses it or finds that only the length was wrong.
 
-use serde::de::MapAccess;
-
 use crate::event::Text;
+use crate::ingest::json::{Fault, Unreadable};
 use crate::ingest::lenient::{self, Notes, Object, Value};
 use crate::outcome::{Reject, RejectReason};
 
@@ -80,7 +79,7 @@ pub(crate) fn split(body: &[u8]) -> Result<Envelope<'_>, Reject> {
 }
 
 /// The item at the beginning of the text, and what follows it.
-fn item(text: &[u8]) -> Result<(Item<'_>, &[u8]), serde_json::Error> {
+fn item(text: &[u8]) -> Result<(Item<'_>, &[u8]), Unreadable> {
     let (line, rest) = cut_line(text);
     let ItemHeader { kind, length } = header(line)?;
     let (payload, rest) = match length.and_then(|length| rest.split_at_checked(length)) {
@@ -110,17 +109,17 @@ fn cut_line(text: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
-fn header<'a, T: Object<'a>>(line: &'a [u8]) -> Result<T, serde_json::Error> {
-    let text = std::str::from_utf8(line).map_err(serde::de::Error::custom)?;
+fn header<'a, T: Object<'a>>(line: &'a [u8]) -> Result<T, Unreadable> {
+    let text = std::str::from_utf8(line).map_err(Unreadable::new)?;
     lenient::object(text, &Notes::default())
 }
 
-fn fault(place: &str, error: &serde_json::Error) -> Reject {
+fn fault(place: &str, error: &Unreadable) -> Reject {
     Reject::invalid(format!("{place} is not a line of JSON ({error}); see Sentry's envelope format"))
 }
 
 impl<'de> Object<'de> for Envelope<'de> {
-    fn field<A: MapAccess<'de>>(&mut self, name: &str, value: Value<'_, A>) -> Result<(), A::Error> {
+    fn field(&mut self, name: &str, value: Value<'_, 'de>) -> Result<(), Fault> {
         match name {
             "event_id" => self.event_id = value.opt_text()?,
             "dsn" => self.dsn = value.opt_text()?,
@@ -138,7 +137,7 @@ struct ItemHeader<'a> {
 }
 
 impl<'de> Object<'de> for ItemHeader<'de> {
-    fn field<A: MapAccess<'de>>(&mut self, name: &str, value: Value<'_, A>) -> Result<(), A::Error> {
+    fn field(&mut self, name: &str, value: Value<'_, 'de>) -> Result<(), Fault> {
         match name {
             "type" => self.kind = value.text()?,
             "length" => self.length = value.whole()?.and_then(|length| usize::try_from(length).ok()),

@@ -6,9 +6,8 @@
 
 use std::borrow::Cow;
 
-use serde::de::MapAccess;
-
 use crate::event::{Attributes, Event, Exception, Frame, Text};
+use crate::ingest::json::{Fault, Unreadable};
 use crate::ingest::lenient::{self, Notes, Object, Value};
 use crate::ingest::sentry::chain;
 use crate::ingest::sentry::wire::{LogEntry, WireEvent, WireThread};
@@ -42,7 +41,7 @@ pub(crate) fn id(json: &[u8]) -> Option<Text<'_>> {
     struct Id<'a>(Option<Text<'a>>);
 
     impl<'de> Object<'de> for Id<'de> {
-        fn field<A: MapAccess<'de>>(&mut self, name: &str, value: Value<'_, A>) -> Result<(), A::Error> {
+        fn field(&mut self, name: &str, value: Value<'_, 'de>) -> Result<(), Fault> {
             match name {
                 "event_id" => self.0 = value.opt_text()?,
                 _ => value.skip()?,
@@ -54,14 +53,14 @@ pub(crate) fn id(json: &[u8]) -> Option<Text<'_>> {
     lenient::object::<Id<'_>>(std::str::from_utf8(json).ok()?, &Notes::default()).ok()?.0
 }
 
-fn unreadable(error: &serde_json::Error) -> Reject {
+fn unreadable(error: &Unreadable) -> Reject {
     Reject::invalid(format!("the event is not a whole JSON object: {error}"))
 }
 
-fn parse(json: &[u8], pick: Pick) -> serde_json::Result<Event<'_>> {
+fn parse(json: &[u8], pick: Pick) -> Result<Event<'_>, Unreadable> {
     let notes = Notes::default();
     // Checked once for the whole text, so that each of its strings need not be.
-    let text = std::str::from_utf8(json).map_err(serde::de::Error::custom)?;
+    let text = std::str::from_utf8(json).map_err(Unreadable::new)?;
     let wire = lenient::object(text, &notes)?;
     Ok(event(wire, notes, pick))
 }

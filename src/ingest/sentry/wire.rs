@@ -3,9 +3,8 @@
 //! Promises: nothing else is kept. Deliberately not here: headers, cookies, bodies, local variables, source lines,
 //! breadcrumbs; they are read past, and so cannot leak. What the parts mean is said in `event` and `chain`.
 
-use serde::de::MapAccess;
-
 use crate::event::{Frame, Level, Text};
+use crate::ingest::json::Fault;
 use crate::ingest::lenient::{Keep, Object, Value};
 use crate::time::Time;
 
@@ -44,7 +43,7 @@ pub(super) struct WireEvent<'a> {
 }
 
 impl<'de> Object<'de> for WireEvent<'de> {
-    fn field<A: MapAccess<'de>>(&mut self, name: &str, value: Value<'_, A>) -> Result<(), A::Error> {
+    fn field(&mut self, name: &str, value: Value<'_, 'de>) -> Result<(), Fault> {
         match name {
             "exception" => self.exceptions = value.list("values", Keep::First(EXCEPTIONS_MAX))?,
             "threads" => self.threads = value.list("values", Keep::First(THREADS_MAX))?,
@@ -79,7 +78,7 @@ pub(super) struct LogEntry<'a> {
 }
 
 impl<'de> Object<'de> for LogEntry<'de> {
-    fn field<A: MapAccess<'de>>(&mut self, name: &str, value: Value<'_, A>) -> Result<(), A::Error> {
+    fn field(&mut self, name: &str, value: Value<'_, 'de>) -> Result<(), Fault> {
         match name {
             "message" => self.message = value.text()?,
             "formatted" => self.formatted = value.text()?,
@@ -107,7 +106,7 @@ pub(super) struct WireException<'a> {
 }
 
 impl<'de> Object<'de> for WireException<'de> {
-    fn field<A: MapAccess<'de>>(&mut self, name: &str, value: Value<'_, A>) -> Result<(), A::Error> {
+    fn field(&mut self, name: &str, value: Value<'_, 'de>) -> Result<(), Fault> {
         match name {
             "type" => self.kind = value.text()?,
             "module" => self.module = value.text()?,
@@ -135,7 +134,7 @@ pub(super) struct WireThread<'a> {
 }
 
 impl<'de> Object<'de> for WireThread<'de> {
-    fn field<A: MapAccess<'de>>(&mut self, name: &str, value: Value<'_, A>) -> Result<(), A::Error> {
+    fn field(&mut self, name: &str, value: Value<'_, 'de>) -> Result<(), Fault> {
         match name {
             "current" => self.current = value.flag()? == Some(true),
             "stacktrace" => self.stacktrace = value.list("frames", Keep::Last(FRAMES_MAX))?,
@@ -155,7 +154,7 @@ pub(super) struct Mechanism<'a> {
 }
 
 impl<'de> Object<'de> for Mechanism<'de> {
-    fn field<A: MapAccess<'de>>(&mut self, name: &str, value: Value<'_, A>) -> Result<(), A::Error> {
+    fn field(&mut self, name: &str, value: Value<'_, 'de>) -> Result<(), Fault> {
         match name {
             "type" => self.kind = value.text()?,
             "source" => self.source = value.text()?,
@@ -177,7 +176,7 @@ impl<'de> Object<'de> for Mechanism<'de> {
 pub(super) struct WireFrame<'a>(pub(super) Frame<'a>);
 
 impl<'de> Object<'de> for WireFrame<'de> {
-    fn field<A: MapAccess<'de>>(&mut self, name: &str, value: Value<'_, A>) -> Result<(), A::Error> {
+    fn field(&mut self, name: &str, value: Value<'_, 'de>) -> Result<(), Fault> {
         let frame = &mut self.0;
         match name {
             "module" => frame.module = value.text()?,
@@ -204,7 +203,7 @@ pub(super) struct User<'a> {
 }
 
 impl<'de> Object<'de> for User<'de> {
-    fn field<A: MapAccess<'de>>(&mut self, name: &str, value: Value<'_, A>) -> Result<(), A::Error> {
+    fn field(&mut self, name: &str, value: Value<'_, 'de>) -> Result<(), Fault> {
         match name {
             "id" => self.id = value.opt_text()?,
             _ => value.skip()?,
@@ -226,7 +225,7 @@ pub(super) struct Request<'a> {
 }
 
 impl<'de> Object<'de> for Request<'de> {
-    fn field<A: MapAccess<'de>>(&mut self, name: &str, value: Value<'_, A>) -> Result<(), A::Error> {
+    fn field(&mut self, name: &str, value: Value<'_, 'de>) -> Result<(), Fault> {
         match name {
             "url" => self.url = value.text()?,
             "method" => self.method = value.text()?,
@@ -251,7 +250,7 @@ pub(super) struct Contexts<'a> {
 }
 
 impl<'de> Object<'de> for Contexts<'de> {
-    fn field<A: MapAccess<'de>>(&mut self, name: &str, value: Value<'_, A>) -> Result<(), A::Error> {
+    fn field(&mut self, name: &str, value: Value<'_, 'de>) -> Result<(), Fault> {
         match name {
             "trace" => self.trace = value.object()?,
             "app" => self.app = value.object()?,
@@ -269,7 +268,7 @@ pub(super) struct Trace<'a> {
 }
 
 impl<'de> Object<'de> for Trace<'de> {
-    fn field<A: MapAccess<'de>>(&mut self, name: &str, value: Value<'_, A>) -> Result<(), A::Error> {
+    fn field(&mut self, name: &str, value: Value<'_, 'de>) -> Result<(), Fault> {
         match name {
             "trace_id" => self.trace_id = value.opt_text()?,
             _ => value.skip()?,
@@ -285,7 +284,7 @@ pub(super) struct App<'a> {
 }
 
 impl<'de> Object<'de> for App<'de> {
-    fn field<A: MapAccess<'de>>(&mut self, name: &str, value: Value<'_, A>) -> Result<(), A::Error> {
+    fn field(&mut self, name: &str, value: Value<'_, 'de>) -> Result<(), Fault> {
         match name {
             "app_name" => self.app_name = value.opt_text()?,
             _ => value.skip()?,
@@ -301,7 +300,7 @@ pub(super) struct Extra<'a> {
 }
 
 impl<'de> Object<'de> for Extra<'de> {
-    fn field<A: MapAccess<'de>>(&mut self, name: &str, value: Value<'_, A>) -> Result<(), A::Error> {
+    fn field(&mut self, name: &str, value: Value<'_, 'de>) -> Result<(), Fault> {
         match name {
             "category" => self.category = value.opt_text()?,
             _ => value.skip()?,

@@ -4,7 +4,11 @@
 //! pass is linear. Deliberately not here: any rule.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::ops::Range;
+use std::thread::LocalKey;
+
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::normalize::trail::Trail;
 
@@ -122,6 +126,59 @@ fn separator_of(pending: &str, put: &str, written: Option<&str>) -> Option<usize
 /// How often a text is read again after a change. A cut can bring two halves of another rule's text together; three
 /// rounds settle everything seen in practice, the bound keeps hostile input linear.
 const ROUNDS: usize = 8;
+
+/// Texts that a pass is known to leave alone, the latest ones of this thread. Occurrences of one error come out of
+/// their first pass as the same text, and that the second finds nothing there need be seen once. Only whole texts are
+/// compared, so nothing that was not seen is believed.
+pub(super) struct Settled(RefCell<Vec<String>>);
+
+impl Settled {
+    const TEXTS: usize = 64;
+    /// Longer ones are rare, and take their time anyway.
+    const BYTES_MAX: usize = 512;
+
+    pub(super) const fn new() -> Settled {
+        Settled(RefCell::new(Vec::new()))
+    }
+
+    fn place(text: &str) -> usize {
+        (xxh3_64(text.as_bytes()) as usize) % Settled::TEXTS
+    }
+
+    fn has(&self, text: &str) -> bool {
+        self.0.borrow().get(Settled::place(text)).is_some_and(|known| known == text)
+    }
+
+    fn add(&self, text: &str) {
+        if text.len() <= Settled::BYTES_MAX {
+            let mut known = self.0.borrow_mut();
+            known.resize_with(Settled::TEXTS, String::new);
+            let place = &mut known[Settled::place(text)];
+            place.clear();
+            place.push_str(text);
+        }
+    }
+}
+
+/// Repeats a pass until it changes nothing, as far as that is not known of the text already.
+pub(super) fn settle_knowing<'t>(
+    settled: &'static LocalKey<Settled>,
+    text: &'t str,
+    mut pass: impl FnMut(&str) -> Option<String>,
+) -> Cow<'t, str> {
+    settled.with(|settled| {
+        settle(text, |text| {
+            if settled.has(text) {
+                return None;
+            }
+            let changed = pass(text);
+            if changed.is_none() {
+                settled.add(text);
+            }
+            changed
+        })
+    })
+}
 
 /// Repeats a pass until it changes nothing.
 pub(super) fn settle<'t>(text: &'t str, mut pass: impl FnMut(&str) -> Option<String>) -> Cow<'t, str> {

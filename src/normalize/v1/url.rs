@@ -41,6 +41,9 @@ const MISSING: &[&str] = &["NaN", "None", "null", "undefined", "[object Object]"
 
 /// The route behind a URL, a path or a route pattern.
 pub(super) fn path<'a>(url: &'a str, trail: &mut impl Trail) -> Cow<'a, str> {
+    if is_route(url) {
+        return Cow::Borrowed(url);
+    }
     let path = match plain::collapsed(url, trail) {
         Cow::Borrowed(url) => bare(url, trail),
         Cow::Owned(url) => return Cow::Owned(path(&url, trail).into_owned()),
@@ -78,11 +81,20 @@ pub(super) fn path<'a>(url: &'a str, trail: &mut impl Trail) -> Cow<'a, str> {
     if out == url { Cow::Borrowed(url) } else { Cow::Owned(out) }
 }
 
+/// Whether it is a route already, of the kind that most are: small letters, and parameters as they are put.
+fn is_route(url: &str) -> bool {
+    let Some(segments) = url.strip_prefix('/') else { return false };
+    segments.split('/').all(|segment| segment == PARAMETER || (is_plain(segment) && !missing_value(segment)))
+}
+
+/// Whether a segment has nothing that a parameter needs to be told by. Most static segments are so.
+fn is_plain(segment: &str) -> bool {
+    !segment.is_empty() && segment.bytes().all(|b| b.is_ascii_lowercase() || matches!(b, b'-' | b'_' | b'.'))
+}
+
 /// The rule by which a segment is a parameter.
 pub(super) fn parameter(segment: &str) -> Option<&'static str> {
-    // Most static segments are letters only: one look tells.
-    let plain = segment.bytes().all(|b| b.is_ascii_lowercase() || matches!(b, b'-' | b'_' | b'.'));
-    if plain && !missing_value(segment) {
+    if is_plain(segment) && !missing_value(segment) {
         return None;
     }
     RULES.iter().find(|rule| (rule.is)(segment)).map(|rule| rule.name)

@@ -90,7 +90,11 @@ pub(super) fn capitals_and_number(site: &Site<'_>) -> Option<Edit> {
 /// `UTF-8`, `SHA-256`, `ISO-8859-1`, `HTTP/1.1`, `TLS 1.3`, `TLSv1.2`.
 pub(super) fn family(site: &Site<'_>) -> Option<Edit> {
     let letters = site.word_text();
-    if site.byte(site.word.end) == b' ' && !site.word.upper || !in_table(letters, FAMILIES) {
+    // Nearly no word has a digit behind its joint, so that is asked before the table.
+    if !site.byte(site.word.end + 1).is_ascii_digit()
+        || site.byte(site.word.end) == b' ' && !site.word.upper
+        || !in_table(letters, FAMILIES)
+    {
         return None;
     }
     let mut end = site.word.end;

@@ -15,7 +15,7 @@ mod values;
 
 use std::borrow::Cow;
 
-use super::rewrite::{Edit, Rewrite, if_changed, settle};
+use super::rewrite::{Edit, Rewrite, Settled, if_changed, settle_knowing};
 use super::rows::Rows;
 use super::{names, plain, url};
 use crate::normalize::trail::Trail;
@@ -121,10 +121,14 @@ static BEFORE_BYTE: [Rows<WIDTH>; 256] = {
     rows
 };
 
+thread_local! {
+    static SETTLED: Settled = const { Settled::new() };
+}
+
 /// A message without its values.
 pub(super) fn masked<'t>(text: &'t str, trail: &mut impl Trail) -> Cow<'t, str> {
     let spaced = plain::collapsed(text, trail);
-    let masked = then(spaced, |text| settle(text, |text| round(text, trail)));
+    let masked = then(spaced, |text| settle_knowing(&SETTLED, text, |text| round(text, trail)));
     // What was cut may leave two spaces where there was one.
     match masked {
         Cow::Owned(text) => Cow::Owned(plain::collapsed(&text, trail).into_owned()),

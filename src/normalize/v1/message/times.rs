@@ -40,8 +40,9 @@ const UNITS_ELSEWHERE: &[&str] = &["밀리초", "초", "분", "시간", "µs", "
 /// Units of size.
 const SIZES: &[&str] = &["b", "kb", "mb", "gb", "tb", "kib", "mib", "gib", "bytes", "byte"];
 
-const MONTHS: &[&str] = &["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
-const DAYS: &[&str] = &["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+const MONTHS: [[u8; 3]; 12] =
+    [*b"jan", *b"feb", *b"mar", *b"apr", *b"may", *b"jun", *b"jul", *b"aug", *b"sep", *b"oct", *b"nov", *b"dec"];
+const DAYS: [[u8; 3]; 7] = [*b"mon", *b"tue", *b"wed", *b"thu", *b"fri", *b"sat", *b"sun"];
 
 /// `2024-01-05`, `2024-01-05T18:39:45.123+09:00`, `2024/01/05 18:39`, `05/Jan/2024:18:39:45 +0000`.
 pub(super) fn date(site: &Site<'_>) -> Option<Edit> {
@@ -54,7 +55,7 @@ pub(super) fn date(site: &Site<'_>) -> Option<Edit> {
     if site.byte(middle.end) != joint || !(1..=3).contains(&middle.len()) {
         return None;
     }
-    let named = middle.shape == Shape::Letters && is_in(&site.text[middle.start..middle.end], MONTHS);
+    let named = middle.shape == Shape::Letters && is_in(&site.text[middle.start..middle.end], &MONTHS);
     let numbered = middle.shape == Shape::Digits && middle.len() <= 2;
     let last = site.digits(middle.end + 1);
     let size = last - middle.end - 1;
@@ -121,8 +122,8 @@ pub(super) fn clock(site: &Site<'_>) -> Option<Edit> {
 
 /// `Mon Nov 23 06:54:05 UTC 2026`, `Tue, 15 Nov 1994 08:12:31 GMT`, `Nov 23 06:54:05`.
 pub(super) fn named_day(site: &Site<'_>) -> Option<Edit> {
-    let day = is_in(site.word_text(), DAYS);
-    if !day && !is_in(site.word_text(), MONTHS) {
+    let day = is_in(site.word_text(), &DAYS);
+    if !day && !is_in(site.word_text(), &MONTHS) {
         return None;
     }
     let mut end = site.word.end;
@@ -143,7 +144,7 @@ pub(super) fn named_day(site: &Site<'_>) -> Option<Edit> {
         } else if word.shape == Shape::Digits && matches!(word.len(), 1 | 2 | 4) && site.byte(word.end) != b'.' {
             numbers += 1;
             end = word.end;
-        } else if is_in(text, MONTHS) {
+        } else if is_in(text, &MONTHS) {
             months += 1;
             end = word.end;
         } else if clocks > 0
@@ -160,8 +161,9 @@ pub(super) fn named_day(site: &Site<'_>) -> Option<Edit> {
     (months > 0 && numbers > 0 && (clocks > 0 || numbers > 1)).then(|| Edit::put(site.at..end, "<time>")).flatten()
 }
 
-fn is_in(word: &str, table: &[&str]) -> bool {
-    word.len() == 3 && table.iter().any(|known| known.eq_ignore_ascii_case(word))
+fn is_in<const N: usize>(word: &str, table: &[[u8; 3]; N]) -> bool {
+    let Ok(word) = <[u8; 3]>::try_from(word.as_bytes()) else { return false };
+    table.contains(&word.map(|letter| letter.to_ascii_lowercase()))
 }
 
 /// The end of a plain number with a fraction or groups of thousands.

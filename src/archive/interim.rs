@@ -1,0 +1,411 @@
+//! The outbox while the archive is away: alerts that were granted without it, in this process's memory.
+//!
+//! Promises: of one issue and channel the older alert is claimed first, and the next only when that one is settled, as in
+//! the archive's outbox; what is being recorded is not claimed, and what is being sent is not recorded. Bounded by whoever
+//! puts in ([`Interim::room`]). Deliberately not here: SQL (`adopt`), who may alert, sending. It is lost with its process.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::{Claim, End, Settlement};
+use crate::alert::{Alert, Delivery, DeliveryState, Kind, Route};
+use crate::event::{Attributes, Event, Packed};
+use crate::issue::{CauseKey, Fingerprint};
+use crate::time::Time;
+
+/// How much later than wished what could not be recorded is sent.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
+/// An alert that was granted while the archive was away.
+#[derive(Clone)]
+pub(crate) struct Provisional {
+    /// The issue.
+    pub(crate) fingerprint: Fingerprint,
+    /// Its coarser identity.
+    pub(crate) cause: CauseKey,
+    /// Version of the rules that made them.
+    pub(crate) rules: u8,
+    /// The project whose key brought it.
+    pub(crate) project: Arc<str>,
+    /// Policy and channels.
+    pub(crate) route: Arc<Route>,
+    /// The event that earned it.
+    pub(crate) event: Packed,
+    /// The seven as they are compared.
+    pub(crate) normalize: for<'a> fn(&'a Event<'_>) -> Attributes<'a>,
+    /// The newest decision of the archive that whoever granted it knew; 0: none.
+    pub(crate) revision: u64,
+    /// Start of its window.
+    pub(crate) window_opened_at: Time,
+    /// End of its window.
+    pub(crate) window_ends_at: Time,
+    /// The window's budget.
+    pub(crate) budget: u32,
+    /// Position within the budget, from 1.
+    pub(crate) ordinal: u32,
+    /// Occurrences in the window, this one included.
+    pub(crate) occurrences: u64,
+    /// When it was granted.
+    pub(crate) granted_at: Time,
+    /// After this moment it is too old to help.
+    pub(crate) expires_at: Time,
+    /// Where its deliveries stand, in the order of the route's channels.
+    pub(crate) ways: Vec<Way>,
+}
+
+/// Where one delivery of a provisional alert stands.
+#[derive(Clone, Debug)]
+pub(crate) struct Way {
+    /// The channel.
+    pub(crate) channel: Arc<str>,
+    /// Waiting, taken or given up.
+    pub(crate) state: DeliveryState,
+    /// How often it was tried.
+    pub(crate) attempts: u32,
+    /// Not to be tried before.
+    pub(crate) due_at: Time,
+    /// When it was taken or given up.
+    pub(crate) settled_at: Option<Time>,
+    /// What went wrong last.
+    pub(crate) error: Option<String>,
+    /// Whether it is just being sent.
+    pub(super) sending: bool,
+}
+
+impl Way {
+    /// A delivery that nobody has tried.
+    pub(crate) fn new(channel: Arc<str>, due_at: Time) -> Way {
+        let state = DeliveryState::Pending;
+        Way { channel, state, attempts: 0, due_at, settled_at: None, error: None, sending: false }
+    }
+}
+
+impl Provisional {
+    /// Whether it is just being sent on one of its ways: then only its window can be recorded.
+    pub(crate) fn is_being_sent(&self) -> bool {
+        self.ways.iter().any(|way| way.sending)
+    }
+
+    /// Negative, so that it is no number of the archive's, and the same for every attempt.
+    fn id(&self, channel: Option<&str>) -> i64 {
+        let mut hasher = DefaultHasher::new();
+        (self.fingerprint, self.window_opened_at, self.ordinal, channel).hash(&mut hasher);
+        -((hasher.finish() >> 1) as i64).max(1)
+    }
+
+    fn alert(&self) -> Alert {
+        let event = self.event.event().into_owned();
+        let normalized = (self.normalize)(&event).into_owned();
+        Alert {
+            id: self.id(None),
+            kind: Kind::Alert,
+            fingerprint: self.fingerprint,
+            project: self.project.to_string(),
+            window_opened_at: self.window_opened_at,
+            window_ends_at: self.window_ends_at,
+            ordinal: self.ordinal,
+            budget: self.budget,
+            granted_at: self.granted_at,
+            occurrences: self.occurrences,
+            occurrences_total: self.occurrences,
+            first_seen: self.window_opened_at.min(self.granted_at),
+            last_seen: self.granted_at,
+            new: self.revision == 0 && self.ordinal == 1,
+            regression: None,
+            attributes: event.attributes.clone(),
+            normalized,
+            event: Some(event),
+        }
+    }
+}
+
+/// The alerts that wait to be recorded. Shared by those who grant, send and record.
+#[derive(Default)]
+pub(crate) struct Interim {
+    state: Mutex<State>,
+    away: AtomicBool,
+}
+
+#[derive(Default)]
+struct State {
+    next: u64,
+    held: BTreeMap<u64, Held>,
+    lines: HashMap<Arc<str>, Lines>,
+    /// Deliveries that were claimed, by their number.
+    claimed: HashMap<i64, u64>,
+}
+
+struct Held {
+    alert: Provisional,
+    /// Whether it is just being recorded, or may have been.
+    recording: bool,
+}
+
+/// What waits for one channel.
+#[derive(Default)]
+struct Lines {
+    /// Of each issue, what is not settled, in order.
+    of: HashMap<Fingerprint, VecDeque<u64>>,
+    /// The first of each line that is not being sent.
+    due: BTreeSet<(Time, Fingerprint)>,
+}
+
+impl Interim {
+    /// Whether the archive is left alone at the moment.
+    pub(crate) fn is_away(&self) -> bool {
+        self.away.load(Ordering::Relaxed)
+    }
+
+    /// The archive is left alone, or asked again.
+    pub(crate) fn set_away(&self, away: bool) {
+        self.away.store(away, Ordering::Relaxed);
+    }
+
+    /// How many alerts it holds.
+    pub(crate) fn len(&self) -> usize {
+        self.state().held.len()
+    }
+
+    /// How many more it may hold when that many are allowed.
+    pub(crate) fn room(&self, most: usize) -> usize {
+        most.saturating_sub(self.len())
+    }
+
+    /// Takes alerts in, those of an issue in their order.
+    pub(crate) fn put(&self, alerts: Vec<Provisional>) {
+        let mut state = self.state();
+        for alert in alerts {
+            let nth = state.next;
+            state.next += 1;
+            for way in &alert.ways {
+                let lines = state.lines.entry(Arc::clone(&way.channel)).or_default();
+                let line = lines.of.entry(alert.fingerprint).or_default();
+                if line.is_empty() {
+                    lines.due.insert((way.due_at, alert.fingerprint));
+                }
+                line.push_back(nth);
+            }
+            state.held.insert(nth, Held { alert, recording: false });
+        }
+    }
+
+    /// Claims what is due on a channel, the longest waiting first.
+    pub(crate) fn claim(&self, claim: &Claim, now: Time) -> Vec<Delivery> {
+        let mut state = self.state();
+        let State { held, lines, claimed, .. } = &mut *state;
+        let Some(lines) = lines.get_mut(&claim.channel) else { return Vec::new() };
+        let may = |(_, fingerprint): &(Time, Fingerprint)| !held[&lines.of[fingerprint][0]].recording;
+        let due: Vec<(Time, Fingerprint)> =
+            lines.due.iter().take_while(|(due_at, _)| *due_at <= now).copied().filter(may).take(claim.limit).collect();
+        let take = |due: (Time, Fingerprint)| {
+            lines.due.remove(&due);
+            let nth = lines.of[&due.1][0];
+            let alert = &mut held.get_mut(&nth).expect("what is in a line is held").alert;
+            let way = alert.ways.iter_mut().find(|way| way.channel == claim.channel)?;
+            way.sending = true;
+            way.attempts += 1;
+            let attempt = way.attempts;
+            let id = alert.id(Some(&claim.channel));
+            claimed.insert(id, nth);
+            Some(Delivery {
+                id,
+                channel: Arc::clone(&claim.channel),
+                attempt,
+                fence: i64::from(attempt),
+                claimed_until: now.plus(claim.lease),
+                expires_at: alert.expires_at,
+                alert: alert.alert(),
+            })
+        };
+        due.into_iter().filter_map(take).collect()
+    }
+
+    /// Settles what was claimed.
+    pub(crate) fn settle(&self, channel: &Arc<str>, settlement: Settlement, now: Time) {
+        let mut state = self.state();
+        let State { held, lines, claimed, .. } = &mut *state;
+        let Some(nth) = claimed.remove(&settlement.id) else { return };
+        let (Some(held_one), Some(lines)) = (held.get_mut(&nth), lines.get_mut(channel)) else { return };
+        let fingerprint = held_one.alert.fingerprint;
+        let Some(way) = held_one.alert.ways.iter_mut().find(|way| way.channel == *channel) else { return };
+        way.sending = false;
+        let mut settle = |state, error: Option<String>| {
+            way.state = state;
+            way.settled_at = Some(now);
+            way.error = error;
+        };
+        match settlement.end {
+            End::Delivered => settle(DeliveryState::Delivered, None),
+            End::Dead { error } => settle(DeliveryState::Dead, Some(error)),
+            End::Expired => {
+                settle(DeliveryState::Dead, Some("too old to help: it expired before it could be sent".into()))
+            }
+            End::Again { due_at, error, .. } => {
+                way.due_at = due_at;
+                way.error = Some(error);
+            }
+            End::Back { due_at } => {
+                way.due_at = due_at;
+                way.attempts = way.attempts.saturating_sub(1);
+            }
+        }
+        let settled = way.state != DeliveryState::Pending;
+        if settled {
+            lines.leave(fingerprint, nth);
+        }
+        lines.call(fingerprint, channel, held);
+    }
+
+    /// The earliest moment after `now` at which something on the channel may be claimed. What is due and was not claimed is
+    /// being recorded: it is looked at again a little later.
+    pub(crate) fn next_due(&self, channel: &str, now: Time) -> Option<Time> {
+        let state = self.state();
+        let due_at = state.lines.get(channel)?.due.first()?.0;
+        Some(if due_at > now { due_at } else { now.plus(LOOK_AGAIN) })
+    }
+
+    /// Takes at most `limit` alerts to be recorded, the oldest first: those of which nothing is being sent are not sent
+    /// any more until [`Interim::recorded`] or [`Interim::not_recorded`].
+    pub(crate) fn to_record(&self, limit: usize) -> Vec<(u64, Provisional)> {
+        let mut state = self.state();
+        let take = |(nth, held): (&u64, &mut Held)| {
+            held.recording = !held.alert.is_being_sent();
+            (*nth, held.alert.clone())
+        };
+        state.held.iter_mut().take(limit).map(take).collect()
+    }
+
+    /// The archive has these; those that are being sent stay for the next time.
+    pub(crate) fn recorded(&self, numbers: &[u64]) {
+        let mut state = self.state();
+        let State { held, lines, .. } = &mut *state;
+        for nth in numbers {
+            let Some(gone) = held.get(nth).filter(|held| held.recording).map(|held| held.alert.clone()) else {
+                continue;
+            };
+            held.remove(nth);
+            for way in gone.ways.iter().filter(|way| way.state == DeliveryState::Pending) {
+                if let Some(lines) = lines.get_mut(&way.channel) {
+                    lines.due.remove(&(way.due_at, gone.fingerprint));
+                    lines.leave(gone.fingerprint, *nth);
+                    lines.call(gone.fingerprint, &way.channel, held);
+                }
+            }
+        }
+    }
+
+    /// The archive has none of these: they are sent from here again.
+    pub(crate) fn not_recorded(&self, numbers: &[u64]) {
+        let mut state = self.state();
+        for nth in numbers {
+            if let Some(held) = state.held.get_mut(nth) {
+                held.recording = false;
+            }
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Lines {
+    /// One has left its line.
+    fn leave(&mut self, fingerprint: Fingerprint, nth: u64) {
+        if let Some(line) = self.of.get_mut(&fingerprint) {
+            line.retain(|one| *one != nth);
+            if line.is_empty() {
+                self.of.remove(&fingerprint);
+            }
+        }
+    }
+
+    /// Whoever is the first of a line now is due, unless it is being sent.
+    fn call(&mut self, fingerprint: Fingerprint, channel: &str, held: &BTreeMap<u64, Held>) {
+        let first = self.of.get(&fingerprint).and_then(|line| held.get(line.front()?));
+        let way = first.and_then(|first| first.alert.ways.iter().find(|way| *way.channel == *channel));
+        if let Some(way) = way.filter(|way| !way.sending) {
+            self.due.insert((way.due_at, fingerprint));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::issue::Policy;
+
+    fn alert(issue: u128, ordinal: u32) -> Provisional {
+        let policy = Policy { budget: 5, window: Duration::from_secs(60), spacing: Vec::new(), closing: true };
+        let channels: Vec<Arc<str>> = vec!["ops".into()];
+        Provisional {
+            fingerprint: Fingerprint(issue),
+            cause: CauseKey(1),
+            rules: 1,
+            project: "shop".into(),
+            ways: channels.iter().map(|channel| Way::new(Arc::clone(channel), Time(0))).collect(),
+            route: Arc::new(Route { policy: Arc::new(policy), channels }),
+            event: Packed::of(&Event::default()),
+            normalize: |event| event.attributes.clone(),
+            revision: 0,
+            window_opened_at: Time(0),
+            window_ends_at: Time(60_000),
+            budget: 5,
+            ordinal,
+            occurrences: u64::from(ordinal),
+            granted_at: Time(0),
+            expires_at: Time(90_000),
+        }
+    }
+
+    fn claim(interim: &Interim, now: i64) -> Vec<Delivery> {
+        let claim = Claim { channel: "ops".into(), limit: 9, lease: Duration::from_secs(30) };
+        interim.claim(&claim, Time(now))
+    }
+
+    fn settle(interim: &Interim, delivery: &Delivery, end: End) {
+        interim.settle(&delivery.channel, Settlement { id: delivery.id, fence: delivery.fence, end }, Time(9));
+    }
+
+    fn ordinals(claimed: &[Delivery]) -> Vec<(u128, u32)> {
+        claimed.iter().map(|one| (one.alert.fingerprint.0, one.alert.ordinal)).collect()
+    }
+
+    #[test]
+    fn one_of_an_issue_goes_after_the_other() {
+        let interim = Interim::default();
+        interim.put(vec![alert(1, 1), alert(1, 2), alert(2, 1)]);
+        let first = claim(&interim, 0);
+        assert_eq!(ordinals(&first), [(1, 1), (2, 1)]);
+        assert_eq!(claim(&interim, 0).len(), 0);
+        settle(&interim, &first[0], End::Again { due_at: Time(50), asked: false, error: "503".into() });
+        assert_eq!((claim(&interim, 49).len(), interim.next_due("ops", Time(0))), (0, Some(Time(50))));
+        let again = claim(&interim, 50);
+        assert_eq!((ordinals(&again), again[0].attempt, again[0].id), (vec![(1, 1)], 2, first[0].id));
+        settle(&interim, &again[0], End::Delivered);
+        assert_eq!(ordinals(&claim(&interim, 50)), [(1, 2)]);
+    }
+
+    #[test]
+    fn what_is_recorded_is_not_sent_and_what_is_sent_is_not_recorded() {
+        let interim = Interim::default();
+        interim.put(vec![alert(1, 1), alert(1, 2), alert(2, 1)]);
+        let sending = claim(&interim, 0);
+        settle(&interim, &sending[1], End::Delivered);
+        let taken = interim.to_record(10);
+        assert_eq!(taken.iter().map(|(_, one)| one.is_being_sent()).collect::<Vec<_>>(), [true, false, false]);
+        let numbers: Vec<u64> = taken.iter().map(|(nth, _)| *nth).collect();
+        settle(&interim, &sending[0], End::Delivered);
+        assert_eq!(claim(&interim, 0).len(), 0, "the next of its line is being recorded");
+        interim.not_recorded(&numbers);
+        let next = claim(&interim, 0);
+        assert_eq!(ordinals(&next), [(1, 2)]);
+        settle(&interim, &next[0], End::Back { due_at: Time(0) });
+        let numbers: Vec<u64> = interim.to_record(10).iter().map(|(nth, _)| *nth).collect();
+        interim.recorded(&numbers);
+        assert_eq!((interim.len(), claim(&interim, 0).len()), (0, 0));
+    }
+}
