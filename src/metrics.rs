@@ -4,7 +4,7 @@
 //! configuration, never from a client. This is the one place besides the server that reads the monotonic clock: it
 //! measures, and decides nothing.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -199,6 +199,11 @@ impl Stopwatch {
     /// Starts measuring.
     pub(crate) fn start() -> Stopwatch {
         Stopwatch(Instant::now())
+    }
+
+    /// How long it has run.
+    pub(crate) fn elapsed(self) -> Duration {
+        self.0.elapsed()
     }
 
     fn seconds(self) -> f64 {

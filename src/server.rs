@@ -45,7 +45,7 @@ const CLOSE_EVERY: Duration = Duration::from_secs(1);
 /// Windows ended in one transaction.
 const CLOSED_AT_A_TIME: usize = 200;
 /// How often the archive forgets what is too old.
-const FORGET_EVERY: Duration = Duration::from_secs(60);
+pub(crate) const FORGET_EVERY: Duration = Duration::from_secs(60);
 /// How long one of several servers on an archive may have a configuration that the others have not: a roll-out.
 const ORPHANS_GRACE: Duration = Duration::from_secs(900);
 /// How long one of several servers on an archive does the housekeeping of all before another may.
@@ -219,12 +219,21 @@ impl Server {
 /// The cache that the configuration names, if any. Connects to nothing yet: it is asked only while it answers.
 /// With it this process's memory, the last resort.
 fn open_cache(settings: &config::Cache, pod: u64) -> Result<Option<(Cache, Cache)>, String> {
+    let Some(mut settings) = cache_settings(settings)? else { return Ok(None) };
+    settings.pod = pod;
+    Ok(Some((Cache::new(&settings)?, Cache::new(&settings.in_memory())?)))
+}
+
+/// What the configuration says of the cache, if there is one.
+///
+/// # Errors
+/// What is wrong with its URL, and what to write instead.
+pub(crate) fn cache_settings(settings: &config::Cache) -> Result<Option<cache::Settings>, String> {
     let Some(url) = &settings.url else { return Ok(None) };
     let mut parsed = cache::Settings::parse(url)?;
-    parsed.pod = pod;
     parsed.timeout = settings.timeout.get();
     parsed.grace = settings.grace.get();
-    Ok(Some((Cache::new(&parsed)?, Cache::new(&parsed.in_memory())?)))
+    Ok(Some(parsed))
 }
 
 /// Makes what a server cannot do without: a project, and a token for reads and actions. Answers the token's hash too.

@@ -29,10 +29,10 @@ use crate::time::Time;
 
 use fold::Folded;
 pub(crate) use fold::fold;
-pub(crate) use lane::Hold;
-use lane::{Lane, Turned};
-pub(crate) use shared::Shared;
+use lane::Turned;
+pub(crate) use lane::{Hold, Lane};
 use shared::Sighted;
+pub(crate) use shared::{Shared, fold as fold_counts};
 pub(crate) use write_back::{Times, WriteBack};
 
 /// An event on its way through the gate.

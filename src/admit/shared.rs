@@ -249,7 +249,7 @@ fn quiet(batch: &[(Fingerprint, u64)], sightings: &[Result<Sighting, cache::Erro
 }
 
 /// One count a fingerprint, and which of them each occurrence went to.
-fn fold(fingerprints: &[Fingerprint]) -> (Vec<(Fingerprint, u64)>, Vec<usize>) {
+pub(crate) fn fold(fingerprints: &[Fingerprint]) -> (Vec<(Fingerprint, u64)>, Vec<usize>) {
     let mut places: HashMap<Fingerprint, usize> = HashMap::with_capacity(fingerprints.len());
     let mut batch: Vec<(Fingerprint, u64)> = Vec::new();
     let place_of = fingerprints.iter().map(|fingerprint| {

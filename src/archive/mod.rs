@@ -7,6 +7,7 @@
 
 mod admit;
 mod adopt;
+mod aside;
 #[cfg(test)]
 mod contract;
 mod grant;
@@ -28,6 +29,7 @@ use std::time::Duration;
 
 pub(crate) use admit::{Admitted, Batch, Remembered, Tally};
 pub(crate) use adopt::Adopted;
+pub(crate) use aside::Aside;
 pub(crate) use interim::{Interim, Provisional, Way};
 pub(crate) use issues::{AlertRow, DeliveryRow, IssueDetail, IssueFilter, MinuteCount, Page, WindowRow};
 pub(crate) use outbox::{Claim, End, Settlement};
@@ -142,13 +144,17 @@ impl Archive {
     /// Lets the server itself remove what goes by its age, where it keeps time. Answers who removes old rows, for people.
     /// What it has removed is nothing to [`Archive::forget`], which goes on looking: a scheduler can be turned off.
     pub(crate) async fn expire_by_itself(&self, keep: &Keep) -> String {
-        let scheduled = match &self.store {
-            Store::Sqlite(_) => Err("SQLite has no event scheduler".to_owned()),
-            Store::Server(server) => server.schedule(&retention::by_age(keep)).await,
-        };
-        match scheduled {
+        match self.schedule(keep).await {
             Ok(()) => "old rows are removed by the database's event scheduler".to_owned(),
             Err(why) => format!("old rows are removed by bongsu ({why})"),
+        }
+    }
+
+    /// Lets the server itself remove what goes by its age. Answers why it does not.
+    pub(crate) async fn schedule(&self, keep: &Keep) -> Result<(), String> {
+        match &self.store {
+            Store::Sqlite(_) => Err("SQLite has no event scheduler".to_owned()),
+            Store::Server(server) => server.schedule(&retention::by_age(keep)).await,
         }
     }
 
@@ -355,6 +361,11 @@ impl Archive {
     /// Stores a setting unless it is there already. Answers whether it was stored.
     pub(crate) async fn set_once(&self, name: &'static str, value: Vec<u8>) -> Result<bool, Error> {
         self.store.write((name, value), |tx, (name, value)| Box::pin(projects::set_once(tx, name, value))).await
+    }
+
+    /// Removes issues with everything that belongs to them, also what was counted. For those that a measurement made.
+    pub(crate) async fn remove(&self, issues: Arc<[Fingerprint]>) -> Result<(), Error> {
+        self.store.write(issues, |tx, issues| Box::pin(retention::remove(tx, issues))).await
     }
 
     /// Removes or folds a bounded part of what is too old. Answers whether there is more.

@@ -5,6 +5,7 @@
 use super::Error;
 use super::sql::{Sql, Tx, Value, values};
 use crate::config;
+use crate::issue::Fingerprint;
 use crate::time::{MINUTE_MS, Time};
 
 /// Rows removed or folded by one statement.
@@ -75,6 +76,19 @@ pub(super) async fn forget(tx: &mut Tx, Keep(keep): &Keep, old_issues: &[i64], n
     more |= tx.execute(&WINDOWS, &values![old_alerts, ROWS_AT_A_TIME]).await? >= at_a_time;
     forget_issues(tx, old_issues, before(now, keep.issues)).await?;
     Ok(more || old_issues.len() >= ISSUES_AT_A_TIME)
+}
+
+/// See [`super::Archive::remove`].
+pub(super) async fn remove(tx: &mut Tx, fingerprints: &[Fingerprint]) -> Result<(), Error> {
+    static IDS: Sql = Sql::new("SELECT id FROM issues WHERE fingerprint IN (?*)");
+    static TALLIES: Sql = Sql::new("DELETE FROM tallies WHERE issue IN (?*)");
+    let list: Vec<Value<'_>> = fingerprints.iter().map(|fingerprint| Value::from(*fingerprint)).collect();
+    let mut ids = tx.query_list(&IDS, &[], &list, |row| row.get::<i64>(0)).await?;
+    ids.sort_unstable();
+    ids.dedup();
+    let list: Vec<Value<'_>> = ids.iter().map(|id| Value::from(*id)).collect();
+    tx.execute_list(&TALLIES, &[], &list).await?;
+    forget_issues(tx, &ids, Time(i64::MAX)).await
 }
 
 /// What a server that keeps time itself can remove by itself, each with a name: what goes by its age alone.

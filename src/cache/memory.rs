@@ -238,6 +238,11 @@ impl Memory {
         Ok(now)
     }
 
+    pub(super) async fn size(&self) -> Result<Option<u64>, Error> {
+        let shards = self.shards.iter().map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner).records.len());
+        Ok(Some(shards.map(|records| records as u64).sum()))
+    }
+
     pub(super) async fn ping(&self) -> Result<(), Error> {
         Ok(())
     }

@@ -305,6 +305,15 @@ impl Cache {
         each!(self, store => store.pace(destination, pace, now).await)
     }
 
+    /// How much the store holds, with what has expired and was not removed yet, and with what is not bongsu's; `None`:
+    /// it cannot tell without looking at everything.
+    ///
+    /// # Errors
+    /// When a server of it does not answer.
+    pub(crate) async fn size(&self) -> Result<Option<u64>, Error> {
+        each!(self, store => store.size().await)
+    }
+
     /// Whether every server of the store answers.
     ///
     /// # Errors

@@ -136,6 +136,37 @@ impl Settings {
         };
         Ok(Settings { store, ..Settings::default() })
     }
+
+    /// Where it is, for people. Never a user's name or password.
+    pub(crate) fn place(&self) -> String {
+        match &self.store {
+            Store::Memory => "memory:".to_owned(),
+            Store::Redis(redis) => redis.place(),
+            Store::DynamoDb(table) => format!("dynamodb://{}", table.table),
+        }
+    }
+
+    /// The same store under keys of its own, which nobody else reads. A table of DynamoDB is used as it is: its records
+    /// are told apart by their fingerprints.
+    pub(crate) fn aside(mut self, name: &str) -> Settings {
+        if let Store::Redis(redis) = &mut self.store {
+            // Longer, so that a user who may touch the configured prefix alone may touch this one.
+            redis.prefix = format!("{}:{name}", redis.prefix);
+        }
+        self
+    }
+}
+
+impl RedisSettings {
+    fn place(&self) -> String {
+        let list = |addresses: &[Address]| addresses.iter().map(Address::to_string).collect::<Vec<_>>().join(",");
+        match &self.deployment {
+            Deployment::Standalone(address) if self.tls => format!("rediss://{address}"),
+            Deployment::Standalone(address) => format!("redis://{address}"),
+            Deployment::Sentinel { sentinels, master, .. } => format!("redis-sentinel://{}/{master}", list(sentinels)),
+            Deployment::Cluster(nodes) => format!("redis-cluster://{}", list(nodes)),
+        }
+    }
 }
 
 impl Default for Settings {
@@ -400,6 +431,25 @@ mod tests {
         assert_eq!(sentinels.iter().map(Address::to_string).collect::<Vec<_>>(), ["a:26379", "b:7"]);
         assert_eq!((master.as_str(), password), ("main", Some(Secret::new("other"))));
         assert!(matches!(read("redis-cluster://a:1,b:2,c").deployment, Deployment::Cluster(nodes) if nodes.len() == 3));
+    }
+
+    #[test]
+    fn a_place_is_named_without_the_secret_and_keys_aside_keep_their_prefix() {
+        let place = |url: &str| Settings::parse(&Secret::new(url)).unwrap().place();
+        for (url, expected) in [
+            ("memory:", "memory:"),
+            ("redis://bongsu:hunter2@cache", "redis://cache:6379"),
+            ("rediss://:hunter2@[::1]:7000/3?prefix=a", "rediss://[::1]:7000"),
+            ("redis-sentinel://:hunter2@a,b:7/main", "redis-sentinel://a:26379,b:7/main"),
+            ("redis-cluster://:hunter2@a,b", "redis-cluster://a:6379,b:6379"),
+            ("dynamodb://AK:hunter2@errors?region=eu-west-1", "dynamodb://errors"),
+        ] {
+            assert_eq!(place(url), expected);
+        }
+        let Store::Redis(aside) = Settings::parse(&Secret::new("redis://cache")).unwrap().aside("bench-7").store else {
+            panic!()
+        };
+        assert_eq!(aside.prefix, "bongsu:bench-7");
     }
 
     #[test]

@@ -9,9 +9,11 @@ use serde::Serialize;
 
 use super::{archive, block_on, log_filter, print};
 use crate::archive::Keep;
+use crate::cache::{self, Cache};
 use crate::config::{Channel, ChannelKind, Config};
 use crate::deliver::{Channels, Courier, Routes};
 use crate::scrub::Scrubber;
+use crate::server::cache_settings;
 
 #[derive(Args)]
 pub(super) struct Check {
@@ -29,12 +31,18 @@ struct Finding {
     what: String,
     good: bool,
     detail: String,
+    /// What works, and had better be otherwise.
+    warnings: Vec<String>,
 }
 
 impl Finding {
     fn of(what: impl Into<String>, found: Result<String, String>) -> Finding {
         let good = found.is_ok();
-        Finding { what: what.into(), good, detail: found.unwrap_or_else(|why| why) }
+        Finding { what: what.into(), good, detail: found.unwrap_or_else(|why| why), warnings: Vec::new() }
+    }
+
+    fn with(self, warnings: Vec<String>) -> Finding {
+        Finding { warnings, ..self }
     }
 }
 
@@ -57,8 +65,9 @@ impl Check {
         if self.json {
             print::json(&serde_json::json!({ "good": good, "findings": findings }));
         } else {
-            for Finding { what, good, detail } in &findings {
+            for Finding { what, good, detail, warnings } in &findings {
                 print::line(&format!("{}  {what}: {detail}", if *good { "ok  " } else { "BAD " }));
+                warnings.iter().for_each(|warning| print::line(&format!("warn  {what}: {warning}")));
             }
         }
         Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -74,7 +83,24 @@ fn configuration(config: &Config, file: Option<PathBuf>) -> Vec<Finding> {
     findings.push(compiled("routes", Routes::new(config).map(drop)));
     findings.push(compiled("scrub rules", Scrubber::new(&config.scrub).map(drop)));
     findings.push(compiled("log", log_filter(&config.log).map(drop).map_err(|error| error.to_string())));
+    if config.cache.url.is_some() {
+        findings.push(cache_url(config));
+    }
     findings
+}
+
+fn cache_url(config: &Config) -> Finding {
+    let opened = cache_settings(&config.cache).and_then(|settings| settings.as_ref().map(Cache::new).transpose());
+    let mut warnings = Vec::new();
+    if config.archive.sqlite_path().is_some() {
+        warnings.push(
+            "a cache is for several bongsu on one archive, and a SQLite file cannot be shared: set archive.url to a \
+             PostgreSQL, MySQL or MariaDB, or leave the cache out"
+                .to_owned(),
+        );
+    }
+    Finding::of("cache url", opened.map(|_| "good".to_owned()).map_err(|why| format!("cache.url: {why}")))
+        .with(warnings)
 }
 
 /// What has to be opened.
@@ -94,6 +120,9 @@ async fn reach(config: &Config) -> Vec<Finding> {
         Err(error) => Err(format!("{error:#}")),
     };
     findings.push(Finding::of("archive", opened));
+    if let Ok(Some(settings)) = cache_settings(&config.cache) {
+        findings.push(reach_cache(&settings).await);
+    }
     let listen = std::net::TcpListener::bind(config.listen);
     findings.push(Finding::of(
         "listen",
@@ -115,6 +144,22 @@ async fn reach(config: &Config) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Asks the cache what it is.
+async fn reach_cache(settings: &cache::Settings) -> Finding {
+    let place = settings.place();
+    let described = match Cache::new(settings) {
+        Ok(cache) => cache.describe().await.map_err(|error| error.to_string()),
+        Err(why) => Err(why),
+    };
+    match described {
+        Err(why) => Finding::of("cache", Err(format!("{place}: {why}"))),
+        Ok(said) => {
+            let version = said.version.map_or_else(String::new, |version| format!(", {version},"));
+            Finding::of("cache", Ok(format!("{}{version} at {place}: answers", said.kind))).with(said.advice)
+        }
+    }
 }
 
 /// Connects to where the channel posts, without posting: a check must not ring.

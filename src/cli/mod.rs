@@ -3,6 +3,7 @@
 //! Promises: results on standard output, everything else on standard error; `--json` where a machine would read;
 //! colours only on a terminal; exit code 0 when it worked, 1 when it did not, 2 when it was asked wrongly.
 
+mod bench;
 mod check;
 mod issues;
 mod print;
@@ -39,6 +40,9 @@ enum Command {
     Serve,
     /// Check the configuration, and whether every store and channel can be reached
     Check(check::Check),
+    /// Measure the stores
+    #[command(subcommand)]
+    Bench(bench::Bench),
     /// Make projects and list them
     #[command(subcommand)]
     Project(project::Project),
@@ -91,6 +95,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => serve::run(load(cli.config.as_deref())?),
         Command::Check(command) => command.run(load(cli.config.as_deref())),
+        Command::Bench(command) => command.run(&config()?),
         Command::Project(command) => block_on(command.run(config()?)),
         Command::Send(command) => block_on(command.run(config()?)),
         Command::Fingerprint(command) => command.run(&config()?.limits),

@@ -20,8 +20,23 @@ pub(super) fn error(text: &str) {
     writeln!(std::io::stderr(), "{text}").ok();
 }
 
+fn is_plain() -> bool {
+    !std::io::stdout().is_terminal() || std::env::var_os("NO_COLOR").is_some()
+}
+
 /// The text in bold, when standard output is a terminal.
 pub(super) fn bold(text: &str) -> String {
-    let plain = !std::io::stdout().is_terminal() || std::env::var_os("NO_COLOR").is_some();
-    if plain { text.to_owned() } else { format!("\u{1b}[1m{text}\u{1b}[0m") }
+    if is_plain() { text.to_owned() } else { format!("\u{1b}[1m{text}\u{1b}[0m") }
+}
+
+/// The text in red, when standard output is a terminal.
+pub(super) fn red(text: &str) -> String {
+    if is_plain() { text.to_owned() } else { format!("\u{1b}[31m{text}\u{1b}[0m") }
+}
+
+/// Shows how far something is, in one line that is written over, when standard error is a terminal.
+pub(super) fn progress(text: &str) {
+    if std::io::stderr().is_terminal() {
+        write!(std::io::stderr(), "\r\u{1b}[2K{text}").ok();
+    }
 }

@@ -48,6 +48,10 @@ const BAD: &[(&str, &[&str])] = &[
     ("[archive]\nurl = \"mysql://u:hush-hush@db\"", &["archive.url: host or database is missing; write \"mysql://USER:PASSWORD@HOST/DATABASE\""]),
     ("[archive]\nconnections = 0", &["archive.connections: must not be 0"]),
     ("[archive]\ntimeout = \"1ms\"", &["archive.timeout: use 100ms or more"]),
+    ("[cache]\nurl = \"redis//hush-hush\"", &["cache.url: the URL names no store; write redis://HOST:6379"]),
+    ("[cache]\nurl = \"rediss://u:hush-hush@host?prefx=a\"", &["cache.url: the URL has an unknown or repeated parameter `prefx` (did you mean `prefix`?)"]),
+    ("[cache]\nurl = \"redis://host/hush-hush\"", &["cache.url: the URL's path is not the number of a database; write redis://HOST:6379/0"]),
+    ("[cache]\nurl = \"rediss://host?ca=/nowhere/ca.pem\"", &["cache.url: ", "/nowhere/ca.pem"]),
     ("[api]\ntoken = \"hush-hush\"", &["api.token: use 32 characters or more"]),
     ("[api]\ntoken = { file = \"/nowhere/token\" }", &["line 2", "cannot read the file /nowhere/token"]),
     ("[api]\ntoken = { env = \"NOT_SET_HERE\" }", &["line 2", "NOT_SET_HERE is not set"]),
@@ -372,6 +376,7 @@ fn versions_help_and_completions_are_printed() {
     for command in [
         "serve",
         "check",
+        "bench",
         "project",
         "send",
         "fingerprint",

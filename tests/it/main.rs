@@ -16,4 +16,5 @@ mod readme;
 #[path = "../servers/mod.rs"]
 mod servers;
 mod start;
+mod stores;
 mod tidy;

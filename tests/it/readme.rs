@@ -5,6 +5,8 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
 use crate::harness::wait_for;
+use crate::servers::postgres::Postgres;
+use crate::servers::redis::Redis;
 
 /// The block of the README that follows this mark.
 fn block(mark: &str) -> String {
@@ -80,4 +82,28 @@ async fn the_walk_through_works_word_for_word() {
     {
         assert_eq!(messages.matches(ladder).count(), 1, "{messages}");
     }
+}
+
+/// On servers of the test's own, at rates that do not take long.
+#[test]
+fn the_stores_are_checked_and_measured_as_the_readme_says() {
+    let (postgres, redis) = (Postgres::start(), Redis::start());
+    let folder = tempfile::tempdir().unwrap();
+    let script = block("stores")
+        .replace("bongsu --config", &format!("{} --config", env!("CARGO_BIN_EXE_bongsu")))
+        .replace("postgres://bongsu@127.0.0.1:5432/bongsu", &postgres.database("bongsu"))
+        .replace("redis://127.0.0.1:6379", &format!("redis://{}", redis.address()))
+        .replace("--rates 100,1000,5000", "--rates 100,1000,5000 --seconds 0.1 --watch 0.5");
+    let output = Command::new("bash")
+        .args(["-euc", &script])
+        .current_dir(folder.path())
+        .env("BONGSU_LISTEN", "127.0.0.1:0")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let out = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{out}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(out.contains("ok    cache: redis, Redis ") && out.contains("ok    archive: PostgreSQL "), "{out}");
+    let head = include_str!("../../README.md").lines().find(|line| line.starts_with("store  ")).unwrap();
+    assert!(out.lines().any(|line| line == head), "{head}\n{out}");
 }

@@ -49,6 +49,10 @@ impl DynamoDb {
         match self.0 {}
     }
 
+    pub(super) async fn size(&self) -> Result<Option<u64>, Error> {
+        match self.0 {}
+    }
+
     pub(super) async fn ping(&self) -> Result<(), Error> {
         match self.0 {}
     }

@@ -7,7 +7,7 @@
 //!
 //! A user of the server needs the keys `~bongsu:*` (or the prefix) and `+evalsha +eval +hmget +hget +hgetall +hset
 //! +hincrby +hdel +pexpire +zadd +zrem +zrange +get +set +del +info +ping +hello +select`, in a cluster also
-//! `+cluster|slots +asking`; for sentinels `+sentinel|get-master-addr-by-name`. Memory has to be set to `noeviction` or a `volatile-…`
+//! `+cluster|slots +asking`; for `bongsu bench stores` `+dbsize`; for sentinels `+sentinel|get-master-addr-by-name`. Memory has to be set to `noeviction` or a `volatile-…`
 //! policy: what is evicted has to be asked of the archive, and takes with it what it counted since the last write-back.
 
 mod call;
@@ -286,6 +286,13 @@ impl Redis {
     /// A script for something with a name of its own.
     fn named(&self, script: &'static Script, what: &str, name: &str) -> Call {
         Call::script(slot_of(what.as_bytes()), script, &[format!("{}:{{{what}}}:{name}", self.prefix)])
+    }
+
+    pub(super) async fn size(&self) -> Result<Option<u64>, Error> {
+        // Any other question about a key would remove it when it has expired.
+        let sizes = ask_servers(&self.topology, "DBSIZE", self.bound).await?;
+        let sizes = sizes.iter().map(|size| wire::number(size).map(i64::unsigned_abs));
+        sizes.sum::<Result<u64, Error>>().map(Some)
     }
 
     pub(super) async fn ping(&self) -> Result<(), Error> {
