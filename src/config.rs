@@ -216,6 +216,9 @@ pub struct Channel {
     /// The language of its messages.
     #[serde(default)]
     pub locale: Locale,
+    /// Messages a minute, over all pods. Absent: 60 for `slack`, no limit for the others.
+    #[serde(default)]
+    pub per_minute: Option<u32>,
     /// The time zone of its messages, an IANA name. Absent: UTC.
     #[serde(default)]
     pub time_zone: Option<String>,

@@ -22,7 +22,7 @@ use crate::alert::Delivery;
 use crate::archive::{Archive, Interim, Keep, KeyHash, KnownProject};
 use crate::cache::{self, Cache};
 use crate::config::{self, Config, Limits};
-use crate::deliver::{Channels, Courier, Routes, Worker};
+use crate::deliver::{self, Channels, Courier, Pacer, Routes, Worker};
 use crate::ingest::Ingest;
 use crate::keys::{self, Keys};
 use crate::metrics::Metrics;
@@ -106,6 +106,7 @@ impl Server {
         let courier = Courier::new(&config.outgoing, config.deliver.timeout.get())?;
         let pod = getrandom::u64()?;
         let cache = open_cache(&config.cache, pod).map_err(|why| anyhow::anyhow!("cache.url: {why}"))?;
+        let pacing = open_pacing(&config.cache, pod).map_err(|why| anyhow::anyhow!("cache.url: {why}"))?;
         let listener =
             TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
         let archive = Archive::open(&config.archive).await?;
@@ -146,8 +147,13 @@ impl Server {
         let shared =
             shared.map(|shared| (Arc::clone(&shared), WriteBack::new(shared, archive.clone(), times, now), times));
         let river = Arc::new(River { scrubber, routes, admission, metrics: Arc::clone(&metrics) });
-        let worker = |channel: &Arc<_>| {
+        let pacer = |name: &str| {
+            let configured = config.channel.iter().find(|channel| channel.name == name)?;
+            Pacer::of(configured, pacing.clone())
+        };
+        let worker = |channel: &Arc<deliver::Channel>| {
             Arc::new(Worker {
+                pacer: pacer(channel.name()),
                 channel: Arc::clone(channel),
                 archive: archive.clone(),
                 interim: Arc::clone(&interim),
@@ -214,6 +220,15 @@ impl Server {
         tokio::time::timeout(RECORD_MAX, async { while recording.join_next().await.is_some() {} }).await.ok();
         tracing::info!("stopped");
     }
+}
+
+/// Who divides the turns of paced channels: the cache on a connection of its own, else this process.
+fn open_pacing(settings: &config::Cache, pod: u64) -> Result<Vec<Arc<Cache>>, String> {
+    let (shared, own) = match open_cache(settings, pod)? {
+        Some((shared, own)) => (Some(shared), own),
+        None => (None, Cache::new(&cache::Settings::default())?),
+    };
+    Ok(shared.into_iter().chain([own]).map(Arc::new).collect())
 }
 
 /// The cache that the configuration names, if any. Connects to nothing yet: it is asked only while it answers.

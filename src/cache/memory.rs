@@ -19,7 +19,7 @@ use crate::time::Time;
 
 /// Parts with a lock of their own. By the first bits of the fingerprint, so that their order is the fingerprints'.
 const SHARD_BITS: u32 = 6;
-/// Leases and destinations that are remembered: names come from the configuration, so that is plenty.
+/// Destinations that are remembered: names come from the configuration, so that is plenty.
 const NAMES_MAX: usize = 10_000;
 
 /// The store.
@@ -47,8 +47,6 @@ struct Stored {
 
 #[derive(Default)]
 struct Names {
-    /// Holder and end.
-    leases: HashMap<String, (String, Time)>,
     /// When the long run would have caught up, in microseconds.
     paces: HashMap<String, i64>,
 }
@@ -90,6 +88,7 @@ impl Memory {
     }
 
     /// Records thrown away for room, and markers that found none.
+    #[cfg(test)]
     pub(crate) fn forgotten(&self) -> u64 {
         self.forgotten.load(Ordering::Relaxed)
     }
@@ -206,25 +205,6 @@ impl Memory {
         Ok(())
     }
 
-    pub(super) async fn lease(&self, name: &str, holder: &str, span: Duration, now: Time) -> Result<bool, Error> {
-        let mut names = self.names();
-        names.bound(now);
-        let lease = names.leases.entry(name.to_owned()).or_insert_with(|| (holder.to_owned(), now));
-        let free = lease.0 == holder || lease.1 <= now;
-        if free {
-            *lease = (holder.to_owned(), now.plus(span));
-        }
-        Ok(free)
-    }
-
-    pub(super) async fn release(&self, name: &str, holder: &str) -> Result<(), Error> {
-        let mut names = self.names();
-        if names.leases.get(name).is_some_and(|lease| lease.0 == holder) {
-            names.leases.remove(name);
-        }
-        Ok(())
-    }
-
     pub(super) async fn pace(&self, destination: &str, pace: Pace, now: Time) -> Result<Time, Error> {
         let mut names = self.names();
         names.bound(now);
@@ -277,8 +257,7 @@ impl Shard {
 
 impl Names {
     fn bound(&mut self, now: Time) {
-        if self.leases.len() + self.paces.len() >= NAMES_MAX {
-            self.leases.retain(|_, lease| lease.1 > now);
+        if self.paces.len() >= NAMES_MAX {
             self.paces.retain(|_, caught_up_us| *caught_up_us > now.ms().saturating_mul(1_000));
         }
     }

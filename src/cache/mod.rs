@@ -182,6 +182,7 @@ impl Error {
     }
 
     /// What to do about it.
+    #[cfg(test)]
     pub(crate) fn kind(&self) -> ErrorKind {
         self.kind
     }
@@ -278,22 +279,6 @@ impl Cache {
     /// When part of it may not be noted. It will be swept again, which is harmless.
     pub(crate) async fn swept(&self, written: &[Unswept], now: Time) -> Result<(), Error> {
         each!(self, store => store.swept(written, now).await)
-    }
-
-    /// Acquires or renews the lease with this name until `span` after `now`. Answers whether `holder` has it.
-    ///
-    /// # Errors
-    /// When the store does not answer.
-    pub(crate) async fn lease(&self, name: &str, holder: &str, span: Duration, now: Time) -> Result<bool, Error> {
-        each!(self, store => store.lease(name, holder, span, now).await)
-    }
-
-    /// Gives the lease back when `holder` has it.
-    ///
-    /// # Errors
-    /// When the store does not answer.
-    pub(crate) async fn release(&self, name: &str, holder: &str) -> Result<(), Error> {
-        each!(self, store => store.release(name, holder).await)
     }
 
     /// The earliest moment to send to a destination. Not after `now`: this message has its turn, which is used up. Later:

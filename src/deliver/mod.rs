@@ -12,6 +12,7 @@ mod courier;
 mod glob;
 mod judge;
 mod message;
+mod pacer;
 mod parcel;
 mod routes;
 mod slack;
@@ -22,8 +23,9 @@ mod worker;
 #[cfg(test)]
 mod sample;
 
-pub(crate) use channels::Channels;
+pub(crate) use channels::{Channel, Channels};
 pub(crate) use courier::Courier;
+pub(crate) use pacer::Pacer;
 pub(crate) use parcel::Parcel;
 pub(crate) use routes::Routes;
 pub(crate) use worker::Worker;

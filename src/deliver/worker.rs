@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use super::backoff;
 use super::channels::Channel;
 use super::courier::Courier;
+use super::pacer::Pacer;
 use crate::alert::{Attempt, Delivery};
 use crate::archive::{Archive, Claim, End, Interim, Settlement};
 use crate::config::Deliver;
@@ -37,6 +38,8 @@ struct Desk {
     settled: Vec<Settlement>,
     /// The far side asked to be left alone until then.
     quiet_until: Time,
+    /// It is not this worker's turn before.
+    turn_at: Time,
 }
 
 impl Desk {
@@ -52,6 +55,8 @@ pub(crate) struct Worker {
     /// What was granted without the archive.
     pub(crate) interim: Arc<Interim>,
     pub(crate) courier: Courier,
+    /// Unless the channel takes messages as fast as they come.
+    pub(crate) pacer: Option<Pacer>,
     pub(crate) settings: Deliver,
     pub(crate) metrics: Arc<Metrics>,
     /// Notified when an alert was granted.
@@ -83,7 +88,7 @@ impl Worker {
             {
                 desk.ready.push_back(delivery);
             }
-            self.dispatch(&mut desk, sends, now);
+            self.dispatch(&mut desk, sends, now).await;
             self.settle_interim(&mut desk, now);
             let mut wake_at = (!sends && !stopping).then_some(desk.quiet_until);
             let limit = if sends && desk.ready.is_empty() { self.room(&desk) } else { 0 };
@@ -94,9 +99,11 @@ impl Worker {
                     Ok((claimed, next_due)) => {
                         desk.ready.extend(claimed);
                         if limit > 0 {
-                            wake_at = next_due;
+                            // What another pod claims meanwhile and does not settle is due when its lease ends.
+                            let others = self.archive.is_shared().then(|| now.plus(self.settings.lease.get()));
+                            wake_at = next_due.into_iter().chain(others).min();
                         }
-                        self.dispatch(&mut desk, sends, now);
+                        self.dispatch(&mut desk, sends, now).await;
                     }
                     Err(error) => {
                         tracing::error!(%error, channel = &**self.channel.name(), "the outbox could not be read; trying again");
@@ -106,8 +113,11 @@ impl Worker {
             }
             if sends && desk.ready.is_empty() {
                 desk.ready.extend(self.interim.claim(&self.claim(self.room(&desk)), now));
-                self.dispatch(&mut desk, sends, now);
+                self.dispatch(&mut desk, sends, now).await;
                 wake_at = wake_at.into_iter().chain(self.interim.next_due(self.channel.name(), now)).min();
+            }
+            if !desk.ready.is_empty() && now < desk.turn_at {
+                wake_at = wake_at.into_iter().chain([desk.turn_at]).min();
             }
             if stopping && (desk.is_empty() || desk.sending.is_empty() && self.interim.is_away()) {
                 self.settle_interim(&mut desk, now);
@@ -137,12 +147,19 @@ impl Worker {
         }
     }
 
-    /// Sends what is ready as far as there is room; gives it back while nothing may be sent, or when its lease could end
+    /// Sends what is ready as far as there is room and it is this worker's turn; gives it back while nothing may be sent, or when its lease could end
     /// before the far side has answered.
-    fn dispatch(self: &Arc<Self>, desk: &mut Desk, sends: bool, now: Time) {
-        while desk.sending.len() < self.settings.concurrency || !sends {
+    async fn dispatch(self: &Arc<Self>, desk: &mut Desk, sends: bool, now: Time) {
+        while (desk.sending.len() < self.settings.concurrency && now >= desk.turn_at) || !sends {
             let Some(delivery) = desk.ready.pop_front() else { return };
             if sends && now.plus(self.settings.timeout.get()) < delivery.claimed_until {
+                if let Some(pacer) = &self.pacer {
+                    desk.turn_at = pacer.turn(now).await;
+                    if desk.turn_at > now {
+                        desk.ready.push_front(delivery);
+                        return;
+                    }
+                }
                 let worker = Arc::clone(self);
                 desk.sending.spawn(async move { worker.send(delivery).await });
             } else {

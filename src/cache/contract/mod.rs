@@ -117,7 +117,6 @@ async fn suite(open: Open<'_>) {
     a_late_clock_counts_in_no_minute_that_was_dropped(&cache).await;
     grants_stay_within_the_budget(&cache, &open()).await;
     a_claim_heeds_a_live_marker(&cache).await;
-    a_lease_has_one_holder(&cache, &open()).await;
     a_pace_lets_a_burst_go_and_then_so_many_a_minute(&cache).await;
     races_lose_and_invent_nothing(open).await;
     cache.ping().await.unwrap();
@@ -369,21 +368,6 @@ async fn a_claim_heeds_a_live_marker(cache: &Cache) {
     assert_eq!(grant.totals, [of(Some(Reason::Muted), 3), of(None, 5), of(Some(Reason::Budget), 2)]);
 }
 
-async fn a_lease_has_one_holder(cache: &Cache, other: &Cache) {
-    let name = draw().to_string();
-    let span = Duration::from_secs(30);
-    assert!(cache.lease(&name, "pod a", span, T0).await.unwrap());
-    assert!(!other.lease(&name, "pod b", span, after(29_999)).await.unwrap());
-    assert!(cache.lease(&name, "pod a", span, after(20_000)).await.unwrap());
-    assert!(!other.lease(&name, "pod b", span, after(49_999)).await.unwrap());
-    // Over by the moment inside, whatever the store still holds.
-    assert!(other.lease(&name, "pod b", span, after(50_000)).await.unwrap());
-    cache.release(&name, "pod a").await.unwrap();
-    assert!(!cache.lease(&name, "pod a", span, after(50_001)).await.unwrap());
-    other.release(&name, "pod b").await.unwrap();
-    assert!(cache.lease(&name, "pod a", span, after(50_002)).await.unwrap());
-}
-
 async fn a_pace_lets_a_burst_go_and_then_so_many_a_minute(cache: &Cache) {
     let destination = format!("https://hooks.example/{}", draw());
     let pace = Pace { per_minute: 7, burst: 3 };
@@ -469,13 +453,6 @@ async fn races_lose_and_invent_nothing(open: Open<'_>) {
     let turns =
         race(open, move |cache, _| async move { cache.pace(&paced.to_string(), pace, T0).await.unwrap() }).await;
     assert_eq!(turns.iter().filter(|turn| **turn == T0).count(), 10);
-
-    let name = draw().to_string();
-    let leases = race(open, move |cache, task| {
-        let name = name.clone();
-        async move { cache.lease(&name, &task.to_string(), Duration::from_secs(9), T0).await.unwrap() }
-    });
-    assert_eq!(leases.await.into_iter().filter(|acquired| *acquired).count(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

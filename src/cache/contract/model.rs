@@ -22,8 +22,6 @@ enum Step {
     /// The clock; it may go back.
     Wait(i64),
     Pace(Pace),
-    Lease(bool, u64),
-    Release(bool),
 }
 
 fn some_marker() -> impl Strategy<Value = Marker> {
@@ -60,8 +58,6 @@ fn some_step() -> impl Strategy<Value = Step> {
         2 => Just(Step::Swept),
         3 => (-50_000_i64..150_000).prop_map(Step::Wait),
         1 => (1_u32..100, 1_u32..4).prop_map(|(per_minute, burst)| Step::Pace(Pace { per_minute, burst })),
-        1 => (any::<bool>(), 1_u64..200).prop_map(|(pod, span_s)| Step::Lease(pod, span_s)),
-        1 => any::<bool>().prop_map(Step::Release),
     ]
 }
 
@@ -127,11 +123,6 @@ impl Teller<'_> {
                 String::new()
             }
             Step::Pace(pace) => format!("{:?}", cache.pace(&self.name, *pace, now).await.unwrap()),
-            Step::Lease(pod, span_s) => {
-                let span = Duration::from_secs(*span_s);
-                format!("{:?}", cache.lease(&self.name, &pod.to_string(), span, now).await.unwrap())
-            }
-            Step::Release(pod) => format!("{:?}", cache.release(&self.name, &pod.to_string()).await),
         }
     }
 }

@@ -1,7 +1,6 @@
 //! DynamoDB in a build without it: the same face, and a clear word when it is configured.
 
 use std::convert::Infallible;
-use std::time::Duration;
 
 use super::record::Marker;
 use super::settings::{DynamoDbSettings, Settings};
@@ -34,14 +33,6 @@ impl DynamoDb {
     }
 
     pub(super) async fn swept(&self, _: &[Unswept], _: Time) -> Result<(), Error> {
-        match self.0 {}
-    }
-
-    pub(super) async fn lease(&self, _: &str, _: &str, _: Duration, _: Time) -> Result<bool, Error> {
-        match self.0 {}
-    }
-
-    pub(super) async fn release(&self, _: &str, _: &str) -> Result<(), Error> {
         match self.0 {}
     }
 

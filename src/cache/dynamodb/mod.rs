@@ -334,7 +334,7 @@ impl DynamoDb {
                     sweep.next = Some(fingerprint);
                     return Ok(sweep);
                 }
-                // It ended at a lease, which is no place to go on from: there are few.
+                // It ended at a pace, which is no place to go on from: there are few.
                 after = last.as_s().ok().cloned();
             }
         })
@@ -373,26 +373,6 @@ impl DynamoDb {
         }
         // Not, when something was counted since it was read: it will be swept again.
         self.table.change(key, change).await.map(drop)
-    }
-
-    pub(super) async fn lease(&self, name: &str, holder: &str, span: Duration, now: Time) -> Result<bool, Error> {
-        let holder = AttributeValue::S(holder.to_owned());
-        let until = now.plus(span);
-        let change = Change::default()
-            .when_absent(KEY)
-            .when("holder", "=", holder.clone())
-            .when("until", "<=", n(now.ms()))
-            .any()
-            .set("holder", holder)
-            .set("until", n(until.ms()))
-            .set(EXPIRY, self.expiry(until));
-        let changed = self.bounded(self.table.change(lease_key(name), change)).await?;
-        Ok(matches!(changed, Changed::Done(_)))
-    }
-
-    pub(super) async fn release(&self, name: &str, holder: &str) -> Result<(), Error> {
-        let holder = AttributeValue::S(holder.to_owned());
-        self.bounded(self.table.delete_if(lease_key(name), "holder", holder)).await
     }
 
     pub(super) async fn pace(&self, destination: &str, pace: Pace, now: Time) -> Result<Time, Error> {
@@ -440,10 +420,6 @@ impl DynamoDb {
     pub(super) async fn describe(&self) -> Result<Description, Error> {
         self.bounded(self.table.describe()).await
     }
-}
-
-fn lease_key(name: &str) -> String {
-    format!("l#{name}")
 }
 
 fn contended() -> Error {

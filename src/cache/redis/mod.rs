@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use self::call::{Call, Script, ask, ask_servers};
 use self::topology::Topology;
-use self::wire::{minute_index, moment, slot_of};
+use self::wire::{minute_index, slot_of};
 use super::record::Marker;
 use super::settings::{RedisSettings, Settings};
 use super::{Claim, Description, Error, ErrorKind, Grant, Pace, Sighting, Sweep, Unswept, draw_epoch, floor};
@@ -45,8 +45,6 @@ script!(COUNT, "lua/count.lua");
 script!(REMEMBER, "lua/remember.lua");
 script!(GRANT, "lua/grant.lua");
 static SWEPT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/swept.lua")));
-static LEASE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/lease.lua")));
-static RELEASE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/release.lua")));
 static PACE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/pace.lua")));
 
 /// The store.
@@ -258,20 +256,6 @@ impl Redis {
             call
         });
         self.ask_all(calls.collect()).await.map(drop)
-    }
-
-    pub(super) async fn lease(&self, name: &str, holder: &str, span: Duration, now: Time) -> Result<bool, Error> {
-        let mut call = self.named(&LEASE, "lease", name);
-        // A minute longer than it holds, for clocks that differ.
-        let kept_ms = millis(span).saturating_add(60_000).min(KEPT_MS_MAX);
-        call.arg(holder).arg(now.ms()).arg(moment(now.plus(span))).arg(kept_ms);
-        wire::number(&self.ask_one(call).await?).map(|acquired| acquired == 1)
-    }
-
-    pub(super) async fn release(&self, name: &str, holder: &str) -> Result<(), Error> {
-        let mut call = self.named(&RELEASE, "lease", name);
-        call.arg(holder);
-        self.ask_one(call).await.map(drop)
     }
 
     pub(super) async fn pace(&self, destination: &str, pace: Pace, now: Time) -> Result<Time, Error> {

@@ -3,11 +3,16 @@
 mod faults;
 mod storm;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
+
+use serde_json::json;
 
 use storm::{BUDGET, Storm, check_delivered};
 
-use crate::harness::{Server, Sink};
+use crate::crash::module;
+use crate::harness::{Reaction, Server, Sink, wait_for, wait_until};
 use crate::servers::mariadb::Mariadb;
 use crate::servers::postgres::Postgres;
 use crate::servers::redis::Redis;
@@ -67,4 +72,56 @@ async fn three_pods_on_postgresql_alone_alert_five_times_and_count_all() {
 async fn three_pods_on_mariadb_alone_alert_five_times_and_count_all() {
     let mariadb = Mariadb::start();
     calm("mariadb", &stores(&mariadb.database("calm"), None)).await;
+}
+
+/// The pace of a channel is shared: two pods send no faster than one may.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_pods_keep_one_pace() {
+    const ALERTS: usize = 30;
+    // One in 50 ms in the long run, and 5 at once after a rest.
+    const PER_MINUTE: u32 = 1_200;
+    let (redis, postgres, sink) = (Redis::start(), Postgres::start(), Sink::start().await);
+    let stores = stores(&postgres.database("pace"), Some(&format!("redis://{}", redis.address())));
+    let channel = format!(
+        "[[channel]]\nname = \"ops\"\ntype = \"webhook\"\nurl = \"{}\"\nper_minute = {PER_MINUTE}\n",
+        sink.url()
+    );
+    let pods = [Server::start_on(&stores, &channel).await, Server::start_on(&stores, &channel).await];
+    for nth in 0..ALERTS {
+        pods[nth % 2].send(&json!({ "module": module(nth), "detail": "connection refused" })).await;
+    }
+    check_delivered(&sink, ALERTS).await;
+    // A lower bound: what is beyond the burst takes its time, less the grain of the clocks.
+    let received = sink.received();
+    let took = received[ALERTS - 1].at - received[0].at;
+    assert!(took >= Duration::from_millis(50) * (ALERTS as u32 - 5) - Duration::from_millis(30), "{took:?}");
+}
+
+/// A pod that stops in the middle of a delivery hands it to another within the lease, and its late result changes nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_pod_takes_over_what_a_dead_one_was_sending() {
+    let postgres = Postgres::start();
+    let (hung, released) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+    let (hangs, free) = (Arc::clone(&hung), Arc::clone(&released));
+    let sink = Sink::reacting(move |_, _| {
+        if free.load(Ordering::SeqCst) {
+            return Reaction::status(200);
+        }
+        hangs.fetch_add(1, Ordering::SeqCst);
+        Reaction::Hang
+    })
+    .await;
+    let stores = stores(&postgres.database("handover"), None);
+    let toml = format!("{}[deliver]\ntimeout = \"1s\"\nlease = \"2s\"\n", sink.as_channel());
+    let (mut dying, other) = (Server::start_on(&stores, &toml).await, Server::start_on(&stores, &toml).await);
+    dying.send(&json!({ "detail": "connection refused" })).await;
+    wait_for("the first attempt", || hung.load(Ordering::SeqCst) == 1).await;
+    dying.kill();
+    released.store(true, Ordering::SeqCst);
+    wait_until("the other pod to deliver it", async || {
+        let delivered = other.api("/api/v1/deliveries?state=delivered").await;
+        delivered["items"].as_array().unwrap().len() == 1
+    })
+    .await;
+    assert_eq!(sink.count(), 2, "the attempt that hung, and the one that was taken");
 }
