@@ -244,9 +244,9 @@ impl Committer {
         }
     }
 
-    /// Tells the cache, while nobody waits for it.
+    /// Tells the cache and this pod's memory, while nobody waits for it.
     fn remember(&self, tallies: &[Tally], admitted: &[Admitted], now: Time) {
-        let Some(shared) = self.shared.as_ref().filter(|shared| shared.is_up()) else { return };
+        let Some(shared) = &self.shared else { return };
         let marker = |(tally, admitted): (&Tally, &Admitted)| {
             let marker = shared::marker(&admitted.decision.next, Some(&*tally.route.policy), admitted.revision, now);
             marker.map(|marker| (tally.fingerprint, marker))

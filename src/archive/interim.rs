@@ -89,7 +89,9 @@ impl Provisional {
         self.ways.iter().any(|way| way.sending)
     }
 
-    /// Negative, so that it is no number of the archive's, and the same for every attempt.
+    /// Negative, so that it is no number of the archive's, and the same for every attempt. Pods that grant the same ordinal
+    /// without a cache, in windows that opened in the same millisecond, say the same: then a receiver that goes by the
+    /// idempotency key takes one of them.
     fn id(&self, channel: Option<&str>) -> i64 {
         let mut hasher = DefaultHasher::new();
         (self.fingerprint, self.window_opened_at, self.ordinal, channel).hash(&mut hasher);
