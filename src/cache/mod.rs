@@ -212,7 +212,7 @@ pub(crate) enum Cache {
     /// In this process, for one pod.
     Memory(memory::Memory),
     /// Redis or Valkey: one server, Sentinel or Cluster.
-    Redis(redis::Redis),
+    Redis(Box<redis::Redis>),
     /// A DynamoDB table.
     DynamoDb(dynamodb::DynamoDb),
 }
@@ -236,7 +236,7 @@ impl Cache {
     pub(crate) fn new(settings: &Settings) -> Result<Cache, String> {
         Ok(match &settings.store {
             settings::Store::Memory => Cache::Memory(memory::Memory::new(settings)),
-            settings::Store::Redis(store) => Cache::Redis(redis::Redis::new(store, settings)?),
+            settings::Store::Redis(store) => Cache::Redis(Box::new(redis::Redis::new(store, settings)?)),
             settings::Store::DynamoDb(table) => Cache::DynamoDb(dynamodb::DynamoDb::new(table, settings)?),
         })
     }
