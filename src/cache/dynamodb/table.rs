@@ -157,6 +157,21 @@ impl Table {
     }
 
     /// Deletes an item if an attribute has this value.
+    #[cfg(test)]
+    pub(super) async fn delete_if(&self, key: String, name: &str, value: AttributeValue) -> Result<(), Error> {
+        let request = self.client().await?.delete_item().table_name(&self.settings.table);
+        let request = request.key(KEY, AttributeValue::S(key)).condition_expression("#name = :value");
+        let request = request.expression_attribute_names("#name", name).expression_attribute_values(":value", value);
+        match request.send().await {
+            Err(error)
+                if error.as_service_error().is_some_and(|error| error.is_conditional_check_failed_exception()) =>
+            {
+                Ok(())
+            }
+            answer => answer.map(drop).map_err(|error| self.failed(&error)),
+        }
+    }
+
     /// One page of the items that have an attribute.
     pub(super) async fn scan(&self, having: &str, after: Option<String>, limit: i32) -> Result<ScanOutput, Error> {
         let start = after.map(|key| Item::from([(KEY.to_owned(), AttributeValue::S(key))]));
