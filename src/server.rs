@@ -5,6 +5,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
@@ -176,7 +177,10 @@ impl Server {
         let channels = channels.iter().map(|channel| Arc::clone(channel.name())).collect();
         let name = keys::new_key().into();
         let keep = Keep(config.retention);
-        let janitor = Janitor { archive, river: keeper, metrics, granted, expiry, keep, channels, closing_lag, name };
+        let away_at_ms = AtomicI64::new(0);
+        let river = keeper;
+        let janitor =
+            Janitor { archive, river, metrics, granted, expiry, keep, channels, closing_lag, away_at_ms, name };
         Ok(Server { made, listener, app, limits: config.limits, workers, admission: committer, shared, janitor })
     }
 
@@ -327,6 +331,8 @@ struct Janitor {
     channels: Vec<Arc<str>>,
     /// How much later windows are ended than they are over: what the cache counted in them must be written back.
     closing_lag: Duration,
+    /// When the archive was seen to be away last, in milliseconds.
+    away_at_ms: AtomicI64,
     /// This process, among those that share the archive.
     name: Arc<str>,
 }
@@ -358,6 +364,10 @@ impl Janitor {
     }
 
     async fn close_windows(&self) -> Result<(), crate::archive::Error> {
+        // What was counted while it was away is written back first.
+        if now() < Time(self.away_at_ms.load(Ordering::Relaxed)).plus(self.closing_lag) {
+            return Ok(());
+        }
         while self.is_mine().await? {
             let ended =
                 self.archive.close_windows(self.expiry, CLOSED_AT_A_TIME, now().minus(self.closing_lag)).await?;
@@ -415,6 +425,7 @@ impl Janitor {
         loop {
             interval.tick().await;
             if self.river.admission.archive_is_away() {
+                self.away_at_ms.store(now().ms(), Ordering::Relaxed);
                 continue;
             }
             if let Err(error) = work().await {

@@ -59,8 +59,19 @@ impl WriteBack {
 
     /// Turn after turn until `stop` says so, and a last time then.
     pub(crate) async fn run(self, mut stop: watch::Receiver<bool>) {
-        let mut look_at = Time::default();
+        // Not before those who started together have given a sign of life: who gave none yet is no dead one.
+        let mut look_at = (self.now)().plus(LOOK_EVERY);
+        let mut sign_at = Time::default();
         loop {
+            let now = (self.now)();
+            if now >= sign_at && self.shared.is_archive_up() {
+                sign_at = now.plus(LOOK_EVERY);
+                let me = name(self.shared.pod);
+                if let Err(error) = self.archive.lease(Arc::clone(&me), me, DEAD_AFTER, now).await {
+                    tracing::warn!(%error, "no sign of life could be given; trying again");
+                    sign_at = now;
+                }
+            }
             let stopping = tokio::select! {
                 () = tokio::time::sleep(self.times.every) => false,
                 _ = stop.changed() => true,
@@ -110,10 +121,9 @@ impl WriteBack {
         told.forget(&settled);
     }
 
-    /// Gives a sign of life, and writes what dead pods left behind. Two that do it at once do no harm.
+    /// Writes what dead pods left behind. Two that do it at once do no harm.
     async fn look_for_the_dead(&self, now: Time) -> anyhow::Result<()> {
         let me = name(self.shared.pod);
-        self.archive.lease(Arc::clone(&me), Arc::clone(&me), DEAD_AFTER, now).await?;
         if !self.shared.is_up() || !self.archive.lease("write-back".into(), Arc::clone(&me), LOOK_EVERY, now).await? {
             return Ok(());
         }
