@@ -4,9 +4,9 @@
 //!
 //! `ingest` reads a request (native JSON, Sentry's protocol) into bounded [`event::Event`]s. `river` carries each one
 //! on: `scrub` takes secrets and personal data out, `normalize` removes what varies between two occurrences of the same
-//! error, `fingerprint` makes its identity, `deliver` says which route and policy it falls under. `admit` counts it and
-//! decides, together with everything that arrived meanwhile, in one transaction of the `archive`; only then is it
-//! acknowledged. A granted alert is written in that same transaction with one delivery for each channel; `deliver`
+//! error, `fingerprint` makes its identity, `deliver` says which route and policy it falls under. `admit` has the `cache`
+//! count it, when several pods share one and the error is quiet; otherwise it counts and decides, together with everything
+//! that arrived meanwhile, in one transaction of the `archive`. Only then is it acknowledged. A granted alert is written in that same transaction with one delivery for each channel; `deliver`
 //! sends those until the far side has taken them. `web` answers questions about all of it.
 //!
 //! Deliberately not here: a clock. `now` is an argument; `server` reads it.

@@ -13,6 +13,8 @@ use storm::{BUDGET, Storm, check_delivered};
 
 use crate::crash::module;
 use crate::harness::{Reaction, Server, Sink, wait_for, wait_until};
+#[cfg(feature = "dynamodb")]
+use crate::servers::dynamodb::DynamoDb;
 use crate::servers::mariadb::Mariadb;
 use crate::servers::postgres::Postgres;
 use crate::servers::redis::Redis;
@@ -124,4 +126,15 @@ async fn another_pod_takes_over_what_a_dead_one_was_sending() {
     })
     .await;
     assert_eq!(sink.count(), 2, "the attempt that hung, and the one that was taken");
+}
+
+#[cfg(feature = "dynamodb")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_pods_on_dynamodb_and_postgresql_alert_five_times_and_count_all() {
+    let (dynamodb, postgres) = (DynamoDb::start(), Postgres::start());
+    // Keys that the emulator does not check, and patience: it takes a thousandth of Amazon's load.
+    let url =
+        format!("dynamodb://key:secret@bongsu?region=local&endpoint=http://127.0.0.1:{}&create=true", dynamodb.port);
+    let stores = stores(&postgres.database("calm"), Some(&url)) + "timeout = \"5s\"\nwrite_back = \"10s\"\n";
+    calm("dynamodb+postgresql", &stores).await;
 }
