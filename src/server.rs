@@ -106,8 +106,8 @@ impl Server {
         let scrubber = Scrubber::new(&config.scrub).map_err(anyhow::Error::msg)?;
         let courier = Courier::new(&config.outgoing, config.deliver.timeout.get())?;
         let pod = getrandom::u64()?;
-        let cache = open_cache(&config.cache, pod).map_err(|why| anyhow::anyhow!("cache.url: {why}"))?;
-        let pacing = open_pacing(&config.cache, pod).map_err(|why| anyhow::anyhow!("cache.url: {why}"))?;
+        let (cache, own) = open_caches(&config.cache, pod).map_err(|why| anyhow::anyhow!("cache.url: {why}"))?;
+        let pacing: Vec<Arc<Cache>> = cache.iter().chain([&own]).map(Arc::clone).collect();
         let listener =
             TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
         let archive = Archive::open(&config.archive).await?;
@@ -140,7 +140,7 @@ impl Server {
             now,
         };
         let interim = Arc::new(Interim::default());
-        let share = |caches| Arc::new(Shared::new(caches, pod, Arc::clone(&interim), Arc::clone(&metrics), now));
+        let share = |cache| Arc::new(Shared::new((cache, own), pod, Arc::clone(&interim), Arc::clone(&metrics), now));
         let shared = cache.map(share);
         let (admission, committer) = Admission::start(archive.clone(), shared.clone(), settings, Arc::clone(&granted));
         let write_back = config.cache.write_back.get();
@@ -169,16 +169,14 @@ impl Server {
         let workers = channels.iter().map(worker).zip(fresh).collect();
         let read_timeout = config.limits.read_timeout.get();
         let closing_lag = if shared.is_some() { CLOSING_LAG_TURNS * write_back } else { Duration::ZERO };
-        let keeper = Arc::clone(&river);
         let web = Web::new(archive.clone(), Arc::clone(&river), token, expiry, read_timeout, Arc::clone(&granted), now);
-        let ingest = Ingest::new(river, keys, config.limits.clone(), normalize::location::of_frames, now);
+        let ingest = Ingest::new(Arc::clone(&river), keys, config.limits.clone(), normalize::location::of_frames, now);
         let app =
             ingest.router().merge(web.router(Ingest::description())).method_not_allowed_fallback(web::wrong_method);
         let channels = channels.iter().map(|channel| Arc::clone(channel.name())).collect();
         let name = keys::new_key().into();
         let keep = Keep(config.retention);
         let away_at_ms = AtomicI64::new(0);
-        let river = keeper;
         let janitor =
             Janitor { archive, river, metrics, granted, expiry, keep, channels, closing_lag, away_at_ms, name };
         Ok(Server { made, listener, app, limits: config.limits, workers, admission: committer, shared, janitor })
@@ -226,21 +224,14 @@ impl Server {
     }
 }
 
-/// Who divides the turns of paced channels: the cache on a connection of its own, else this process.
-fn open_pacing(settings: &config::Cache, pod: u64) -> Result<Vec<Arc<Cache>>, String> {
-    let (shared, own) = match open_cache(settings, pod)? {
-        Some((shared, own)) => (Some(shared), own),
-        None => (None, Cache::new(&cache::Settings::default())?),
+/// The cache that the configuration names, if any, and this process's memory, the last resort. Connects to nothing yet: a
+/// cache is asked only while it answers.
+fn open_caches(settings: &config::Cache, pod: u64) -> Result<(Option<Arc<Cache>>, Arc<Cache>), String> {
+    let Some(mut settings) = cache_settings(settings)? else {
+        return Ok((None, Arc::new(Cache::new(&cache::Settings::default())?)));
     };
-    Ok(shared.into_iter().chain([own]).map(Arc::new).collect())
-}
-
-/// The cache that the configuration names, if any. Connects to nothing yet: it is asked only while it answers.
-/// With it this process's memory, the last resort.
-fn open_cache(settings: &config::Cache, pod: u64) -> Result<Option<(Cache, Cache)>, String> {
-    let Some(mut settings) = cache_settings(settings)? else { return Ok(None) };
     settings.pod = pod;
-    Ok(Some((Cache::new(&settings)?, Cache::new(&settings.in_memory())?)))
+    Ok((Some(Arc::new(Cache::new(&settings)?)), Arc::new(Cache::new(&settings.in_memory())?)))
 }
 
 /// What the configuration says of the cache, if there is one.

@@ -34,10 +34,10 @@ pub(super) enum Sighted {
 
 /// The cache, and what this pod knows of it.
 pub(crate) struct Shared {
-    pub(super) cache: Cache,
+    pub(super) cache: Arc<Cache>,
     pub(super) breaker: Breaker,
     /// This pod's memory, when neither cache nor archive can be asked.
-    pub(super) last: Cache,
+    pub(super) last: Arc<Cache>,
     pub(super) told: Told,
     /// Whether the archive is asked ([`super::deputy`]).
     pub(super) archive_breaker: Breaker,
@@ -54,7 +54,7 @@ pub(crate) struct Shared {
 impl Shared {
     /// A cache that nobody has asked yet, and the last resort.
     pub(crate) fn new(
-        (cache, last): (Cache, Cache),
+        (cache, last): (Arc<Cache>, Arc<Cache>),
         pod: u64,
         interim: Arc<Interim>,
         metrics: Arc<Metrics>,
