@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::event::Attributes;
+use crate::event::{Attributes, Event};
 use crate::time::Time;
 
 /// The identity of an issue: 128 bits over the rule set's version and the seven normalised attributes.
@@ -51,6 +51,34 @@ macro_rules! hex_identity {
     )*};
 }
 hex_identity!(Fingerprint CauseKey);
+
+/// What only the rules of sameness can say of an event: asked when its issue may be new.
+pub(crate) struct Rules {
+    /// Their version.
+    pub(crate) version: u8,
+    /// The seven as they are compared.
+    pub(crate) normalize: Box<dyn for<'a> Fn(&'a Event<'_>) -> Attributes<'a> + Send + Sync>,
+    /// The identities that the event had under the rules before these, the latest first.
+    pub(crate) formers: Box<dyn Fn(&Event<'_>) -> Vec<Fingerprint> + Send + Sync>,
+}
+
+impl Rules {
+    /// Rules that change nothing and had none before them.
+    #[cfg(test)]
+    pub(crate) fn none() -> std::sync::Arc<Rules> {
+        std::sync::Arc::new(Rules {
+            version: 1,
+            normalize: Box::new(|event| event.attributes.clone()),
+            formers: Box::new(|_| Vec::new()),
+        })
+    }
+}
+
+impl fmt::Debug for Rules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "rules v{}", self.version)
+    }
+}
 
 /// How often, and how long, the same error may alert.
 #[derive(Clone, Debug, PartialEq, Eq)]

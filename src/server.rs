@@ -24,6 +24,7 @@ use crate::archive::{Archive, Interim, Keep, KeyHash, KnownProject};
 use crate::cache::{self, Cache};
 use crate::config::{self, Config, Limits};
 use crate::deliver::{self, Channels, Courier, Pacer, Routes, Worker};
+use crate::fingerprint::Sameness;
 use crate::ingest::Ingest;
 use crate::keys::{self, Keys};
 use crate::metrics::Metrics;
@@ -103,6 +104,7 @@ impl Server {
         // not touch the first one's outbox, and what the first start makes can be shown only once.
         let channels = Channels::new(&config).map_err(anyhow::Error::msg)?;
         let routes = Routes::new(&config).map_err(anyhow::Error::msg)?;
+        let sameness = Arc::new(Sameness::default());
         let scrubber = Scrubber::new(&config.scrub).map_err(anyhow::Error::msg)?;
         let courier = Courier::new(&config.outgoing, config.deliver.timeout.get())?;
         let pod = getrandom::u64()?;
@@ -132,8 +134,7 @@ impl Server {
             queued_events: config.limits.queued_events,
             samples_per_day: config.retention.samples_per_day,
             expiry,
-            rules: normalize::VERSION,
-            normalize: normalize::normalize,
+            rules: Arc::clone(&sameness).rules(),
             archive_max: config.archive.timeout.get(),
             handoffs,
             metrics: Arc::clone(&metrics),
@@ -147,7 +148,7 @@ impl Server {
         let times = Times { every: write_back, expiry, archive_max: config.archive.timeout.get() };
         let shared =
             shared.map(|shared| (Arc::clone(&shared), WriteBack::new(shared, archive.clone(), times, now), times));
-        let river = Arc::new(River { scrubber, routes, admission, metrics: Arc::clone(&metrics) });
+        let river = Arc::new(River { scrubber, sameness, routes, admission, metrics: Arc::clone(&metrics) });
         let pacer = |name: &str| {
             let configured = config.channel.iter().find(|channel| channel.name == name)?;
             Pacer::of(configured, pacing.clone())

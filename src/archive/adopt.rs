@@ -147,9 +147,8 @@ fn fresh(alert: &Provisional) -> Fresh<'_> {
     Fresh {
         fingerprint: alert.fingerprint,
         cause: alert.cause,
-        rules: alert.rules,
+        rules: &alert.rules,
         project: &alert.project,
-        normalize: alert.normalize,
         event: &alert.event,
         seen_at: alert.granted_at,
     }

@@ -11,7 +11,7 @@ use crate::alert::{DeliveryState, Kind, Route};
 use crate::config::{Archive as Settings, Secret, Span};
 use crate::event::{Attributes, Event, Packed};
 use crate::gate::Fate;
-use crate::issue::{CauseKey, Policy, State};
+use crate::issue::{CauseKey, Policy, Rules, State};
 use crate::servers::mariadb::Mariadb;
 use crate::servers::postgres::Postgres;
 use crate::time::{DAY_MS, MINUTE_MS};
@@ -36,10 +36,6 @@ fn policy(budget: u32) -> Arc<Policy> {
     Arc::new(Policy { budget, window: HOUR, spacing: Vec::new(), closing: true })
 }
 
-fn as_it_is<'a>(event: &'a Event<'_>) -> Attributes<'a> {
-    event.attributes.clone()
-}
-
 /// `count` events of each issue.
 fn batch(issues: impl IntoIterator<Item = u128>, count: usize) -> Arc<Batch> {
     let tally = |issue: u128| {
@@ -54,11 +50,10 @@ fn batch(issues: impl IntoIterator<Item = u128>, count: usize) -> Arc<Batch> {
         Tally {
             fingerprint: Fingerprint(issue),
             cause: CauseKey(issue),
-            rules: 1,
+            rules: Rules::none(),
             project: "shop".into(),
             route: Arc::new(Route { policy: policy(5), channels: vec!["ops".into(), "dev".into()] }),
             events: (0..count).map(|_| Packed::of(&event)).collect(),
-            normalize: as_it_is,
             remembered: None,
         }
     };
@@ -496,11 +491,10 @@ fn provisional(issue: u128, opened: u64, ordinal: u32) -> Provisional {
     Provisional {
         fingerprint: tally.fingerprint,
         cause: tally.cause,
-        rules: tally.rules,
+        rules: Arc::clone(&tally.rules),
         project: Arc::clone(&tally.project),
         route: Arc::clone(&tally.route),
         event: tally.events[0].clone(),
-        normalize: tally.normalize,
         revision: 0,
         window_opened_at: opened_at,
         window_ends_at: opened_at.plus(HOUR),

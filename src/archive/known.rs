@@ -10,8 +10,8 @@ use std::collections::HashMap;
 use super::issues::haystack;
 use super::sql::{Dialect, Row, Sql, Tx, Value, values};
 use super::{Error, rows};
-use crate::event::{Attributes, Event, Packed};
-use crate::issue::{CauseKey, Fingerprint, Standing, State};
+use crate::event::{Attributes, Packed};
+use crate::issue::{CauseKey, Fingerprint, Rules, Standing, State};
 use crate::time::Time;
 
 /// The columns that [`known`] reads.
@@ -40,9 +40,8 @@ pub(super) struct Known {
 pub(super) struct Fresh<'a> {
     pub(super) fingerprint: Fingerprint,
     pub(super) cause: CauseKey,
-    pub(super) rules: u8,
+    pub(super) rules: &'a Rules,
     pub(super) project: &'a str,
-    pub(super) normalize: for<'e> fn(&'e Event<'_>) -> Attributes<'e>,
     /// What it is made of when it is new.
     pub(super) event: &'a Packed,
     pub(super) seen_at: Time,
@@ -137,11 +136,11 @@ static MAKE: Sql = Sql::new(
 
 fn row_of_new<'a>(one: &Fresh<'a>) -> [Value<'a>; ISSUE_COLUMNS] {
     let first = one.event.event();
-    let normalized: Attributes<'_> = (one.normalize)(&first);
+    let normalized: Attributes<'_> = (one.rules.normalize)(&first);
     values![
         one.fingerprint,
         one.cause,
-        one.rules,
+        one.rules.version,
         one.project,
         one.seen_at,
         rows::attributes_json(&first.attributes),

@@ -5,12 +5,15 @@
 //! not here: the rules (`normalize`); protection against forged collisions (the archive keeps the attributes).
 
 mod explain;
+mod sameness;
 
 use std::cell::RefCell;
 
 use xxhash_rust::xxh3::xxh3_128;
 
 pub use explain::{Comparison, Difference, Explained, Explanation, compare, explain};
+
+pub(crate) use sameness::Sameness;
 
 use crate::event::{Attributes, Event};
 use crate::issue::{CauseKey, Fingerprint};
