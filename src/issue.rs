@@ -59,7 +59,24 @@ pub(crate) struct Rules {
     /// The seven as they are compared.
     pub(crate) normalize: Box<dyn for<'a> Fn(&'a Event<'_>) -> Attributes<'a> + Send + Sync>,
     /// The identities that the event had under the rules before these, the latest first.
-    pub(crate) formers: Box<dyn Fn(&Event<'_>) -> Vec<Fingerprint> + Send + Sync>,
+    pub(crate) formers: Box<dyn Fn(&Event<'_>) -> Vec<Former> + Send + Sync>,
+}
+
+/// An identity that an event had before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Former {
+    /// Under rules that nobody goes by any more: its issue goes on under the new name.
+    Renamed(Fingerprint),
+    /// Under rules that another server may go by still: its issue is merged into the one of the new name.
+    Merged(Fingerprint),
+}
+
+impl Former {
+    /// It.
+    pub(crate) fn fingerprint(self) -> Fingerprint {
+        let (Former::Renamed(fingerprint) | Former::Merged(fingerprint)) = self;
+        fingerprint
+    }
 }
 
 impl Rules {
@@ -233,13 +250,15 @@ pub struct Issue {
     pub standing: Standing,
     /// Who put it in that state.
     pub decided: Decided,
+    /// The issue that its occurrences are counted with, when it is merged into one.
+    pub merged_into: Option<Fingerprint>,
     /// Received moment of the first occurrence.
     pub first_seen: Time,
     /// Received moment of the last occurrence.
     pub last_seen: Time,
-    /// Occurrences ever counted.
+    /// Occurrences ever counted, with those of the issues that are merged into it.
     pub occurrences: u64,
-    /// Alerts ever granted.
+    /// Alerts ever granted, likewise.
     pub alerts: u64,
     /// Grows by one with every write of the standing or of the counts.
     pub revision: u64,

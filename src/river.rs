@@ -11,7 +11,7 @@ use crate::admit::{Admission, Arrival, Hold};
 use crate::archive::KnownProject;
 use crate::deliver::Routes;
 use crate::event::{Event, Packed};
-use crate::fingerprint::Sameness;
+use crate::fingerprint::{Merges, Sameness};
 use crate::metrics::Metrics;
 use crate::outcome::{Outcome, Reject};
 use crate::scrub::Scrubber;
@@ -20,6 +20,7 @@ use crate::scrub::Scrubber;
 pub(crate) struct River {
     pub(crate) scrubber: Scrubber,
     pub(crate) sameness: Arc<Sameness>,
+    pub(crate) merges: Merges,
     pub(crate) routes: Routes,
     pub(crate) admission: Admission,
     pub(crate) metrics: Arc<Metrics>,
@@ -58,6 +59,7 @@ impl River {
             self.metrics.scrubbed.inc_by(u64::from(event.scrubbed));
         }
         let (fingerprint, cause) = self.sameness.identify(&event);
+        let fingerprint = self.merges.counted_with(fingerprint);
         let route = self.routes.of(&event, &project.name);
         Arrival {
             fingerprint,

@@ -24,7 +24,7 @@ use crate::archive::{Archive, Interim, Keep, KeyHash, KnownProject};
 use crate::cache::{self, Cache};
 use crate::config::{self, Config, Limits};
 use crate::deliver::{self, Channels, Courier, Pacer, Routes, Worker};
-use crate::fingerprint::Sameness;
+use crate::fingerprint::{Merges, Sameness};
 use crate::ingest::Ingest;
 use crate::keys::{self, Keys};
 use crate::metrics::Metrics;
@@ -54,6 +54,8 @@ const ORPHANS_GRACE: Duration = Duration::from_secs(900);
 const HOUSEKEEPING_LEASE: Duration = Duration::from_secs(10);
 /// How often the cache is told what people decided: how late a command's decision may take effect.
 const PUBLISH_EVERY: Duration = Duration::from_secs(2);
+/// How often the merges are read: how late another server's or a command's may take effect here.
+const MERGES_EVERY: Duration = Duration::from_secs(1);
 /// For how long after it was made a decision is told again, and how many of them.
 const PUBLISHED_AGAIN: Duration = Duration::from_secs(600);
 const DECISIONS_AT_A_TIME: usize = 1_000;
@@ -148,7 +150,9 @@ impl Server {
         let times = Times { every: write_back, expiry, archive_max: config.archive.timeout.get() };
         let shared =
             shared.map(|shared| (Arc::clone(&shared), WriteBack::new(shared, archive.clone(), times, now), times));
-        let river = Arc::new(River { scrubber, sameness, routes, admission, metrics: Arc::clone(&metrics) });
+        let merges = Merges::default();
+        merges.set(archive.merges().await?);
+        let river = Arc::new(River { scrubber, sameness, merges, routes, admission, metrics: Arc::clone(&metrics) });
         let pacer = |name: &str| {
             let configured = config.channel.iter().find(|channel| channel.name == name)?;
             Pacer::of(configured, pacing.clone())
@@ -336,6 +340,7 @@ impl Janitor {
             tokio::join!(
                 self.every(CLOSE_EVERY, || self.close_windows()),
                 self.every(PUBLISH_EVERY, || self.publish()),
+                self.every(MERGES_EVERY, || self.read_merges()),
                 self.every(FORGET_EVERY, || self.forget()),
                 self.every(FORGET_EVERY, || self.bury_orphans()),
                 self.every(GAUGE_EVERY, || self.read_gauges()),
@@ -380,6 +385,12 @@ impl Janitor {
             let lately = self.archive.decided_since(now().minus(PUBLISHED_AGAIN), DECISIONS_AT_A_TIME).await?;
             self.river.admission.publish(&lately, now()).await;
         }
+        Ok(())
+    }
+
+    /// What other servers' and commands' users merged.
+    async fn read_merges(&self) -> Result<(), crate::archive::Error> {
+        self.river.merges.set(self.archive.merges().await?);
         Ok(())
     }
 

@@ -101,7 +101,8 @@ pub(crate) struct Admitted {
 /// See [`super::Archive::admit`].
 pub(crate) async fn admit(tx: &mut Tx, batch: &Batch, now: Time) -> Result<Vec<Admitted>, Error> {
     let fresh: Vec<Fresh<'_>> = batch.tallies.iter().map(|tally| tally.fresh(now)).collect();
-    let mut known = known::lock_or_make(tx, &fresh).await?;
+    let alerts = |nth: usize, known: &Known| decide(&batch.tallies[nth], known, now).decision.granted() > 0;
+    let mut known = known::lock_or_make(tx, &fresh, batch.expiry, now, alerts).await?;
     batch.tallies.iter().zip(&mut known).for_each(|(tally, known)| use_up_mute(tally, known));
     let before = known.clone();
     batch.tallies.iter().zip(&mut known).for_each(|(tally, known)| honour_grants(tally, known, now));

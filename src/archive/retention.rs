@@ -142,6 +142,8 @@ async fn forget_issues(tx: &mut Tx, issues: &[i64], before: Time) -> Result<(), 
     static OF_ALERTS: Sql = Sql::new("DELETE FROM alerts WHERE issue = ?");
     static OF_WINDOWS: Sql = Sql::new("DELETE FROM windows WHERE issue = ?");
     static OF_EVENTS: Sql = Sql::new("DELETE FROM events WHERE issue = ?");
+    static OF_FORMER: Sql = Sql::new("DELETE FROM former_fingerprints WHERE issue = ?");
+    static OF_MERGES: Sql = Sql::new("DELETE FROM merges WHERE issue = ?1 OR target = ?1");
     static OF_STANDINGS: Sql = Sql::new("DELETE FROM standings WHERE issue = ?");
     static OF_ISSUES: Sql = Sql::new("DELETE FROM issues WHERE id = ?");
     for issue in issues {
@@ -151,7 +153,7 @@ async fn forget_issues(tx: &mut Tx, issues: &[i64], before: Time) -> Result<(), 
         let alerts = tx.query(&ITS_ALERTS, &values![*issue], |row| row.get::<i64>(0)).await?;
         let list: Vec<Value<'_>> = alerts.into_iter().map(Value::from).collect();
         tx.execute_list(&OF_DELIVERIES, &[], &list).await?;
-        for sql in [&OF_ALERTS, &OF_WINDOWS, &OF_EVENTS, &OF_STANDINGS, &OF_ISSUES] {
+        for sql in [&OF_ALERTS, &OF_WINDOWS, &OF_EVENTS, &OF_FORMER, &OF_MERGES, &OF_STANDINGS, &OF_ISSUES] {
             tx.execute(sql, &values![*issue]).await?;
         }
     }

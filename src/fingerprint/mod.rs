@@ -5,6 +5,7 @@
 //! not here: the rules (`normalize`); protection against forged collisions (the archive keeps the attributes).
 
 mod explain;
+mod merges;
 mod sameness;
 
 use std::cell::RefCell;
@@ -13,6 +14,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 pub use explain::{Comparison, Difference, Explained, Explanation, compare, explain};
 
+pub(crate) use merges::Merges;
 pub(crate) use sameness::Sameness;
 
 use crate::event::{Attributes, Event};

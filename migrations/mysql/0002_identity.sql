@@ -1,0 +1,16 @@
+-- Names that issues went by before the rules of sameness changed.
+CREATE TABLE IF NOT EXISTS former_fingerprints (
+    fingerprint BINARY(16) NOT NULL PRIMARY KEY,
+    issue       BIGINT NOT NULL,
+    KEY former_fingerprints_of_issue (issue)
+) ENGINE = InnoDB, CHARACTER SET utf8mb4, COLLATE utf8mb4_bin;
+
+-- Issues whose occurrences are counted with another's. What one counted before stays with it.
+CREATE TABLE IF NOT EXISTS merges (
+    issue     BIGINT NOT NULL PRIMARY KEY,
+    target    BIGINT NOT NULL,
+    merged_at BIGINT NOT NULL,
+    merged_by MEDIUMTEXT NOT NULL, -- empty: the rules of sameness
+    KEY merges_into (target),
+    CHECK (issue <> target)
+) ENGINE = InnoDB, CHARACTER SET utf8mb4, COLLATE utf8mb4_bin;
