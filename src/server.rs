@@ -119,6 +119,7 @@ impl Server {
             let who = archive.expire_by_itself(&Keep(config.retention.clone())).await;
             tracing::info!(archive = archive.kind(), "{who}");
         }
+        sameness.remember(archive.oldest_rules(normalize::VERSION).await?);
         let (made, token) = make_missing(&archive, &config).await?;
         let keys = Arc::new(Keys::load(archive.clone(), &config.project, now()).await?);
 
@@ -214,10 +215,19 @@ impl Server {
             tasks.spawn(shared.watch(archive, expiry, archive_max, stopping.clone()));
             recording.spawn(write_back.run(ending));
         }
-        tasks.spawn(self.janitor.run(stopping));
+        let (resting, rest) = watch::channel(false);
+        let janitor = tokio::spawn(self.janitor.run(rest));
         accept(self.listener, self.app, &self.limits, stop).await;
-        // All requests are answered or given up: the committer ends when the last sender of the queue is gone.
-        tokio::time::timeout(DRAIN_MAX, self.admission).await.ok();
+        // All requests are answered or given up: the committer ends when the last sender of the queue is gone, and the
+        // janitor holds one.
+        resting.send(true).ok();
+        let drained = async {
+            janitor.await.ok();
+            self.admission.await.ok();
+        };
+        if tokio::time::timeout(DRAIN_MAX, drained).await.is_err() {
+            tracing::warn!("the last events were still being stored; their senders were not answered");
+        }
         stopped.send(true).ok();
         if tokio::time::timeout(DRAIN_MAX, async { while tasks.join_next().await.is_some() {} }).await.is_err() {
             tracing::warn!("deliveries were still on their way; they go again when their lease ends");

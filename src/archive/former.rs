@@ -13,10 +13,25 @@ use std::time::Duration;
 use super::known::{self, Fresh, Known};
 use super::sql::{Row, Sql, Tx, Value, values};
 use super::standing::{self, Ended};
-use super::{Error, merge, rows};
+use super::{Error, merge, projects, rows};
 use crate::event::Attributes;
 use crate::issue::{Fingerprint, Former, State, Window};
 use crate::time::Time;
+
+/// See [`super::Archive::oldest_rules`]. What no issue goes by any more is asked for all the same: an archive remembers only
+/// what it began with.
+pub(super) async fn oldest_rules(tx: &mut Tx, present: u8) -> Result<u8, Error> {
+    const OLDEST: &str = "oldest-rules";
+    static ANY: Sql = Sql::new("SELECT id FROM issues LIMIT 1");
+    if let Some(oldest) = projects::setting(tx, OLDEST).await?.and_then(|value| value.first().copied()) {
+        return Ok(oldest);
+    }
+    // An archive that has issues, and no such setting, is older than the second version.
+    let has_issues = tx.one(&ANY, &[], |row| row.get::<i64>(0)).await?.is_some();
+    let oldest = if has_issues { 1 } else { present };
+    projects::set_once(tx, OLDEST, &[oldest]).await?;
+    Ok(oldest)
+}
 
 /// Gives issues that these had been their new name. Answers the new names that are there now.
 pub(super) async fn rename(tx: &mut Tx, missing: &[&Fresh<'_>]) -> Result<Vec<Fingerprint>, Error> {

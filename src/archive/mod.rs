@@ -264,6 +264,11 @@ impl Archive {
             .await
     }
 
+    /// The oldest rules of sameness that an issue may go by, when `present` are those of now.
+    pub(crate) async fn oldest_rules(&self, present: u8) -> Result<u8, Error> {
+        self.store.write(present, |tx, present| Box::pin(former::oldest_rules(tx, *present))).await
+    }
+
     /// Counts one issue's occurrences with another's from now on. `None` when there is no such issue.
     pub(crate) async fn merge(
         &self,

@@ -4,15 +4,25 @@
 //! rules themselves (`normalize`), the hash (`fingerprint`).
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 
-use super::identify;
+use super::{identify, identify_as};
 use crate::event::{Attributes, Event};
 use crate::issue::{CauseKey, Fingerprint, Former, Rules};
-use crate::normalize;
+use crate::normalize::{self, Version};
 
 /// The rules that tell errors apart.
-#[derive(Debug, Default)]
-pub(crate) struct Sameness {}
+#[derive(Debug)]
+pub(crate) struct Sameness {
+    /// The oldest version that stored issues may go by.
+    oldest: AtomicU8,
+}
+
+impl Default for Sameness {
+    fn default() -> Sameness {
+        Sameness { oldest: AtomicU8::new(normalize::VERSION) }
+    }
+}
 
 impl Sameness {
     /// The identity of an event, and the coarser one of its cause.
@@ -25,9 +35,17 @@ impl Sameness {
         normalize::normalize(event)
     }
 
+    /// From now on, issues are looked for under the names that rules from this version on gave them.
+    pub(crate) fn remember(&self, oldest: u8) {
+        self.oldest.store(oldest, Ordering::Release);
+    }
+
     /// The identities that the event had under the rules before these, the latest first.
-    fn formers(&self, _event: &Event<'_>) -> Vec<Former> {
-        Vec::new()
+    fn formers(&self, event: &Event<'_>) -> Vec<Former> {
+        let oldest = self.oldest.load(Ordering::Acquire);
+        let before = Version::ALL.into_iter().rev().filter(|v| *v != Version::PRESENT && v.number() >= oldest);
+        let name = |version| identify_as(version, event, &normalize::normalize_as(version, event)).0;
+        before.map(|version| Former::Renamed(name(version))).collect()
     }
 
     /// For whoever stores issues.
