@@ -18,3 +18,4 @@ mod servers;
 mod start;
 mod stores;
 mod tidy;
+mod upgrade;
