@@ -50,7 +50,7 @@ macro_rules! hex_identity {
         }
     )*};
 }
-hex_identity!(Fingerprint CauseKey);
+hex_identity!(Fingerprint CauseKey Place);
 
 /// What only the rules of sameness can say of an event: asked when its issue may be new.
 pub(crate) struct Rules {
@@ -60,7 +60,22 @@ pub(crate) struct Rules {
     pub(crate) normalize: Box<dyn for<'a> Fn(&'a Event<'_>) -> Attributes<'a> + Send + Sync>,
     /// The identities that the event had under the rules before these, the latest first.
     pub(crate) formers: Box<dyn Fn(&Event<'_>) -> Vec<Former> + Send + Sync>,
+    /// The segment of the event's path that may be a parameter, if there is one.
+    pub(crate) segment: Box<dyn Fn(&Event<'_>) -> Option<Segment> + Send + Sync>,
 }
+
+/// A segment of a request path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Segment {
+    /// Where it stands: under which prefix, for which code.
+    pub(crate) place: Place,
+    /// A hash of what it holds.
+    pub(crate) value: u64,
+}
+
+/// Where a segment of a request path stands.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Place(pub(crate) u128);
 
 /// An identity that an event had before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +102,7 @@ impl Rules {
             version: 1,
             normalize: Box::new(|event| event.attributes.clone()),
             formers: Box::new(|_| Vec::new()),
+            segment: Box::new(|_| None),
         })
     }
 }

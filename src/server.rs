@@ -54,8 +54,8 @@ const ORPHANS_GRACE: Duration = Duration::from_secs(900);
 const HOUSEKEEPING_LEASE: Duration = Duration::from_secs(10);
 /// How often the cache is told what people decided: how late a command's decision may take effect.
 const PUBLISH_EVERY: Duration = Duration::from_secs(2);
-/// How often the merges are read: how late another server's or a command's may take effect here.
-const MERGES_EVERY: Duration = Duration::from_secs(1);
+/// How often merges and learned parameters are read: how late another server's or a command's may take effect here.
+const IDENTITIES_EVERY: Duration = Duration::from_secs(1);
 /// For how long after it was made a decision is told again, and how many of them.
 const PUBLISHED_AGAIN: Duration = Duration::from_secs(600);
 const DECISIONS_AT_A_TIME: usize = 1_000;
@@ -153,6 +153,7 @@ impl Server {
             shared.map(|shared| (Arc::clone(&shared), WriteBack::new(shared, archive.clone(), times, now), times));
         let merges = Merges::default();
         merges.set(archive.merges().await?);
+        sameness.learn(archive.parameters().await?);
         let river = Arc::new(River { scrubber, sameness, merges, routes, admission, metrics: Arc::clone(&metrics) });
         let pacer = |name: &str| {
             let configured = config.channel.iter().find(|channel| channel.name == name)?;
@@ -350,7 +351,7 @@ impl Janitor {
             tokio::join!(
                 self.every(CLOSE_EVERY, || self.close_windows()),
                 self.every(PUBLISH_EVERY, || self.publish()),
-                self.every(MERGES_EVERY, || self.read_merges()),
+                self.every(IDENTITIES_EVERY, || self.read_identities()),
                 self.every(FORGET_EVERY, || self.forget()),
                 self.every(FORGET_EVERY, || self.bury_orphans()),
                 self.every(GAUGE_EVERY, || self.read_gauges()),
@@ -398,9 +399,10 @@ impl Janitor {
         Ok(())
     }
 
-    /// What other servers' and commands' users merged.
-    async fn read_merges(&self) -> Result<(), crate::archive::Error> {
+    /// What users of other servers and commands merged, and what all servers learned.
+    async fn read_identities(&self) -> Result<(), crate::archive::Error> {
         self.river.merges.set(self.archive.merges().await?);
+        self.river.sameness.learn(self.archive.parameters().await?);
         Ok(())
     }
 

@@ -14,3 +14,14 @@ CREATE TABLE IF NOT EXISTS merges (
     KEY merges_into (target),
     CHECK (issue <> target)
 ) ENGINE = InnoDB, CHARACTER SET utf8mb4, COLLATE utf8mb4_bin;
+
+-- Segments of request paths, each under one prefix and throw location, and what they were seen to hold.
+CREATE TABLE IF NOT EXISTS path_segments (
+    place        BINARY(16) NOT NULL PRIMARY KEY,
+    held         VARBINARY(1024) NOT NULL, -- hashes of the values, 8 bytes each; none once it is a parameter
+    again        BIGINT NOT NULL, -- how often a value came again with another error
+    is_parameter BIGINT NOT NULL,
+    changed_at   BIGINT NOT NULL,
+    KEY path_segments_parameters (is_parameter),
+    KEY path_segments_by_age (changed_at)
+) ENGINE = InnoDB, CHARACTER SET utf8mb4, COLLATE utf8mb4_bin;

@@ -16,3 +16,15 @@ CREATE TABLE merges (
 ) STRICT;
 
 CREATE INDEX merges_into ON merges (target);
+
+-- Segments of request paths, each under one prefix and throw location, and what they were seen to hold.
+CREATE TABLE path_segments (
+    place        BLOB    NOT NULL PRIMARY KEY CHECK (length(place) = 16),
+    held         BLOB    NOT NULL, -- hashes of the values, 8 bytes each; none once it is a parameter
+    again        INTEGER NOT NULL, -- how often a value came again with another error
+    is_parameter INTEGER NOT NULL,
+    changed_at   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX path_segments_parameters ON path_segments (place) WHERE is_parameter = 1;
+CREATE INDEX path_segments_by_age ON path_segments (changed_at) WHERE is_parameter = 0;

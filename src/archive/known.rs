@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::issues::haystack;
 use super::sql::{Dialect, Row, Sql, Tx, Value, values};
-use super::{Error, former, rows};
+use super::{Error, former, rows, segments};
 use crate::event::{Attributes, Packed};
 use crate::issue::{CauseKey, Fingerprint, Former, Rules, Standing, State};
 use crate::time::Time;
@@ -67,8 +67,8 @@ pub(super) async fn lock_or_make(
     alerts: impl Fn(usize, &Known) -> bool + Send,
 ) -> Result<Vec<Known>, Error> {
     let mut found = match tx.dialect() {
-        Dialect::Sqlite => find_or_make_alone(tx, fresh).await?,
-        _ => find_or_make(tx, fresh).await?,
+        Dialect::Sqlite => find_or_make_alone(tx, fresh, now).await?,
+        _ => find_or_make(tx, fresh, now).await?,
     };
     let gone = || Error::Busy("an issue was forgotten just now".to_owned());
     let known: Result<Vec<Known>, Error> =
@@ -80,7 +80,7 @@ pub(super) async fn lock_or_make(
 }
 
 /// On SQLite, which has one writer: nothing to lock, and nobody else makes the same issue.
-async fn find_or_make_alone(tx: &mut Tx, fresh: &[Fresh<'_>]) -> Result<HashMap<Fingerprint, Known>, Error> {
+async fn find_or_make_alone(tx: &mut Tx, fresh: &[Fresh<'_>], now: Time) -> Result<HashMap<Fingerprint, Known>, Error> {
     let fingerprints: Vec<Fingerprint> = fresh.iter().map(|one| one.fingerprint).collect();
     let mut found = lock(tx, &fingerprints).await?;
     let mut missing = missing(fresh, |fingerprint| found.contains_key(fingerprint));
@@ -89,13 +89,14 @@ async fn find_or_make_alone(tx: &mut Tx, fresh: &[Fresh<'_>]) -> Result<HashMap<
         found.extend(lock(tx, &renamed).await?);
         missing.retain(|one| !found.contains_key(&one.fingerprint));
     }
+    segments::note(tx, &missing, now).await?;
     let rows: Vec<_> = missing.iter().flat_map(|one| row_of_new(one)).collect();
     let ids = tx.insert_numbered(&MAKE, ISSUE_COLUMNS, &rows).await?;
     found.extend(missing.iter().zip(ids).map(|(one, id)| (one.fingerprint, Known { id, ..Known::default() })));
     Ok(found)
 }
 
-async fn find_or_make(tx: &mut Tx, fresh: &[Fresh<'_>]) -> Result<HashMap<Fingerprint, Known>, Error> {
+async fn find_or_make(tx: &mut Tx, fresh: &[Fresh<'_>], now: Time) -> Result<HashMap<Fingerprint, Known>, Error> {
     let fingerprints: Vec<Fingerprint> = fresh.iter().map(|one| one.fingerprint).collect();
     let mut ids = ids(tx, &fingerprints).await?;
     let mut missing = missing(fresh, |fingerprint| ids.contains_key(fingerprint));
@@ -103,6 +104,7 @@ async fn find_or_make(tx: &mut Tx, fresh: &[Fresh<'_>]) -> Result<HashMap<Finger
         missing.sort_unstable_by_key(|one| one.fingerprint);
         let renamed = former::rename(tx, &missing).await?;
         missing.retain(|one| !renamed.contains(&one.fingerprint));
+        segments::note(tx, &missing, now).await?;
         make(tx, &missing).await?;
         let made: Vec<Fingerprint> = missing.iter().map(|one| one.fingerprint).chain(renamed).collect();
         ids.extend(self::ids(tx, &made).await?);

@@ -21,11 +21,12 @@ mod outbox;
 mod projects;
 mod retention;
 mod rows;
+mod segments;
 mod sql;
 mod standing;
 mod write_back;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,7 +46,7 @@ use write_back::WrittenBack;
 
 use crate::alert::Delivery;
 use crate::config;
-use crate::issue::{Action, Fingerprint, Issue};
+use crate::issue::{Action, Fingerprint, Issue, Place};
 use crate::time::Time;
 
 /// Why the archive did not do something. Nothing of it was stored, unless the error is [`Error::Unknown`].
@@ -262,6 +263,11 @@ impl Archive {
                 Box::pin(standing::act(tx, *fingerprint, action, by, note, *now))
             })
             .await
+    }
+
+    /// The path segments that were learned to be parameters.
+    pub(crate) async fn parameters(&self) -> Result<HashSet<Place>, Error> {
+        self.store.read((), |tx, ()| Box::pin(segments::parameters(tx))).await
     }
 
     /// The oldest rules of sameness that an issue may go by, when `present` are those of now.

@@ -5,6 +5,7 @@
 //! not here: the rules (`normalize`); protection against forged collisions (the archive keeps the attributes).
 
 mod explain;
+mod learned;
 mod merges;
 mod sameness;
 

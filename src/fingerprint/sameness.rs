@@ -3,12 +3,14 @@
 //! Promises: one answer for an event, whoever asks: the river, the explanation, the preview. Deliberately not here: the
 //! rules themselves (`normalize`), the hash (`fingerprint`).
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use super::learned::{self, Learned};
 use super::{identify, identify_as};
 use crate::event::{Attributes, Event};
-use crate::issue::{CauseKey, Fingerprint, Former, Rules};
+use crate::issue::{CauseKey, Fingerprint, Former, Place, Rules};
 use crate::normalize::{self, Version};
 
 /// The rules that tell errors apart.
@@ -16,11 +18,13 @@ use crate::normalize::{self, Version};
 pub(crate) struct Sameness {
     /// The oldest version that stored issues may go by.
     oldest: AtomicU8,
+    /// Path segments that are parameters.
+    learned: Learned,
 }
 
 impl Default for Sameness {
     fn default() -> Sameness {
-        Sameness { oldest: AtomicU8::new(normalize::VERSION) }
+        Sameness { oldest: AtomicU8::new(normalize::VERSION), learned: Learned::default() }
     }
 }
 
@@ -32,7 +36,14 @@ impl Sameness {
 
     /// The seven as they are compared.
     pub(crate) fn normalize<'a>(&self, event: &'a Event<'_>) -> Attributes<'a> {
-        normalize::normalize(event)
+        let mut normalized = normalize::normalize(event);
+        self.learned.apply(&mut normalized);
+        normalized
+    }
+
+    /// From now on, these path segments are parameters.
+    pub(crate) fn learn(&self, places: HashSet<Place>) {
+        self.learned.set(places);
     }
 
     /// From now on, issues are looked for under the names that rules from this version on gave them.
@@ -45,16 +56,27 @@ impl Sameness {
         let oldest = self.oldest.load(Ordering::Acquire);
         let before = Version::ALL.into_iter().rev().filter(|v| *v != Version::PRESENT && v.number() >= oldest);
         let name = |version| identify_as(version, event, &normalize::normalize_as(version, event)).0;
-        before.map(|version| Former::Renamed(name(version))).collect()
+        let mut formers: Vec<Former> = self.unlearned(event).into_iter().map(Former::Merged).collect();
+        formers.extend(before.map(|version| Former::Renamed(name(version))));
+        formers
+    }
+
+    /// The identity that the event had before anything was learned, when that changed it. Another server may not have
+    /// learned it yet.
+    fn unlearned(&self, event: &Event<'_>) -> Option<Fingerprint> {
+        let mut normalized = normalize::normalize(event);
+        let path = self.learned.apply(&mut normalized)?;
+        Some(identify(event, &Attributes { url: path, ..normalized }).0)
     }
 
     /// For whoever stores issues.
     pub(crate) fn rules(self: Arc<Self>) -> Arc<Rules> {
-        let former = Arc::clone(&self);
+        let (former, varying) = (Arc::clone(&self), Arc::clone(&self));
         Arc::new(Rules {
             version: normalize::VERSION,
             normalize: Box::new(move |event| self.normalize(event)),
             formers: Box::new(move |event| former.formers(event)),
+            segment: Box::new(move |event| learned::candidate(&varying.normalize(event))),
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::archive::Unmergeable;
-use crate::issue::{Action, Former};
+use crate::issue::{Action, Former, Place, Segment};
 
 /// One batch of `count` occurrences of each issue, whose events had these identities before.
 async fn admit_with(archive: &Archive, issues: &[(u128, &[Former])], count: usize, now: Time) -> Vec<(u64, u32)> {
@@ -13,6 +13,7 @@ async fn admit_with(archive: &Archive, issues: &[(u128, &[Former])], count: usiz
             version: 2,
             normalize: Box::new(|event| event.attributes.clone()),
             formers: Box::new(move |_| formers.clone()),
+            segment: Box::new(|_| None),
         });
     }
     let (admitted, _) = archive.admit(Arc::new(batch), Arc::new([]), now).await.unwrap();
@@ -145,4 +146,35 @@ pub(super) async fn people_merge_and_unmerge(url: &str) {
     is_conserved(&archive, 2, 3).await;
     assert_eq!(detail(&archive, 3).await.issue.occurrences, 10);
     assert_eq!(detail(&archive, 1).await.issue.merged_into, Some(Fingerprint(3)));
+}
+
+pub(super) async fn servers_learn_together_what_is_a_parameter(url: &str) {
+    let archive = open(url).await;
+    let seen = async |issues: std::ops::Range<u128>, place: u128| {
+        let mut batch = Arc::into_inner(batch(issues.clone(), 1)).unwrap();
+        for (tally, issue) in batch.tallies.iter_mut().zip(issues) {
+            tally.rules = Arc::new(Rules {
+                version: 2,
+                normalize: Box::new(|event| event.attributes.clone()),
+                formers: Box::new(|_| Vec::new()),
+                segment: Box::new(move |_| Some(Segment { place: Place(place), value: issue as u64 })),
+            });
+        }
+        archive.admit(Arc::new(batch), Arc::new([]), T0).await.unwrap();
+    };
+    seen(0..20, 1).await;
+    // The same issues again are nothing new.
+    seen(0..20, 1).await;
+    seen(100..110, 2).await;
+    assert!(archive.parameters().await.unwrap().is_empty());
+    seen(20..40, 1).await;
+    assert_eq!(archive.parameters().await.unwrap().into_iter().collect::<Vec<_>>(), [Place(1)]);
+    // What is known is kept; what nothing came of is forgotten.
+    let keep = Keep(config::Retention::default());
+    let late = T0.plus(keep.0.events.get() * 2);
+    while archive.forget(keep.clone(), late).await.unwrap() {}
+    seen(200..229, 2).await;
+    assert_eq!(archive.parameters().await.unwrap().len(), 1);
+    seen(229..240, 2).await;
+    assert_eq!(archive.parameters().await.unwrap().len(), 2);
 }
