@@ -52,11 +52,16 @@ pub struct Alert {
     pub event: Option<Event<'static>>,
 }
 
-/// Whether an error alerts or a window closes.
+/// The project of what bongsu says of itself. No other may have that name.
+pub const OWN_PROJECT: &str = "bongsu";
+
+/// Whether an error alerts, a window closes, or one of bongsu's own stores went away or came back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// An error, told.
     Alert,
+    /// What became of one of bongsu's own stores.
+    Health(Health),
     /// The end of a window that held something back.
     Closing {
         /// Occurrences of its busiest minute.
@@ -71,8 +76,59 @@ impl Kind {
     pub fn name(&self) -> &'static str {
         match self {
             Kind::Alert => "alert",
+            Kind::Health(_) => "health",
             Kind::Closing { .. } => "closing",
         }
+    }
+}
+
+/// The tag of such an event that says who decides now.
+pub(crate) const DECIDES: &str = "decides";
+/// The tag that says how long the store was away.
+pub(crate) const AWAY_MS: &str = "away_ms";
+
+/// What became of one of bongsu's own stores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// Which.
+    pub store: Store,
+    /// Whether it is left alone from now on, or asked again.
+    pub away: bool,
+}
+
+/// One of bongsu's own stores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Store {
+    /// What the servers share.
+    Cache,
+    /// Where the state lives.
+    Archive,
+}
+
+impl Health {
+    const ALL: [(Health, &'static str); 4] = [
+        (Health { store: Store::Cache, away: true }, "cache.away"),
+        (Health { store: Store::Cache, away: false }, "cache.back"),
+        (Health { store: Store::Archive, away: true }, "archive.away"),
+        (Health { store: Store::Archive, away: false }, "archive.back"),
+    ];
+
+    /// The location of the event that says it.
+    pub(crate) fn location(self) -> &'static str {
+        Health::ALL.into_iter().find(|(health, _)| *health == self).map_or("", |(_, location)| location)
+    }
+
+    /// What an alert of that project, of an event from there, says of a store.
+    pub(crate) fn of(project: &str, location: &str) -> Option<Health> {
+        let all = Health::ALL.into_iter().filter(|_| project == OWN_PROJECT);
+        all.into_iter().find(|(_, of)| *of == location).map(|(health, _)| health)
+    }
+}
+
+impl Kind {
+    /// An alert's, by whose error it is and where that was thrown.
+    pub(crate) fn of_alert(project: &str, location: &str) -> Kind {
+        Health::of(project, location).map_or(Kind::Alert, Kind::Health)
     }
 }
 

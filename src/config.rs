@@ -40,6 +40,8 @@ pub struct Config {
     pub channel: Vec<Channel>,
     /// Which alerts go where. First match wins unless it says `continue = true`.
     pub route: Vec<Route>,
+    /// What people are told of bongsu's own stores.
+    pub health: Health,
     /// What is replaced by a mark before anything is stored or sent.
     pub scrub: Scrub,
     /// Limits on what comes in.
@@ -66,6 +68,7 @@ impl Default for Config {
             project: Vec::new(),
             channel: Vec::new(),
             route: Vec::new(),
+            health: Health::default(),
             scrub: Scrub::default(),
             limits: Limits::default(),
             deliver: Deliver::default(),
@@ -262,6 +265,14 @@ pub struct Route {
     /// Go on to later routes after this one; their channels are added.
     #[serde(rename = "continue")]
     pub go_on: bool,
+}
+
+/// What people are told of bongsu's own stores.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Health {
+    /// Channels that are told when the cache or the archive goes away, and when it is back. Empty: all of them.
+    pub channels: Vec<String>,
 }
 
 /// What is replaced by a mark before anything is stored or sent.

@@ -23,6 +23,7 @@ mod deliver;
 pub mod event;
 pub mod fingerprint;
 mod gate;
+mod health;
 mod http;
 mod ingest;
 pub mod issue;

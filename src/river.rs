@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use crate::admit::{Admission, Arrival, Hold};
+use crate::alert::{OWN_PROJECT, Route};
 use crate::archive::KnownProject;
 use crate::deliver::Routes;
 use crate::event::{Event, Packed};
@@ -69,6 +70,15 @@ impl River {
             remembered: None,
             event: Packed::of(&event),
         }
+    }
+
+    /// Says something of bongsu itself, by a route of its own.
+    pub(crate) async fn announce(&self, event: Event<'_>, route: Arc<Route>) -> Outcome {
+        let (fingerprint, cause) = self.sameness.identify(&event);
+        let (project, event) = (OWN_PROJECT.into(), Packed::of(&event));
+        let arrival = Arrival { fingerprint, cause, project, route, remembered: None, event };
+        let mut outcomes = self.admission.admit(vec![arrival], Arc::new(())).await;
+        outcomes.pop().expect("one outcome an event")
     }
 
     /// Counts and decides. Answers one outcome an event, in the order in which they were read.

@@ -25,6 +25,7 @@ use crate::cache::{self, Cache};
 use crate::config::{self, Config, Limits};
 use crate::deliver::{self, Channels, Courier, Pacer, Routes, Worker};
 use crate::fingerprint::{Merges, Sameness};
+use crate::health::Herald;
 use crate::ingest::Ingest;
 use crate::keys::{self, Keys};
 use crate::metrics::Metrics;
@@ -93,7 +94,37 @@ pub struct Server {
     workers: Vec<(Arc<Worker>, mpsc::Receiver<Delivery>)>,
     admission: tokio::task::JoinHandle<()>,
     shared: Option<(Arc<Shared>, WriteBack, Times)>,
+    herald: Herald,
     janitor: Janitor,
+}
+
+/// What the workers of all channels share.
+struct Post {
+    archive: Archive,
+    interim: Arc<Interim>,
+    courier: Courier,
+    /// Where turns are kept, the first that answers.
+    pacing: Vec<Arc<Cache>>,
+    metrics: Arc<Metrics>,
+    granted: Arc<Notify>,
+}
+
+impl Post {
+    fn worker(&self, channel: &Arc<deliver::Channel>, config: &Config) -> Arc<Worker> {
+        let configured = config.channel.iter().find(|one| one.name == **channel.name());
+        Arc::new(Worker {
+            pacer: configured.and_then(|configured| Pacer::of(configured, self.pacing.clone())),
+            channel: Arc::clone(channel),
+            archive: self.archive.clone(),
+            interim: Arc::clone(&self.interim),
+            courier: self.courier.clone(),
+            settings: config.deliver.clone(),
+            metrics: Arc::clone(&self.metrics),
+            granted: Arc::clone(&self.granted),
+            now,
+            random,
+        })
+    }
 }
 
 impl Server {
@@ -114,12 +145,11 @@ impl Server {
         let pacing: Vec<Arc<Cache>> = cache.iter().chain([&own]).map(Arc::clone).collect();
         let listener =
             TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
-        let archive = Archive::open(&config.archive).await?;
-        if archive.is_shared() {
-            let who = archive.expire_by_itself(&Keep(config.retention.clone())).await;
-            tracing::info!(archive = archive.kind(), "{who}");
-        }
+        let archive = open_archive(&config).await?;
         sameness.remember(archive.oldest_rules(normalize::VERSION).await?);
+        sameness.learn(archive.parameters().await?);
+        let merges = Merges::default();
+        merges.set(archive.merges().await?);
         let (made, token) = make_missing(&archive, &config).await?;
         let keys = Arc::new(Keys::load(archive.clone(), &config.project, now()).await?);
 
@@ -151,42 +181,43 @@ impl Server {
         let times = Times { every: write_back, expiry, archive_max: config.archive.timeout.get() };
         let shared =
             shared.map(|shared| (Arc::clone(&shared), WriteBack::new(shared, archive.clone(), times, now), times));
-        let merges = Merges::default();
-        merges.set(archive.merges().await?);
-        sameness.learn(archive.parameters().await?);
         let river = Arc::new(River { scrubber, sameness, merges, routes, admission, metrics: Arc::clone(&metrics) });
-        let pacer = |name: &str| {
-            let configured = config.channel.iter().find(|channel| channel.name == name)?;
-            Pacer::of(configured, pacing.clone())
+        let names: Vec<Arc<str>> = channels.iter().map(|channel| Arc::clone(channel.name())).collect();
+        let (herald, changes) = Herald::new(&config, &names, Arc::clone(&river));
+        if let Some((shared, ..)) = &shared {
+            shared.tell_changes(changes);
+        }
+        let post = Post {
+            archive: archive.clone(),
+            interim,
+            courier,
+            pacing,
+            metrics: Arc::clone(&metrics),
+            granted: Arc::clone(&granted),
         };
-        let worker = |channel: &Arc<deliver::Channel>| {
-            Arc::new(Worker {
-                pacer: pacer(channel.name()),
-                channel: Arc::clone(channel),
-                archive: archive.clone(),
-                interim: Arc::clone(&interim),
-                courier: courier.clone(),
-                settings: config.deliver.clone(),
-                metrics: Arc::clone(&metrics),
-                granted: Arc::clone(&granted),
-                now,
-                random,
-            })
-        };
-        let workers = channels.iter().map(worker).zip(fresh).collect();
+        let workers = channels.iter().map(|channel| post.worker(channel, &config)).zip(fresh).collect();
         let read_timeout = config.limits.read_timeout.get();
         let closing_lag = if shared.is_some() { CLOSING_LAG_TURNS * write_back } else { Duration::ZERO };
         let web = Web::new(archive.clone(), Arc::clone(&river), token, expiry, read_timeout, Arc::clone(&granted), now);
         let ingest = Ingest::new(Arc::clone(&river), keys, config.limits.clone(), normalize::location::of_frames, now);
         let app =
             ingest.router().merge(web.router(Ingest::description())).method_not_allowed_fallback(web::wrong_method);
-        let channels = channels.iter().map(|channel| Arc::clone(channel.name())).collect();
         let name = keys::new_key().into();
         let keep = Keep(config.retention);
         let away_at_ms = AtomicI64::new(0);
         let janitor =
-            Janitor { archive, river, metrics, granted, expiry, keep, channels, closing_lag, away_at_ms, name };
-        Ok(Server { made, listener, app, limits: config.limits, workers, admission: committer, shared, janitor })
+            Janitor { archive, river, metrics, granted, expiry, keep, channels: names, closing_lag, away_at_ms, name };
+        Ok(Server {
+            made,
+            listener,
+            app,
+            limits: config.limits,
+            workers,
+            admission: committer,
+            shared,
+            herald,
+            janitor,
+        })
     }
 
     /// What this start made, to be shown once.
@@ -217,13 +248,14 @@ impl Server {
             recording.spawn(write_back.run(ending));
         }
         let (resting, rest) = watch::channel(false);
-        let janitor = tokio::spawn(self.janitor.run(rest));
+        let (janitor, herald) = (tokio::spawn(self.janitor.run(rest.clone())), tokio::spawn(self.herald.run(rest)));
         accept(self.listener, self.app, &self.limits, stop).await;
-        // All requests are answered or given up: the committer ends when the last sender of the queue is gone, and the
-        // janitor holds one.
+        // All requests are answered or given up: the committer ends when the last sender of the queue is gone, and janitor
+        // and herald hold one.
         resting.send(true).ok();
         let drained = async {
             janitor.await.ok();
+            herald.await.ok();
             self.admission.await.ok();
         };
         if tokio::time::timeout(DRAIN_MAX, drained).await.is_err() {
@@ -238,6 +270,15 @@ impl Server {
         tokio::time::timeout(RECORD_MAX, async { while recording.join_next().await.is_some() {} }).await.ok();
         tracing::info!("stopped");
     }
+}
+
+async fn open_archive(config: &Config) -> Result<Archive> {
+    let archive = Archive::open(&config.archive).await?;
+    if archive.is_shared() {
+        let who = archive.expire_by_itself(&Keep(config.retention.clone())).await;
+        tracing::info!(archive = archive.kind(), "{who}");
+    }
+    Ok(archive)
 }
 
 /// The cache that the configuration names, if any, and this process's memory, the last resort. Connects to nothing yet: a
@@ -444,6 +485,7 @@ impl Janitor {
                 continue;
             }
             if let Err(error) = work().await {
+                self.river.admission.note_archive_failure(&error);
                 tracing::error!(%error, "housekeeping failed; it goes on at its next turn");
             }
         }

@@ -17,6 +17,7 @@ use super::breaker::Change;
 use super::fold::Folded;
 use super::shared::{Shared, marker};
 use super::{Settings, rejected};
+use crate::alert::Store;
 use crate::archive::{Archive, Error, Interim, Provisional, Tally, Way};
 use crate::cache::{Claim, Grant};
 use crate::issue::Reason;
@@ -42,6 +43,7 @@ impl Shared {
                 tracing::error!(%error, "the archive is left alone; the cache, or this pod's memory, decides until it is back");
                 self.interim.set_away(true);
                 self.metrics.archive_up.set(0);
+                self.tell(Store::Archive, true, error.to_string());
             }
             (_, Some(error)) => tracing::warn!(%error, "a batch failed in the archive"),
             _ => {}
@@ -57,6 +59,7 @@ impl Shared {
             tracing::warn!("the archive is back");
             self.interim.set_away(false);
             self.metrics.archive_up.set(1);
+            self.tell(Store::Archive, false, String::new());
         }
     }
 

@@ -7,6 +7,7 @@
 //! Invariant: *One outcome.* A request is answered with exactly as many outcomes as it brought events, in their order.
 
 mod breaker;
+mod changes;
 mod deputy;
 mod fold;
 mod lane;
@@ -27,6 +28,7 @@ use crate::metrics::{Metrics, Stopwatch};
 use crate::outcome::{Outcome, Reject, RejectReason};
 use crate::time::Time;
 
+pub(crate) use changes::Change as StoreChange;
 use fold::Folded;
 pub(crate) use fold::fold;
 use lane::Turned;
@@ -150,17 +152,19 @@ impl Admission {
 
     /// Who decides now: `cache+archive`, `archive`, `cache` or `memory`.
     pub(crate) fn decides(&self) -> &'static str {
-        match self.shared.as_ref().map(|shared| (shared.is_up(), shared.is_archive_up())) {
-            None | Some((false, true)) => "archive",
-            Some((true, true)) => "cache+archive",
-            Some((true, false)) => "cache",
-            Some((false, false)) => "memory",
-        }
+        self.shared.as_ref().map_or("archive", |shared| shared.decides())
     }
 
     /// Whether the cache is asked; `None` when there is none.
     pub(crate) fn cache_is_up(&self) -> Option<bool> {
         self.shared.as_ref().map(|shared| shared.is_up())
+    }
+
+    /// Takes note of what somebody else met with in the archive: a server without traffic notices too.
+    pub(crate) fn note_archive_failure(&self, error: &Error) {
+        if let Some(shared) = &self.shared {
+            shared.note_archive(Some(error));
+        }
     }
 
     /// Whether the archive is known to be away, and left alone until it is back.

@@ -8,10 +8,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
+use super::StoreChange;
 use super::breaker::{Breaker, Change};
+use super::changes::Changes;
 use super::told::Told;
+use crate::alert::{Health, Store};
 use crate::archive::{Archive, Interim, Remembered};
 use crate::cache::{self, Cache, Marker, Record, Sighting};
 use crate::gate::{self, Quiet};
@@ -22,6 +25,8 @@ use crate::time::Time;
 
 /// How often a cache that rests is asked whether it is back: nobody waits for the answer.
 const PROBE_EVERY: Duration = Duration::from_millis(200);
+/// Of so many turns, one asks a cache that does not rest.
+const IDLE_TURNS: u64 = 5;
 
 /// What the cache made of an occurrence.
 #[derive(Debug)]
@@ -43,6 +48,8 @@ pub(crate) struct Shared {
     pub(super) archive_breaker: Breaker,
     /// What was granted while it was not.
     pub(super) interim: Arc<Interim>,
+    /// What people are told of both.
+    pub(super) changes: Changes,
     /// Held by whoever records that: one at a time.
     pub(super) recording: tokio::sync::Mutex<()>,
     /// This process, among those that count.
@@ -64,7 +71,28 @@ impl Shared {
         metrics.cache_up.set(1);
         let archive_breaker = Breaker::of_slow_calls();
         let recording = tokio::sync::Mutex::default();
-        Shared { cache, breaker, last, told, archive_breaker, interim, recording, pod, metrics, now }
+        let changes = Changes::default();
+        Shared { cache, breaker, last, told, archive_breaker, interim, changes, recording, pod, metrics, now }
+    }
+
+    /// From now on, changes of the stores are told there.
+    pub(crate) fn tell_changes(&self, to: mpsc::Sender<StoreChange>) {
+        self.changes.go_to(to);
+    }
+
+    /// Who decides now: `cache+archive`, `archive`, `cache` or `memory`.
+    pub(crate) fn decides(&self) -> &'static str {
+        match (self.is_up(), self.is_archive_up()) {
+            (false, true) => "archive",
+            (true, true) => "cache+archive",
+            (true, false) => "cache",
+            (false, false) => "memory",
+        }
+    }
+
+    /// Tells people what became of a store.
+    pub(super) fn tell(&self, store: Store, away: bool, why: String) {
+        self.changes.tell(Health { store, away }, why, self.decides(), (self.now)());
     }
 
     /// Whether the cache is asked at all.
@@ -87,6 +115,11 @@ impl Shared {
                 if !self.breaker.is_closed() {
                     let answer = self.cache.ping().await;
                     self.note(self.breaker.probed(answer.is_ok()), answer.err());
+                } else if turns.nth.is_multiple_of(IDLE_TURNS)
+                    && let Err(error) = self.cache.ping().await
+                {
+                    // A server without traffic notices too.
+                    self.note(self.breaker.record(false), Some(error));
                 }
             }
         };
@@ -172,9 +205,13 @@ impl Shared {
         match (change, failure) {
             (Some(Change::Opened), Some(error)) => {
                 tracing::error!(%error, "the cache gets a rest; the archive counts and decides until it is back, or this pod alone");
+                self.tell(Store::Cache, true, error.to_string());
             }
             (Some(Change::Opened), None) => unreachable!("only failures open a breaker"),
-            (Some(Change::Closed), _) => tracing::warn!("the cache is back"),
+            (Some(Change::Closed), _) => {
+                tracing::warn!("the cache is back");
+                self.tell(Store::Cache, false, String::new());
+            }
             (None, Some(error)) if self.breaker.is_closed() => tracing::warn!(%error, "a call to the cache failed"),
             (None, _) => return,
         }
@@ -185,6 +222,8 @@ impl Shared {
 /// The turns of a probe.
 struct Turns {
     interval: tokio::time::Interval,
+    /// Which it is.
+    nth: u64,
     stop: watch::Receiver<bool>,
 }
 
@@ -192,11 +231,12 @@ impl Turns {
     fn until(stop: watch::Receiver<bool>) -> Turns {
         let mut interval = tokio::time::interval(PROBE_EVERY);
         interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        Turns { interval, stop }
+        Turns { interval, nth: 0, stop }
     }
 
     /// Waits for the next; answers whether there is one.
     async fn next(&mut self) -> bool {
+        self.nth += 1;
         tokio::select! {
             _ = self.interval.tick() => true,
             _ = self.stop.changed() => false,

@@ -101,7 +101,7 @@ impl Provisional {
         let normalized = (self.rules.normalize)(&event).into_owned();
         Alert {
             id: self.id(None),
-            kind: Kind::Alert,
+            kind: Kind::of_alert(&self.project, &event.attributes.location),
             fingerprint: self.fingerprint,
             project: self.project.to_string(),
             window_opened_at: self.window_opened_at,

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::sql::{Row, Sql, Tx, Value, values};
 use super::{Error, rows};
 use crate::alert::{Alert, Delivery, Kind};
+use crate::event::Attributes;
 use crate::time::Time;
 
 /// A wish for work.
@@ -148,13 +149,16 @@ pub(super) async fn claim(tx: &mut Tx, claim: &Claim, now: Time) -> Result<Vec<D
 
 fn delivery(row: &Row<'_>, channel: Arc<str>, claimed_until: Time) -> Result<Delivery, Error> {
     let ordinal: u32 = row.get(4)?;
-    let kind =
-        if ordinal == 0 { Kind::Closing { peak_per_minute: row.get(15)?, ongoing: row.get(16)? } } else { Kind::Alert };
+    let (project, attributes): (String, Attributes<'static>) = (row.get(18)?, rows::from_json(row, 20)?);
+    let kind = match ordinal {
+        0 => Kind::Closing { peak_per_minute: row.get(15)?, ongoing: row.get(16)? },
+        _ => Kind::of_alert(&project, &attributes.location),
+    };
     let alert = Alert {
         id: row.get(3)?,
         kind,
         fingerprint: row.get(17)?,
-        project: row.get(18)?,
+        project,
         window_opened_at: row.get(7)?,
         window_ends_at: row.get(8)?,
         ordinal: row.get(6)?,
@@ -166,7 +170,7 @@ fn delivery(row: &Row<'_>, channel: Arc<str>, claimed_until: Time) -> Result<Del
         last_seen: row.get(12)?,
         new: row.get(13)?,
         regression: rows::from_json_or_null(row, 14)?,
-        attributes: rows::from_json(row, 20)?,
+        attributes,
         normalized: rows::from_json(row, 21)?,
         event: rows::from_json_or_null(row, 22)?,
     };

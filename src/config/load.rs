@@ -9,6 +9,7 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use super::{ChannelKind, Config};
+use crate::alert::OWN_PROJECT;
 
 /// The prefix of environment variables that set values: `BONGSU_CACHE__URL` is `url` of `[cache]`.
 const ENV_PREFIX: &str = "BONGSU_";
@@ -291,6 +292,11 @@ impl Config {
                 (Some(_), _) => {}
             }
         }
+        for name in self.health.channels.iter().filter(|name| !names.contains(name)) {
+            let hint = nearest(name, names.iter().map(|name| name.as_str()))
+                .map_or_else(String::new, |near| format!(" (did you mean {near:?}?)"));
+            problems.push(format!("health.channels: there is no channel {name:?}{hint}"));
+        }
     }
 }
 
@@ -300,6 +306,9 @@ fn is_http(text: &str) -> bool {
 
 /// A project's name is shown in alerts and is the default module: printable, short, one line.
 pub(crate) fn check_project_name(name: &str) -> Result<(), String> {
+    if name == OWN_PROJECT {
+        return Err(format!("{OWN_PROJECT:?} is the name of what bongsu says of itself"));
+    }
     let fits = !name.trim().is_empty() && name.trim() == name && name.chars().count() <= 64;
     if fits && !name.chars().any(char::is_control) {
         return Ok(());

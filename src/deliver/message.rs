@@ -10,10 +10,11 @@ mod frames;
 mod words;
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use crate::alert::{Alert, Kind};
+use crate::alert::{AWAY_MS, Alert, DECIDES, Kind};
 use crate::config::Locale;
 use crate::event::{Event, Level};
 use crate::issue::Fingerprint;
@@ -95,6 +96,7 @@ impl Message {
             why: told.why(),
             detail: told.detail(if first { DETAIL_CHARS } else { SHORT_DETAIL_CHARS }),
             fields: match alert.kind {
+                Kind::Health(_) => told.health_fields(),
                 Kind::Alert if first => told.fields(),
                 Kind::Alert => told.short_fields(),
                 Kind::Closing { peak_per_minute, .. } => told.closing_fields(peak_per_minute),
@@ -140,6 +142,10 @@ impl<'a> Telling<'a> {
     /// `🔥🔥🔥▫️▫️ 3/5 [prod] order-api · NullPointerException`
     fn title(&self) -> String {
         let mut title = match self.alert.kind {
+            Kind::Health(health) => {
+                let icon = if health.away { "⚠️" } else { "✅" };
+                return format!("{icon} bongsu · {}", (self.words.health)(health));
+            }
             Kind::Alert => ladder(self.alert.ordinal, self.alert.budget),
             Kind::Closing { ongoing: true, .. } => "🔥".to_owned(),
             Kind::Closing { ongoing: false, .. } => "▫️".to_owned(),
@@ -174,6 +180,7 @@ impl<'a> Telling<'a> {
         let alert = self.alert;
         let ends = self.clock.at(alert.window_ends_at);
         match alert.kind {
+            Kind::Health(_) => (self.words.decides)(self.tag(DECIDES)).to_owned(),
             Kind::Closing { ongoing, .. } => (self.words.window_ended)(&words::Ended {
                 span: (self.words.span)(alert.window_ends_at.since(alert.window_opened_at)),
                 occurrences: alert.occurrences,
@@ -243,6 +250,17 @@ impl<'a> Telling<'a> {
         fields.0
     }
 
+    fn health_fields(&self) -> Vec<Field> {
+        let words = self.words;
+        let mut fields = Fields::default();
+        if let Ok(away_ms) = self.tag(AWAY_MS).parse() {
+            fields.plain(words.away_for, &(words.span)(Duration::from_millis(away_ms)));
+        }
+        fields.plain(words.last_seen, &self.clock.at_with_zone(self.alert.last_seen));
+        fields.plain(words.server, self.said(|e| e.server.as_deref()));
+        fields.0
+    }
+
     fn closing_fields(&self, peak_per_minute: u64) -> Vec<Field> {
         let (alert, words) = (self.alert, self.words);
         let mut fields = Fields::default();
@@ -253,6 +271,11 @@ impl<'a> Telling<'a> {
         fields.plain(words.window_opened, &self.clock.at(alert.window_opened_at));
         fields.plain(words.last_seen, &self.clock.at_with_zone(alert.last_seen));
         fields.0
+    }
+
+    fn tag(&self, name: &str) -> &'a str {
+        let tags = self.event.map_or(&[][..], |event| &event.tags);
+        tags.iter().find(|(tag, _)| tag == name).map_or("", |(_, value)| value)
     }
 
     /// A part of the event; empty when there is none.

@@ -154,7 +154,7 @@ fn payload(alert: &Alert, style: &Style) -> Bytes {
         release: event.and_then(|event| event.release.as_deref()),
         links: Links { issue: issue_link(style, alert.fingerprint) },
         closing: match alert.kind {
-            Kind::Alert => None,
+            Kind::Alert | Kind::Health(_) => None,
             Kind::Closing { peak_per_minute, ongoing } => {
                 Some(Closing { alerts: alert.ordinal, peak_per_minute, ongoing })
             }

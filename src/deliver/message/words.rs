@@ -8,6 +8,7 @@ mod ko;
 
 use std::time::Duration;
 
+use crate::alert::Health;
 use crate::config::Locale;
 
 /// The words of one language.
@@ -49,6 +50,11 @@ pub(super) struct Words {
     pub(super) last_of_window: fn(&str) -> String,
     pub(super) regression: fn(&Resolved) -> String,
     pub(super) window_ended: fn(&Ended) -> String,
+    pub(super) away_for: &'static str,
+    /// A store of bongsu's own went away or came back.
+    pub(super) health: fn(Health) -> &'static str,
+    /// What that means, by who decides now.
+    pub(super) decides: fn(&str) -> &'static str,
 }
 
 /// How an issue that came back had been resolved.

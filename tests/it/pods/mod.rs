@@ -1,6 +1,7 @@
 //! Several pods on the same stores: one gate.
 
 mod faults;
+mod health;
 mod storm;
 
 use std::sync::Arc;

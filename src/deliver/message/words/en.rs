@@ -2,6 +2,7 @@
 
 use super::super::figures::thousands;
 use super::{Ended, Resolved, Words, span_in};
+use crate::alert::{Health, Store};
 
 pub(super) const WORDS: Words = Words {
     category: "Category",
@@ -33,7 +34,34 @@ pub(super) const WORDS: Words = Words {
     last_of_window: |ends| format!("Last alert of this window: further ones are counted silently until {ends}"),
     regression,
     window_ended,
+    away_for: "Away for",
+    health,
+    decides,
 };
+
+fn health(Health { store, away }: Health) -> &'static str {
+    match (store, away) {
+        (Store::Cache, true) => "the cache is away",
+        (Store::Cache, false) => "the cache is back",
+        (Store::Archive, true) => "the archive is away",
+        (Store::Archive, false) => "the archive is back",
+    }
+}
+
+fn decides(who: &str) -> &'static str {
+    match who {
+        "archive" => {
+            "The archive counts and decides meanwhile. Alerts go on as usual, each error at most as often as ever."
+        }
+        "cache" => {
+            "The cache counts and decides meanwhile. Alerts go on, are held in memory, and are recorded when the archive is back."
+        }
+        "memory" => {
+            "Neither cache nor archive can be asked: each server decides by its own memory, so that an error may alert once more from each."
+        }
+        _ => "Cache and archive are both asked again.",
+    }
+}
 
 fn regression(resolved: &Resolved) -> String {
     let at = resolved.at.as_deref().map(|at| format!(" {at}")).unwrap_or_default();

@@ -2,6 +2,7 @@
 
 use super::super::figures::thousands;
 use super::{Ended, Resolved, Words, span_in};
+use crate::alert::{Health, Store};
 
 pub(super) const WORDS: Words = Words {
     category: "예외 구분",
@@ -33,7 +34,32 @@ pub(super) const WORDS: Words = Words {
     last_of_window: |ends| format!("이번 구간의 마지막 알림입니다. {ends}까지 같은 에러는 알림 없이 집계합니다."),
     regression,
     window_ended,
+    away_for: "중단 시간",
+    health,
+    decides,
 };
+
+fn health(Health { store, away }: Health) -> &'static str {
+    match (store, away) {
+        (Store::Cache, true) => "캐시에 연결할 수 없습니다",
+        (Store::Cache, false) => "캐시가 복구되었습니다",
+        (Store::Archive, true) => "아카이브에 연결할 수 없습니다",
+        (Store::Archive, false) => "아카이브가 복구되었습니다",
+    }
+}
+
+fn decides(who: &str) -> &'static str {
+    match who {
+        "archive" => "그동안 아카이브가 집계하고 판단합니다. 알림은 평소와 같이, 에러마다 정해진 횟수까지만 나갑니다.",
+        "cache" => {
+            "그동안 캐시가 집계하고 판단합니다. 알림은 계속 나가며, 메모리에 두었다가 아카이브가 복구되면 기록합니다."
+        }
+        "memory" => {
+            "캐시와 아카이브 모두 응답하지 않아 서버마다 자기 메모리로 판단합니다. 같은 에러가 서버마다 한 번 더 알림될 수 있습니다."
+        }
+        _ => "캐시와 아카이브를 모두 다시 사용합니다.",
+    }
+}
 
 fn environment(name: &str) -> String {
     const NAMES: [(&str, &str); 7] = [
