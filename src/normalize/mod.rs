@@ -11,6 +11,8 @@ mod crates;
 pub mod location;
 mod message;
 mod names;
+#[cfg(test)]
+mod pairs;
 mod plain;
 mod rewrite;
 mod rows;
