@@ -166,7 +166,7 @@ fn filled(line: &str, draw: &mut Draw) -> String {
 fn normal(version: Version, attribute: &str, text: &str) -> String {
     match attribute {
         "detail" => message::masked(version, text, &mut Silent).into_owned(),
-        "url" => url::path(version, text, &mut Silent).into_owned(),
+        "url" => url::path(version, text, "", &mut Silent).into_owned(),
         "module" => plain::module(text, &mut Silent).into_owned(),
         "location" => {
             let mut event = Event::default();
@@ -234,6 +234,7 @@ pub(super) fn score(version: Version, cases: &str) -> Score {
 /// `cargo test --lib pairs -- --nocapture --ignored` prints what is wrong among the cases that may be looked at.
 #[test]
 #[ignore = "for people"]
+#[expect(clippy::print_stdout, reason = "it is what the test is for")]
 fn show_what_is_wrong() {
     for version in Version::ALL {
         let (seen, held) = (score(version, SEEN), score(version, HELD));

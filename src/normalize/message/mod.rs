@@ -4,8 +4,12 @@
 //! discriminates (codes, statuses, names with digits), then to the rows that mask. Text between digits, in any script,
 //! stays. Deliberately not here: learning templates from traffic.
 
+mod bodies;
 mod codes;
 mod context;
+mod echoes;
+mod korean;
+mod labels;
 mod paths;
 mod quoted;
 mod site;
@@ -187,7 +191,7 @@ fn round(version: Version, text: &str, trail: &mut impl Trail) -> Option<String>
 }
 
 fn pass(version: Version, text: &str, trail: &mut impl Trail) -> Option<String> {
-    let mut rewrite = Rewrite::new(text);
+    let mut rewrite = Rewrite::new(version, text);
     let mut site = Site::new(version, text);
     let of_version = &OF_VERSION[version as usize];
     let bytes = text.as_bytes();

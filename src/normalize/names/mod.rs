@@ -6,6 +6,9 @@
 //! which frame is the throw location (`location`).
 
 mod find;
+mod jvm;
+mod native;
+mod script;
 mod table;
 
 use std::borrow::Cow;
@@ -109,16 +112,16 @@ static SECOND: [Rows<WIDTH>; 256] = {
 
 /// A throw location, without what varies.
 pub(super) fn plain<'t>(version: Version, text: &'t str, trail: &mut impl Trail) -> Cow<'t, str> {
-    settle(text, |text| pass(text, &IN_PLACES[version as usize], trail))
+    settle(text, |text| pass(version, text, &IN_PLACES[version as usize], trail))
 }
 
 /// The names inside a message, without what varies.
 pub(super) fn plain_in_message<'t>(version: Version, text: &'t str, trail: &mut impl Trail) -> Cow<'t, str> {
-    settle(text, |text| pass(text, &IN_MESSAGES[version as usize], trail))
+    settle(text, |text| pass(version, text, &IN_MESSAGES[version as usize], trail))
 }
 
-fn pass(text: &str, firsts: &First, trail: &mut impl Trail) -> Option<String> {
-    let mut rewrite = Rewrite::new(text);
+fn pass(version: Version, text: &str, firsts: &First, trail: &mut impl Trail) -> Option<String> {
+    let mut rewrite = Rewrite::new(version, text);
     let bytes = text.as_bytes();
     let mut at = 0;
     while at < bytes.len() {

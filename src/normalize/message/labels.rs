@@ -1,0 +1,130 @@
+//! Values by shape, as the second rule set knows them: a value that was drawn becomes one placeholder, whatever digits and
+//! letters the draw came to.
+//!
+//! Promises: as in `values`. Deliberately not here: what the first rule set knew already.
+
+use super::site::{Shape, Site};
+use super::times::number_end;
+use super::{Edit, context};
+use crate::normalize::random::{is_drawn, is_unlikely};
+
+/// `9f86d081`, `00000001`, `deadbeef`: from eight digits on a hash or an id, even when it has no letter, or no digit.
+pub(super) fn hex(site: &Site<'_>) -> Option<Edit> {
+    let word = &site.word;
+    let drawn = word.hex && word.len() >= 8 && !(word.shape == Shape::Digits && site.byte(word.end) == b'.');
+    let one_case = || {
+        let text = site.word_text();
+        !(text.bytes().any(|b| b.is_ascii_lowercase()) && text.bytes().any(|b| b.is_ascii_uppercase()))
+    };
+    // Digits that a unit follows are told by it; so are those of a phone or a card.
+    let plain =
+        || word.shape == Shape::Digits && !matches!(word.len(), 16 | 20 | 24 | 32 | 40 | 48 | 56 | 64 | 96 | 128);
+    (drawn && one_case() && !plain()).then(|| Edit::put(word.start..word.end, "<hex>")).flatten()
+}
+
+/// ULIDs, nano ids, request ids, keys: drawn, not written.
+pub(super) fn random_text(site: &Site<'_>) -> Option<Edit> {
+    let end = site.run_near(site.at, |b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+    let base64 = site.run_near(end, |b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'+' | b'/' | b'='));
+    let long = &site.text[site.at..base64];
+    let joined = base64 > end;
+    let told = long.contains('+') || long.ends_with('=');
+    if joined && (told && long.len() >= 16 || long.len() >= 32) && is_drawn(long) && !is_path(long) {
+        return Edit::put(site.at..base64, "<id>");
+    }
+    if site.word.len() >= 10 && is_drawn(site.word_text()) {
+        return Edit::put(site.at..site.word.end, "<id>");
+    }
+    if site.word.shape == Shape::Letters && !is_unlikely(site.word_text(), 1) {
+        return None;
+    }
+    // Joined parts are read as one only when they cannot be a name of several words.
+    let whole = &site.text[site.at..end];
+    (whole.len() >= 20 && is_drawn(whole) && !whole.contains("--")).then(|| Edit::put(site.at..end, "<id>")).flatten()
+}
+
+fn is_path(text: &str) -> bool {
+    !text.contains(['+', '=']) && text.split('/').filter(|part| !part.is_empty()).all(|part| !is_drawn(part))
+}
+
+/// A word that no name is like, however few its digits are.
+pub(super) fn scrambled(site: &Site<'_>) -> Option<Edit> {
+    let word = site.word_text();
+    let drawn = word.len() >= 12 && is_unlikely(word, 3) && !word.starts_with("0x") && site.before(site.at) != b'.';
+    drawn.then(|| Edit::put(site.at..site.word.end, "<id>")).flatten()
+}
+
+/// `F5/2kQ…`, `bbBwo1wZMm/S/Md=`: base64 that begins like a word.
+pub(super) fn base64_word(site: &Site<'_>) -> Option<Edit> {
+    let end = site.run_near(site.at, |b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'='));
+    let text = &site.text[site.at..end];
+    let told = text.contains('+') || text.ends_with('=') || text.len() >= 60;
+    (told && text.len() >= 20 && is_drawn(text) && site.ends(end)).then(|| Edit::put(site.at..end, "<id>")).flatten()
+}
+
+/// `/m8gQ…=`, `+tV1h…`: base64 that does not begin with a letter.
+pub(super) fn base64(site: &Site<'_>) -> Option<Edit> {
+    let fresh =
+        !site.before(site.at).is_ascii_alphanumeric() && !matches!(site.before(site.at), b'/' | b'.' | b'>' | b'}');
+    let end = site.run_near(site.at, |b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'='));
+    let text = &site.text[site.at..end];
+    let told = text.contains('+') || text.ends_with('=') || end - site.at >= 60;
+    (fresh && told && text.len() >= 20 && is_drawn(text)).then(|| Edit::put(site.at..end, "<id>")).flatten()
+}
+
+/// `Request ID: RGMBQCTBHPS`, `traceId=4bf92f-x`: whatever stands behind a label that ends with `id`.
+pub(super) fn labelled_id(site: &Site<'_>) -> Option<Edit> {
+    let joint = if site.before(site.at) == b' ' { site.before(site.at - 1) } else { site.before(site.at) };
+    if !matches!(joint, b':' | b'=') {
+        return None;
+    }
+    let (label, between) = context::word_before(site, site.at);
+    let labelled =
+        matches!(between, ":" | "=" | ": " | " = " | " : ") && context::ends_like(label, &["id", "etag", "ref"]);
+    if !labelled {
+        return None;
+    }
+    let idle = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'+' | b'/' | b'=' | b'.');
+    let end = site.run_near(site.at, idle);
+    let text = site.text[site.at..end].trim_end_matches('.');
+    let numbered = text.bytes().any(|b| b.is_ascii_digit());
+    (numbered || is_drawn(text)).then(|| Edit::put(site.at..site.at + text.len(), "<id>")).flatten()
+}
+
+/// `6.02e23`, `1.5E-10`, `2e308`.
+pub(super) fn scientific(site: &Site<'_>) -> Option<Edit> {
+    let number = number_end(site, site.at);
+    let sign = number + 1 + usize::from(matches!(site.byte(number + 1), b'-' | b'+'));
+    let end = site.digits(sign.min(site.text.len()));
+    let exponent = matches!(site.byte(number), b'e' | b'E') && (1..=3).contains(&(end.saturating_sub(sign)));
+    (number > site.at && exponent && site.ends(end)).then(|| Edit::put(site.at..end, "<num>")).flatten()
+}
+
+/// `010-****-1234`, `110-***-456789`, `900101-1******`: groups of digits, some of them hidden.
+pub(super) fn hidden_digits(site: &Site<'_>) -> Option<Edit> {
+    let end = site.run_near(site.at, |b| b.is_ascii_digit() || matches!(b, b'-' | b'*'));
+    let text = site.text[site.at..end].trim_end_matches('-');
+    text.contains("**").then(|| Edit::put(site.at..site.at + text.len(), "<num>")).flatten()
+}
+
+/// `1.25초` and the like: an ISO duration with a fraction, `PT1M30.5S`.
+pub(super) fn iso_duration(site: &Site<'_>) -> Option<Edit> {
+    super::times::iso_duration(site).filter(|_| site.byte(site.at) == b'P')
+}
+
+/// `thread-7`, `Task-12`, `local3` in what a runtime prints: the number goes though it looks like a name's.
+pub(super) fn runtime_number(site: &Site<'_>) -> Option<Edit> {
+    let letters = site.run(site.at, |b| b.is_ascii_alphabetic());
+    let local = &site.text[site.at..letters] == "local" && site.before(site.at) == b'<';
+    let whole = site.digits(letters) == site.word.end && site.byte(site.word.end) == b'>';
+    (local && whole).then(|| Edit::put(letters..site.word.end, "<num>")).flatten()
+}
+
+/// `aa:bb:cc:00:11:22`: a device.
+pub(super) fn mac(site: &Site<'_>) -> Option<Edit> {
+    let end = site.run_near(site.at, |b| b.is_ascii_hexdigit() || matches!(b, b':' | b'-'));
+    let text = &site.text[site.at..end];
+    let joint = site.byte(site.word.end) as char;
+    let shaped = text.len() == 17 && text.split(joint).count() == 6 && text.split(joint).all(|part| part.len() == 2);
+    (shaped && site.ends(end)).then(|| Edit::put(site.at..end, "<id>")).flatten()
+}
