@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use super::plain;
 use super::version::{Version, Versions};
 use crate::normalize::trail::Trail;
-use segments::Above;
+use segments::{Above, Quotes};
 
 /// A row: a segment of this shape is a parameter.
 pub(super) struct Rule {
@@ -66,8 +66,8 @@ const MISSING: &[&str] = &["NaN", "None", "null", "undefined", "[object Object]"
 
 /// The route behind a URL, a path or a route pattern.
 pub(super) fn path<'a>(version: Version, url: &'a str, detail: &str, trail: &mut impl Trail) -> Cow<'a, str> {
-    let echoes = version >= Version::V2 && memchr::memchr2(b'\'', b'"', detail.as_bytes()).is_some();
-    if is_route(version, url) && !echoes {
+    let quotes = Quotes::of(if version >= Version::V2 { detail } else { "" });
+    if quotes.is_empty() && is_route(version, url) {
         return Cow::Borrowed(url);
     }
     let path = match plain::collapsed(url, trail) {
@@ -87,8 +87,7 @@ pub(super) fn path<'a>(version: Version, url: &'a str, detail: &str, trail: &mut
             continue;
         }
         let change = change(version, name, &above).or_else(|| {
-            (echoes && !out.is_empty() && segments::is_echoed(name, detail))
-                .then_some(("echoed", Cow::Borrowed(PARAMETER)))
+            (!out.is_empty() && quotes.hold(name)).then_some(("echoed", Cow::Borrowed(PARAMETER)))
         });
         let kept = match &change {
             Some((rule, with)) => {

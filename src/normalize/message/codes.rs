@@ -80,6 +80,9 @@ pub(super) fn port(site: &Site<'_>) -> Option<Edit> {
 
 /// `port=8080`, `(port 8443)`: a service's, when it is not an ephemeral one.
 pub(super) fn named_port(site: &Site<'_>) -> Option<Edit> {
+    if !(2..=5).contains(&site.word.len()) {
+        return None;
+    }
     let (word, between) = word_before(site, site.at);
     let named = matches!(between, " " | "=" | ": ") && in_table(word, &["port", "포트"]);
     let service = || site.number(site.at, site.word.end).is_some_and(|port| (20..32768).contains(&port));

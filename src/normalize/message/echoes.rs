@@ -109,7 +109,9 @@ fn before<'t>(site: &Site<'t>, at: usize, reach: usize) -> &'t str {
 }
 
 fn ends_with(text: &str, phrases: &[&str]) -> bool {
-    phrases.iter().any(|phrase| {
+    let Some(last) = text.len().checked_sub(2).map(|at| text.as_bytes()[at].to_ascii_lowercase()) else { return false };
+    let alike = |phrase: &&&str| phrase.as_bytes()[phrase.len() - 2] == last;
+    phrases.iter().filter(alike).any(|phrase| {
         let at = text.len().checked_sub(phrase.len()).filter(|at| text.is_char_boundary(*at));
         at.is_some_and(|at| {
             let begins = at == 0 || !text.as_bytes()[at - 1].is_ascii_alphanumeric();
@@ -131,7 +133,10 @@ pub(super) fn quoted(site: &Site<'_>) -> Option<Edit> {
     let known = read.get();
     let end = close(site)?;
     let ahead = &site.bytes()[end + 1..site.text.len().min(end + 40)];
-    let told = told || BEHIND.iter().any(|phrase| ahead.starts_with(phrase.as_bytes()));
+    let told = told || {
+            let may_be = ahead.first().is_some_and(|b| matches!(b, b' ' | b'.') || *b >= 0x80);
+            may_be && BEHIND.iter().any(|phrase| ahead.starts_with(phrase.as_bytes()))
+        };
     if !told {
         read.set(known);
         return None;
@@ -161,7 +166,7 @@ pub(super) fn bracketed(site: &Site<'_>) -> Option<Edit> {
 
 /// `필수 값 '주문번호'가 누락`: the name of a field.
 pub(super) fn required(site: &Site<'_>) -> Option<Edit> {
-    if site.text.is_ascii() || site.byte(site.at + 1) == b' ' {
+    if site.byte(site.at + 1) < 0x80 {
         return None;
     }
     let behind = before(site, site.at, 16);
@@ -281,10 +286,13 @@ pub(super) fn after_colon(site: &Site<'_>) -> Option<Edit> {
 pub(super) fn person(site: &Site<'_>) -> Option<Edit> {
     const PERSONS: &[&str] =
         &["account", "customer", "login", "member", "nickname", "user", "username", "계정", "닉네임", "아이디", "회원"];
+    let whole = !matches!(site.byte(site.word.end), b'_' | b'-' | b'.' | b'@');
+    let long = || site.word_text().bytes().filter(u8::is_ascii_digit).count() >= 2;
+    if site.before(site.at) != b' ' || !whole || !long() {
+        return None;
+    }
     let (word, between) = word_before(site, site.at);
-    let whole = site.ends(site.word.end) && !matches!(site.byte(site.word.end), b'_' | b'-' | b'.' | b'@');
-    let long = site.word_text().bytes().filter(u8::is_ascii_digit).count() >= 2;
-    (between == " " && whole && long && in_table(word, PERSONS))
+    (between == " " && in_table(word, PERSONS))
         .then(|| Edit::put(site.at..site.word.end, "<id>"))
         .flatten()
 }

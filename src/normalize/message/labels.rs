@@ -6,7 +6,7 @@
 use super::site::{Shape, Site};
 use super::times::number_end;
 use super::{Edit, context};
-use crate::normalize::random::{is_drawn, is_unlikely};
+use crate::normalize::random::{is_base64_url, is_drawn, is_jumbled, is_scrambled};
 
 /// `9f86d081`, `00000001`, `deadbeef`: from eight digits on a hash or an id, even when it has no letter, or no digit.
 pub(super) fn hex(site: &Site<'_>) -> Option<Edit> {
@@ -22,21 +22,20 @@ pub(super) fn hex(site: &Site<'_>) -> Option<Edit> {
     (drawn && one_case() && !plain()).then(|| Edit::put(word.start..word.end, "<hex>")).flatten()
 }
 
-/// ULIDs, nano ids, request ids, keys: drawn, not written.
-pub(super) fn random_text(site: &Site<'_>) -> Option<Edit> {
+/// ULIDs, request ids, keys: drawn, not written.
+pub(super) fn random_word(site: &Site<'_>) -> Option<Edit> {
+    let drawn = site.word.len() >= 10 && is_drawn(site.word_text());
+    drawn.then(|| Edit::put(site.at..site.word.end, "<id>")).flatten()
+}
+
+/// The same, of several parts.
+pub(super) fn random_joined(site: &Site<'_>) -> Option<Edit> {
     let end = site.run_near(site.at, |b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
     let base64 = site.run_near(end, |b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'+' | b'/' | b'='));
     let long = &site.text[site.at..base64];
-    let joined = base64 > end;
     let told = long.contains('+') || long.ends_with('=');
-    if joined && (told && long.len() >= 16 || long.len() >= 32) && is_drawn(long) && !is_path(long) {
+    if base64 > end && (told && long.len() >= 16 || long.len() >= 32) && is_drawn(long) && !is_path(long) {
         return Edit::put(site.at..base64, "<id>");
-    }
-    if site.word.len() >= 10 && is_drawn(site.word_text()) {
-        return Edit::put(site.at..site.word.end, "<id>");
-    }
-    if site.word.shape == Shape::Letters && !is_unlikely(site.word_text(), 1) {
-        return None;
     }
     // Joined parts are read as one only when they cannot be a name of several words.
     let whole = &site.text[site.at..end];
@@ -49,9 +48,29 @@ fn is_path(text: &str) -> bool {
 
 /// A word that no name is like, however few its digits are.
 pub(super) fn scrambled(site: &Site<'_>) -> Option<Edit> {
+    if site.word.len() < 12 || site.before(site.at) == b'.' {
+        return None;
+    }
     let word = site.word_text();
-    let drawn = word.len() >= 12 && is_unlikely(word, 3) && !word.starts_with("0x") && site.before(site.at) != b'.';
+    let prefixed = || site.before(site.at) == b'_' && is_jumbled(word);
+    let drawn = !word.starts_with("0x") && (is_scrambled(word) || prefixed());
     drawn.then(|| Edit::put(site.at..site.word.end, "<id>")).flatten()
+}
+
+/// `V1StGXR8_Z5jdHi6B-myT`: nano ids and tokens, from the joint they may begin with. A prefix that says what it is the id
+/// of (`cus_NffrFeUfNV2Hib`) stays.
+pub(super) fn base64_url(site: &Site<'_>) -> Option<Edit> {
+    let run = |from| site.run_near(from, |b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+    if site.before(site.at).is_ascii_alphanumeric() || matches!(site.before(site.at), b'-' | b'_') && site.at > site.floor {
+        return None;
+    }
+    let end = run(site.at);
+    let text = &site.text[site.at..end];
+    let prefixed = text.split_once('_').is_some_and(|(prefix, rest)| {
+        (2..=8).contains(&prefix.len()) && prefix.bytes().all(|b| b.is_ascii_lowercase()) && !rest.contains(['-', '_'])
+    });
+    let drawn = text.contains(['-', '_']) && !prefixed && is_base64_url(text);
+    drawn.then(|| Edit::put(site.at..end, "<id>")).flatten()
 }
 
 /// `F5/2kQ…`, `bbBwo1wZMm/S/Md=`: base64 that begins like a word.
@@ -93,6 +112,9 @@ pub(super) fn labelled_id(site: &Site<'_>) -> Option<Edit> {
 
 /// `6.02e23`, `1.5E-10`, `2e308`.
 pub(super) fn scientific(site: &Site<'_>) -> Option<Edit> {
+    if !site.byte(site.at).is_ascii_digit() {
+        return None;
+    }
     let number = number_end(site, site.at);
     let sign = number + 1 + usize::from(matches!(site.byte(number + 1), b'-' | b'+'));
     let end = site.digits(sign.min(site.text.len()));
@@ -118,6 +140,13 @@ pub(super) fn runtime_number(site: &Site<'_>) -> Option<Edit> {
     let local = &site.text[site.at..letters] == "local" && site.before(site.at) == b'<';
     let whole = site.digits(letters) == site.word.end && site.byte(site.word.end) == b'>';
     (local && whole).then(|| Edit::put(letters..site.word.end, "<num>")).flatten()
+}
+
+/// `JobImpl{Active}@1a2b3c4d`, `Foo(x)@1a2b`: an identity hash behind a state.
+pub(super) fn hash_behind_state(site: &Site<'_>) -> Option<Edit> {
+    let end = site.run(site.at + 1, |b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'));
+    let hash = matches!(site.before(site.at), b'}' | b')') && (1..=16).contains(&(end - site.at - 1));
+    (hash && site.ends(end)).then(|| Edit::put(site.at + 1..end, "<addr>")).flatten()
 }
 
 /// `aa:bb:cc:00:11:22`: a device.

@@ -49,6 +49,14 @@ pub(super) fn identifier(site: &Site<'_>) -> Option<Edit> {
     (behind || ahead).then(|| Edit::keep(site.at..close + 1)).flatten()
 }
 
+/// The same, unless so many digits stand in a row that no name has them: `key 'n10000'`.
+pub(super) fn short_identifier(site: &Site<'_>) -> Option<Edit> {
+    let edit = identifier(site)?;
+    let digits = |part: &[u8]| part.iter().all(u8::is_ascii_digit);
+    let numbered = site.bytes()[edit.cut.clone()].windows(5).any(digits);
+    (!numbered).then_some(edit)
+}
+
 /// `com.shop.Order`, `api.partner-a.com`: a class or a host, whatever word it stands behind.
 fn is_qualified(text: &str) -> bool {
     let part = |part: &str| part.starts_with(|c: char| c.is_ascii_alphabetic()) && part.len() <= NAME_BYTES;

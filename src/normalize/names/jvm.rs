@@ -110,6 +110,9 @@ pub(super) fn unknown_packaging(site: &Site<'_>) -> Option<Edit> {
 
 /// `(com/acme/Cart.java)`: a generated class says its source so.
 pub(super) fn source_path(site: &Site<'_>) -> Option<Edit> {
+    if !site.bytes().get(site.end).is_some_and(u8::is_ascii_lowercase) {
+        return None;
+    }
     let close = site.next(site.end, &[')', '(', ' '])?;
     let inside = &site.text[site.end..close];
     let source = [".java", ".kt", ".scala", ".groovy"].iter().any(|extension| inside.ends_with(extension));

@@ -126,6 +126,9 @@ pub(super) fn cpp_file(site: &Site<'_>) -> Option<Edit> {
 
 /// `(Int32 id, String name)`: .NET's parameters. A state machine's name has lost them.
 pub(super) fn typed_parameters(site: &Site<'_>) -> Option<Edit> {
+    if !site.bytes().get(site.end).is_some_and(u8::is_ascii_uppercase) {
+        return None;
+    }
     let close = site.next(site.end, &[')', '('])?;
     let inside = &site.text[site.end..close];
     let typed = |part: &str| {

@@ -178,10 +178,13 @@ pub(super) fn php_arguments(site: &Site<'_>) -> Option<Edit> {
 
 /// `(acme 0.1.0) lib/order.ex`: the application, with its version.
 pub(super) fn elixir_application(site: &Site<'_>) -> Option<Edit> {
+    if site.at > 0 {
+        return None;
+    }
     let close = site.next(site.end, &[')'])?;
     let inside = &site.text[site.end..close];
     let (name, version) = inside.split_once(' ')?;
-    let versioned = version.starts_with(|c: char| c.is_ascii_digit()) && name.bytes().all(word) && site.at == 0;
+    let versioned = version.starts_with(|c: char| c.is_ascii_digit()) && name.bytes().all(word);
     (versioned && site.text[close..].starts_with(") ")).then(|| Edit::drop(site.at..close + 2)).flatten()
 }
 

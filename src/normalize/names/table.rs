@@ -3,7 +3,7 @@
 //! Promises: a row says all there is to know of a rule. Of two rows with one first byte the first that fits wins, so
 //! the longer marker stands first. Deliberately not here: code.
 
-use super::Rule;
+use super::{Rule, Then};
 use super::Version::{V1, V2};
 use super::Versions;
 use super::find::*;
@@ -17,7 +17,7 @@ const fn at_place(
     before: &'static str,
     after: &'static str,
 ) -> Rule {
-    Rule { name, marker, find, anywhere: false, versions: Versions::ALL, example: (before, after) }
+    Rule { name, marker, find, then: Then::Any, anywhere: false, versions: Versions::ALL, example: (before, after) }
 }
 
 /// A row for names wherever they stand, messages included.
@@ -28,7 +28,7 @@ const fn anywhere(
     before: &'static str,
     after: &'static str,
 ) -> Rule {
-    Rule { name, marker, find, anywhere: true, versions: Versions::ALL, example: (before, after) }
+    Rule { name, marker, find, then: Then::Any, anywhere: true, versions: Versions::ALL, example: (before, after) }
 }
 
 type Find = fn(&super::Site<'_>) -> Option<super::Edit>;
@@ -65,7 +65,7 @@ pub(in crate::normalize) const RULES: &[Rule] = &[
     at_place("rust-escape", "$C$", native::escaped, "<(a::Pay$C$b) as a::Set>::pay", "<(a::Pay,b) as a::Set>::pay").since(V2),
     at_place("clojure-eval", "$eval", numbered, "user$eval12.invoke", "user.invoke").since(V2),
     at_place("clojure-reify", "$reify__", numbered, "app.core$reify__12.run", "app.core.run").since(V2),
-    at_place("numbered-function", "$", jvm::numbered_function, "a.Pool.access$500", "a.Pool.access").since(V2),
+    at_place("numbered-function", "$", jvm::numbered_function, "a.Pool.access$500", "a.Pool.access").then(Then::Digit).since(V2),
     anywhere("hibernate-proxy", "$HibernateProxy$", tail, "a.Order$HibernateProxy$AbC12x.getId", "a.Order.getId"),
     anywhere("byte-buddy", "$ByteBuddy$", tail, "a.Log$ByteBuddy$loYzi6R3", "a.Log"),
     anywhere("mockito-mock", "$MockitoMock$", tail, "a.Gate$MockitoMock$1234567.open", "a.Gate.open"),
@@ -118,12 +118,12 @@ pub(in crate::normalize) const RULES: &[Rule] = &[
     at_place("csharp-nested", "/<", native::nested_joint, "A.Store/<Save>d__3.MoveNext", "A.Store.Save").since(V2),
     at_place("csharp-display-class", "<>c", native::csharp_display_generic, "A.Store.<>c__DisplayClass1_0`1.Save", "A.Store.Save").since(V2),
     at_place("csharp-parameters", "(", native::typed_parameters, "A.Store.Save(Int32 id, String name)", "A.Store.Save").since(V2),
-    at_place("ef-proxy", "_", native::model_hash, "DynamicProxies.Order_0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF.get", "DynamicProxies.Order.get").since(V2),
+    at_place("ef-proxy", "_", native::model_hash, "DynamicProxies.Order_0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF.get", "DynamicProxies.Order.get").then(Then::Hex).since(V2),
     at_place("castle-proxy", "Proxy_", native::castle, "Castle.Proxies.OrderProxy_3.get", "Castle.Proxies.OrderProxy.get").since(V2),
     at_place("csharp-expression", "lambda_method", number, "lambda_method12", "lambda_method").since(V2),
     at_place("go-inlined", ".func", native::go_inlined, "main.main.func2.(*Order).Pay", "main.(*Order).Pay").since(V2),
     at_place("go-closure", ".deferwrap", go_closure, "svc.Run.deferwrap1", "svc.Run").since(V2),
-    at_place("go-closure", ".", native::go_number, "main.(*Order).Pay.1", "main.(*Order).Pay").since(V2),
+    at_place("go-closure", ".", native::go_number, "main.(*Order).Pay.1", "main.(*Order).Pay").then(Then::Digit).since(V2),
     at_place("go-type-arguments", "[go.shape.", native::go_shape, "a.(*Pool[go.shape.int]).Take", "a.(*Pool[...]).Take").since(V2),
     at_place("go-global", "glob..func", native::go_global, "pool.glob..func1.2", "pool.init").since(V2),
     at_place("go-goroutine", " in goroutine ", native::trailing_number, "a.Run in goroutine 42", "a.Run").since(V2),
@@ -132,8 +132,8 @@ pub(in crate::normalize) const RULES: &[Rule] = &[
     at_place("rust-closure", "::{shim", braced, "a::call_once::{shim:vtable#0}", "a::call_once").since(V2),
     at_place("rust-closure", "::_{{closure", braced, "a::pay::_{{closure}}", "a::pay").since(V2),
     at_place("rust-shim", "{{vtable.shim}}", suffix_in_braces, "a::call_once{{vtable.shim}}", "a::call_once").since(V2),
-    at_place("compiler-number", "#", native::number_in_braces, "a::{impl#3}::pay", "a::{impl}::pay").since(V2),
-    at_place("rust-crate-hash", "[", native::crate_hash, "shop[9f86d081884c7d65]::pay", "shop::pay").since(V2),
+    at_place("compiler-number", "#", native::number_in_braces, "a::{impl#3}::pay", "a::{impl}::pay").then(Then::Digit).since(V2),
+    at_place("rust-crate-hash", "[", native::crate_hash, "shop[9f86d081884c7d65]::pay", "shop::pay").then(Then::Hex).since(V2),
     at_place("rust-path", "..", native::old_path, "<a..Pay as b>::pay", "<a::Pay as b>::pay").since(V2),
     at_place("rust-path", "_<", native::old_bracket, "_<a::Pay as b>::pay", "<a::Pay as b>::pay").since(V2),
     at_place("cpp-clone", " [clone ", native::to_bracket, "a::take(int) [clone .isra.0]", "a::take(int)").since(V2),
@@ -169,8 +169,8 @@ pub(in crate::normalize) const RULES: &[Rule] = &[
     at_place("installed", "gems/", script::installed, "/usr/lib/ruby/gems/pg/b.rb", "gems/pg/b.rb").since(V2),
     at_place("module-cache", "/pkg/mod/", script::module_cache, "/root/go/pkg/mod/github.com/a/b.go in c", "github.com/a/b.go in c").since(V2),
     at_place("module-cache", "/registry/src/", script::module_cache, "/c/registry/src/index.crates.io-6f17d22bba15001f/pool/lib.rs", "pool/lib.rs").since(V2),
-    at_place("library-version", "-", script::directory_version, "gems/pg-1.5.4/lib/pg.rb", "gems/pg/lib/pg.rb").since(V2),
-    at_place("deployment", "/", script::deployment, "/srv/9f86d081884c/app.rb", "/srv/app.rb").since(V2),
+    at_place("library-version", "-", script::directory_version, "gems/pg-1.5.4/lib/pg.rb", "gems/pg/lib/pg.rb").then(Then::Digit).since(V2),
+    at_place("deployment", "/", script::deployment, "/srv/9f86d081884c/app.rb", "/srv/app.rb").then(Then::Hex).since(V2),
     at_place("anonymous-function", "Object.<anonymous> (", script::anonymous_function, "Object.<anonymous> (/app/pay.js:1:2)", "/app/pay.js").since(V2),
     at_place("anonymous-function", "<anonymous> (", script::anonymous_function, "<anonymous> (/app/pay.js:1:2)", "/app/pay.js").since(V2),
     at_place("file-scheme", "file:///", file_scheme, "pay (file:///app/pay.js)", "pay (/app/pay.js)").since(V2),

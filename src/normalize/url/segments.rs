@@ -171,20 +171,43 @@ pub(super) fn is_slug(segment: &str, above: &Above<'_>) -> bool {
     long && !COMMANDS.contains(&first)
 }
 
-/// Whether the message quotes the segment back: somebody entered it.
-pub(super) fn is_echoed(segment: &str, detail: &str) -> bool {
-    memchr::memmem::find_iter(detail.as_bytes(), segment).take(8).any(|at| {
-        let bytes = detail.as_bytes();
-        let behind = bytes.get(at + segment.len());
-        at > 0 && matches!(bytes[at - 1], b'"' | b'\'') && behind == Some(&bytes[at - 1])
-    })
+/// The places of a message's first quotes.
+pub(super) struct Quotes<'d> {
+    detail: &'d [u8],
+    at: [usize; Quotes::MAX],
+    count: usize,
+}
+
+impl<'d> Quotes<'d> {
+    const MAX: usize = 16;
+
+    pub(super) fn of(detail: &'d str) -> Quotes<'d> {
+        let mut quotes = Quotes { detail: detail.as_bytes(), at: [0; Quotes::MAX], count: 0 };
+        for at in memchr::memchr2_iter(b'\'', b'"', detail.as_bytes()).take(Quotes::MAX) {
+            quotes.at[quotes.count] = at;
+            quotes.count += 1;
+        }
+        quotes
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Whether the message quotes a segment back: somebody entered it.
+    pub(super) fn hold(&self, segment: &str) -> bool {
+        self.at[..self.count].iter().any(|at| {
+            let rest = &self.detail[at + 1..];
+            rest.first() == segment.as_bytes().first()
+                && rest.starts_with(segment.as_bytes())
+                && rest.get(segment.len()) == Some(&self.detail[*at])
+        })
+    }
 }
 
 /// `42:cancel`, `Orders(42)`, `9f86d081….pdf`, `app.9f86d081.js`: a parameter, and what is none.
 pub(super) fn partly(version: Version, segment: &str) -> Option<(&'static str, Cow<'static, str>)> {
-    if !segment.bytes().any(|b| b.is_ascii_digit() || b == b'(' || b.is_ascii_uppercase()) {
-        return None;
-    }
+    memchr::memchr3(b':', b'(', b'.', segment.as_bytes())?;
     if let Some((id, verb)) = segment.split_once(':')
         && parameter(version, id).is_some()
         && !verb.is_empty()
