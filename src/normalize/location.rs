@@ -97,15 +97,54 @@ const FRAMEWORKS_SINCE_2: &[&str] = &[
 
 /// Packages of Go's own, in the functions of frames that name no module.
 const GO_STANDARD: &[&str] = &[
-    "bufio", "bytes", "compress", "container", "context", "crypto", "database", "encoding", "errors", "fmt", "hash", "io",
-    "log", "math", "net", "os", "panic", "path", "reflect", "regexp", "runtime", "slices", "sort", "strconv", "strings",
-    "sync", "syscall", "testing", "text", "time", "unicode",
+    "bufio",
+    "bytes",
+    "compress",
+    "container",
+    "context",
+    "crypto",
+    "database",
+    "encoding",
+    "errors",
+    "fmt",
+    "hash",
+    "io",
+    "log",
+    "math",
+    "net",
+    "os",
+    "panic",
+    "path",
+    "reflect",
+    "regexp",
+    "runtime",
+    "slices",
+    "sort",
+    "strconv",
+    "strings",
+    "sync",
+    "syscall",
+    "testing",
+    "text",
+    "time",
+    "unicode",
 ];
 
 /// Where an interpreter and its packages lie.
 const LIBRARY_FILES: &[&str] = &[
-    "/dist-packages/", "/go/pkg/mod/", "/go/src/", "/lib/python3", "/rustc/", "/site-packages/", "/usr/lib/ruby/",
-    "<frozen ", "node:internal", "node_modules/", "/ruby/gems/", "/bundle/gems/", "/vendor/",
+    "/dist-packages/",
+    "/go/pkg/mod/",
+    "/go/src/",
+    "/lib/python3",
+    "/rustc/",
+    "/site-packages/",
+    "/usr/lib/ruby/",
+    "<frozen ",
+    "node:internal",
+    "node_modules/",
+    "/ruby/gems/",
+    "/bundle/gems/",
+    "/vendor/",
 ];
 
 /// The rule of classes made from a class of the application's own.
@@ -266,18 +305,36 @@ fn is_generated(version: Version, frame: &Frame<'_>) -> bool {
     [&frame.module, &frame.function, &frame.file].into_iter().any(|part| generated(version, part).is_some())
 }
 
+/// For each first byte, the marks that begin with it, as bits; the later marks behind the first ones.
+static MARKS: [u32; 256] = {
+    let (mut marks, mut i) = ([0; 256], 0);
+    while i < GENERATED.len() + GENERATED_SINCE_2.len() {
+        marks[mark(i).1.as_bytes()[0] as usize] |= 1 << i;
+        i += 1;
+    }
+    marks
+};
+
+const fn mark(i: usize) -> (&'static str, &'static str) {
+    if i < GENERATED.len() { GENERATED[i] } else { GENERATED_SINCE_2[i - GENERATED.len()] }
+}
+
 /// The rule that says a text names generated code only.
 fn generated(version: Version, text: &str) -> Option<&'static str> {
+    let known = if version >= Version::V2 { u32::MAX } else { (1 << GENERATED.len()) - 1 };
     let bytes = text.as_bytes();
-    let begins = |at: &usize| matches!(bytes[*at], b'$' | b'<' | b'D' | b'G' | b'I' | b'L' | b'N');
-    (0..bytes.len()).filter(begins).find_map(|at| {
-        let rest = &bytes[at..];
-        // Weld writes `$Proxy$_$$_` behind a class of the application's own.
-        let marked =
-            |mark: &str| mark.as_bytes()[0] == rest[0] && rest.starts_with(mark.as_bytes()) && !rest.starts_with(b"$Proxy$_");
-        let more = if version >= Version::V2 { GENERATED_SINCE_2 } else { &[] };
-        GENERATED.iter().chain(more).find(|(_, mark)| marked(mark)).map(|(rule, _)| *rule)
-    })
+    for (at, byte) in bytes.iter().enumerate() {
+        let mut marks = MARKS[*byte as usize] & known;
+        while marks != 0 {
+            let (rule, mark) = mark(marks.trailing_zeros() as usize);
+            // Weld writes `$Proxy$_$$_` behind a class of the application's own.
+            if bytes[at..].starts_with(mark.as_bytes()) && !bytes[at..].starts_with(b"$Proxy$_") {
+                return Some(rule);
+            }
+            marks &= marks - 1;
+        }
+    }
+    None
 }
 
 #[cfg(test)]

@@ -45,7 +45,8 @@ pub(super) fn is_drawn(text: &str) -> bool {
 /// Whether capitals and small letters alternate as in no name of several words, together with pairs that no word has.
 pub(super) fn is_jumbled(text: &str) -> bool {
     let (_, odd) = pairs(text);
-    let changes = text.as_bytes().windows(2).filter(|pair| pair[0].is_ascii_uppercase() != pair[1].is_ascii_uppercase());
+    let changes =
+        text.as_bytes().windows(2).filter(|pair| pair[0].is_ascii_uppercase() != pair[1].is_ascii_uppercase());
     (odd + changes.count()) * 7 >= text.len() * 4
 }
 

@@ -276,7 +276,9 @@ fn what_is_drawn_of_one_kind_becomes_one_text() {
         let mut others: Vec<_> = forms.iter().collect();
         others.sort_by_key(|(_, (count, _))| std::cmp::Reverse(*count));
         others.truncate(40);
-        if std::env::var("SHOW").is_ok() { println!("KIND {kind}: {} of {DRAWS} differ: {others:?}", DRAWS - most); }
+        if std::env::var("SHOW").is_ok() {
+            println!("KIND {kind}: {} of {DRAWS} differ: {others:?}", DRAWS - most);
+        }
     }
 }
 

@@ -86,9 +86,8 @@ pub(super) fn path<'a>(version: Version, url: &'a str, detail: &str, trail: &mut
         if name.is_empty() {
             continue;
         }
-        let change = change(version, name, &above).or_else(|| {
-            (!out.is_empty() && quotes.hold(name)).then_some(("echoed", Cow::Borrowed(PARAMETER)))
-        });
+        let change = change(version, name, &above)
+            .or_else(|| (!out.is_empty() && quotes.hold(name)).then_some(("echoed", Cow::Borrowed(PARAMETER))));
         let kept = match &change {
             Some((rule, with)) => {
                 if name != with {

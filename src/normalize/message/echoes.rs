@@ -83,6 +83,30 @@ const BEHIND: &[&str] = &[
     "은(는) 존재하지",
 ];
 
+/// For each last letter, small and capital ones alike, the phrases of `BEFORE` that end with it.
+static BY_LAST: [u64; 32] = {
+    let (mut phrases, mut i) = ([0; 32], 0);
+    while i < BEFORE.len() {
+        let phrase = BEFORE[i].as_bytes();
+        phrases[(phrase[phrase.len() - 2] & 31) as usize] |= 1 << i;
+        i += 1;
+    }
+    phrases
+};
+
+/// Whether a phrase of `BEFORE` stands there.
+fn is_told(text: &str) -> bool {
+    let last = text.len().checked_sub(2).map_or(0, |at| text.as_bytes()[at]);
+    let mut phrases = BY_LAST[usize::from(last & 31)];
+    while phrases != 0 {
+        if ends_with(text, &BEFORE[phrases.trailing_zeros() as usize..][..1]) {
+            return true;
+        }
+        phrases &= phrases - 1;
+    }
+    false
+}
+
 /// Keys whose value is a person's, or what a person entered.
 const KEYS: &[&str] = &[
     "email",
@@ -126,7 +150,7 @@ pub(super) fn quoted(site: &Site<'_>) -> Option<Edit> {
     // Nearly all quotes stand behind a space.
     let told = last == b' ' && {
         let behind = before(site, site.at, 20);
-        ends_with(behind, BEFORE)
+        is_told(behind)
             || behind.ends_with(": ") && BEFORE_TYPE.iter().any(|phrase| before(site, site.at, 60).contains(phrase))
     };
     let read = &site.quotes_read[usize::from(site.byte(site.at) == b'"')];
@@ -134,9 +158,13 @@ pub(super) fn quoted(site: &Site<'_>) -> Option<Edit> {
     let end = close(site)?;
     let ahead = &site.bytes()[end + 1..site.text.len().min(end + 40)];
     let told = told || {
-            let may_be = ahead.first().is_some_and(|b| matches!(b, b' ' | b'.') || *b >= 0x80);
-            may_be && BEHIND.iter().any(|phrase| ahead.starts_with(phrase.as_bytes()))
+        let may_be = match ahead {
+            [b' ', b'i' | b'c' | b'w', ..] | [b'.', ..] => true,
+            [b, ..] => *b >= 0x80,
+            [] => false,
         };
+        may_be && BEHIND.iter().any(|phrase| ahead.starts_with(phrase.as_bytes()))
+    };
     if !told {
         read.set(known);
         return None;
@@ -147,6 +175,9 @@ pub(super) fn quoted(site: &Site<'_>) -> Option<Edit> {
 
 /// `rejected value [x]`, `input=[x]`, `params ["x", 1]`, `]: [the far side's body]`.
 pub(super) fn bracketed(site: &Site<'_>) -> Option<Edit> {
+    if !matches!(site.before(site.at), b' ' | b'=') {
+        return None;
+    }
     let behind = before(site, site.at, 20);
     let told = ends_with(behind, &["rejected value ", "input=", "params ", "params: ", "parameters: ", "for term: "]);
     let body = site.byte(site.at) == b'[' && behind.ends_with(")]: ");
@@ -201,6 +232,9 @@ pub(super) fn balanced(site: &Site<'_>) -> Option<usize> {
 
 /// `Key (login)=(kim)`, `key value is (kim, 7)`, `row contains (7, kim)`, `values (kim, 7)`.
 pub(super) fn tuple(site: &Site<'_>) -> Option<Edit> {
+    if !matches!(site.before(site.at), b' ' | b'=' | b's' | b'S') {
+        return None;
+    }
     let behind = before(site, site.at, 24);
     let sql = || ends_with(behind, &["values "]) || ends_with(behind, &["values"]);
     let told = behind.ends_with(")=") || ends_with(behind, &["value is ", "row contains "]);
@@ -273,6 +307,9 @@ pub(super) fn word(site: &Site<'_>) -> Option<Edit> {
 
 /// `UUID string: kim`: to the end of what was entered.
 pub(super) fn after_colon(site: &Site<'_>) -> Option<Edit> {
+    if !matches!(site.before(site.at), b'g' | b't' | b'r') || site.byte(site.at + 1) != b' ' {
+        return None;
+    }
     let value = site.at + 2;
     let behind = before(site, site.at, 20);
     let told = site.byte(site.at + 1) == b' ' && ends_with(behind, &["uuid string", "number format", "not a number"]);
@@ -292,7 +329,5 @@ pub(super) fn person(site: &Site<'_>) -> Option<Edit> {
         return None;
     }
     let (word, between) = word_before(site, site.at);
-    (between == " " && in_table(word, PERSONS))
-        .then(|| Edit::put(site.at..site.word.end, "<id>"))
-        .flatten()
+    (between == " " && in_table(word, PERSONS)).then(|| Edit::put(site.at..site.word.end, "<id>")).flatten()
 }

@@ -28,24 +28,6 @@ pub(super) fn random_word(site: &Site<'_>) -> Option<Edit> {
     drawn.then(|| Edit::put(site.at..site.word.end, "<id>")).flatten()
 }
 
-/// The same, of several parts.
-pub(super) fn random_joined(site: &Site<'_>) -> Option<Edit> {
-    let end = site.run_near(site.at, |b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
-    let base64 = site.run_near(end, |b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'+' | b'/' | b'='));
-    let long = &site.text[site.at..base64];
-    let told = long.contains('+') || long.ends_with('=');
-    if base64 > end && (told && long.len() >= 16 || long.len() >= 32) && is_drawn(long) && !is_path(long) {
-        return Edit::put(site.at..base64, "<id>");
-    }
-    // Joined parts are read as one only when they cannot be a name of several words.
-    let whole = &site.text[site.at..end];
-    (whole.len() >= 20 && is_drawn(whole) && !whole.contains("--")).then(|| Edit::put(site.at..end, "<id>")).flatten()
-}
-
-fn is_path(text: &str) -> bool {
-    !text.contains(['+', '=']) && text.split('/').filter(|part| !part.is_empty()).all(|part| !is_drawn(part))
-}
-
 /// A word that no name is like, however few its digits are.
 pub(super) fn scrambled(site: &Site<'_>) -> Option<Edit> {
     if site.word.len() < 12 || site.before(site.at) == b'.' {
@@ -61,7 +43,9 @@ pub(super) fn scrambled(site: &Site<'_>) -> Option<Edit> {
 /// of (`cus_NffrFeUfNV2Hib`) stays.
 pub(super) fn base64_url(site: &Site<'_>) -> Option<Edit> {
     let run = |from| site.run_near(from, |b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
-    if site.before(site.at).is_ascii_alphanumeric() || matches!(site.before(site.at), b'-' | b'_') && site.at > site.floor {
+    if site.before(site.at).is_ascii_alphanumeric()
+        || matches!(site.before(site.at), b'-' | b'_') && site.at > site.floor
+    {
         return None;
     }
     let end = run(site.at);

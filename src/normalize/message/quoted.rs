@@ -65,17 +65,17 @@ fn is_qualified(text: &str) -> bool {
 
 /// `'settle:2480061'`: a key that a program composed: its first part is a name.
 pub(super) fn composed(site: &Site<'_>) -> Option<Edit> {
-    let end = close(site)?;
+    let name = site.run_near(site.at + 1, |b| b.is_ascii_lowercase() || matches!(b, b'-' | b'_'));
+    if site.byte(name) != b':' || name < site.at + 3 {
+        return None;
+    }
+    let end = close(site).filter(|end| *end > name)?;
     let inside = &site.text[site.at + 1..end];
-    let colon = inside.find(':').filter(|at| *at > 1);
-    let named =
-        colon.is_some_and(|at| inside[..at].bytes().all(|b| b.is_ascii_lowercase() || matches!(b, b'-' | b'_')));
-    let varies = inside.bytes().any(|b| b.is_ascii_digit()) && !inside.contains([' ', '/', '<', '{']);
-    if !(named && varies) {
+    if !inside.bytes().any(|b| b.is_ascii_digit()) || inside.contains([' ', '/', '<', '{']) {
         site.quotes_read[usize::from(site.byte(site.at) == b'"')].set(site.at);
         return None;
     }
-    let text = format!("'{}:<str>'", &inside[..colon?]);
+    let text = format!("'{}:<str>'", &site.text[site.at + 1..name]);
     Some(Edit { cut: site.at..end + 1, put: Put::Composed(text) })
 }
 

@@ -101,7 +101,6 @@ pub(in crate::normalize) const RULES: &[Rule] = &[
     mask("hex", Word(MIXED), values::hex, "span 0449b0b1795697e4", "span <hex>").until(V1),
     mask("random-text", Word(MIXED), values::random_text, "request 01H0V8YKX8Q412T1TM7Z06TV0E", "request <id>").until(V1),
     mask("random-text", LongWord(MIXED), labels::random_word, "request 01H0V8YKX8Q412T1TM7Z06TV0E", "request <any>").since(V2),
-    mask("random-text", WordBefore(MIXED, b"-_+/="), labels::random_joined, "job 9k3x-v7q2-m5t8-b4n6", "job <any>").since(V2),
     mask("numbered-name", Word(MIXED), values::numbered_name, "user20418 is locked", "user<num> is locked"),
     mask("digit-mix", Word(MIXED), values::digit_mix, "cannot read 12ax", "cannot read <id>"),
     mask("number", Word(DIGITS), values::number, "3번째 주문 1,204건, 010-1234-5678", "<num>번째 주문 <num>건, <num>"),

@@ -3,10 +3,10 @@
 //! Promises: a row says all there is to know of a rule. Of two rows with one first byte the first that fits wins, so
 //! the longer marker stands first. Deliberately not here: code.
 
-use super::{Rule, Then};
 use super::Version::{V1, V2};
 use super::Versions;
 use super::find::*;
+use super::{Rule, Then};
 use super::{jvm, native, script};
 
 /// A row for a place in code only.
