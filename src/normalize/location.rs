@@ -56,6 +56,97 @@ const FRAMEWORKS: &[&str] = &[
     "sun.",
 ];
 
+/// More of them, since the second rule set: .NET, Node, Go, Elixir, and frameworks that Groovy and Scala bring along.
+const FRAMEWORKS_SINCE_2: &[&str] = &[
+    "Microsoft.",
+    "System.",
+    "akka.",
+    "asyncio.",
+    "brave.",
+    "clojure.",
+    "com.mongodb.",
+    "com.mysql.",
+    "cats.",
+    "dev.failsafe.",
+    "django.",
+    "encoding/",
+    "fastapi.",
+    "flask.",
+    "gevent.",
+    "golang.org/x/",
+    "google.golang.org/grpc",
+    "graphql.",
+    "io.ktor.",
+    "io.micronaut.",
+    "io.reactivex.",
+    "net/http",
+    "node:",
+    "oracle.jdbc.",
+    "org.postgresql.",
+    "org.redisson.",
+    "org.thymeleaf.",
+    "play.api.",
+    "rx.",
+    "software.amazon.awssdk.",
+    "sqlalchemy.",
+    "starlette.",
+    "uvicorn.",
+    "werkzeug.",
+    "zio.",
+];
+
+/// Packages of Go's own, in the functions of frames that name no module.
+const GO_STANDARD: &[&str] = &[
+    "bufio",
+    "bytes",
+    "compress",
+    "container",
+    "context",
+    "crypto",
+    "database",
+    "encoding",
+    "errors",
+    "fmt",
+    "hash",
+    "io",
+    "log",
+    "math",
+    "net",
+    "os",
+    "panic",
+    "path",
+    "reflect",
+    "regexp",
+    "runtime",
+    "slices",
+    "sort",
+    "strconv",
+    "strings",
+    "sync",
+    "syscall",
+    "testing",
+    "text",
+    "time",
+    "unicode",
+];
+
+/// Where an interpreter and its packages lie.
+const LIBRARY_FILES: &[&str] = &[
+    "/dist-packages/",
+    "/go/pkg/mod/",
+    "/go/src/",
+    "/lib/python3",
+    "/rustc/",
+    "/site-packages/",
+    "/usr/lib/ruby/",
+    "<frozen ",
+    "node:internal",
+    "node_modules/",
+    "/ruby/gems/",
+    "/bundle/gems/",
+    "/vendor/",
+];
+
 /// The rule of classes made from a class of the application's own.
 const CLASS_PROXY: &str = "class-proxy";
 
@@ -77,16 +168,26 @@ const GENERATED: &[(&str, &str)] = &[
     (CLASS_PROXY, "<generated>"),
 ];
 
+/// More of them, since the second rule set.
+const GENERATED_SINCE_2: &[(&str, &str)] = &[
+    ("groovy-call-site", "IndyInterface"),
+    ("method-handle", "DirectMethodHandle$Holder"),
+    ("method-handle", "DelegatingMethodHandle$Holder"),
+    ("method-handle", "Invokers$Holder"),
+    ("method-handle", "LambdaForm"),
+    (CLASS_PROXY, "$$SpringCGLIB$$FastClass"),
+];
+
 /// The location as it is compared.
 pub(super) fn normalized<'a>(version: Version, event: &'a Event<'_>, trail: &mut impl Trail) -> Cow<'a, str> {
     let given: &str = &event.attributes.location;
     // A proxy of a class still names the class and its function; only the file is generated.
-    let generated = generated(given).filter(|rule| *rule != CLASS_PROXY);
+    let generated = generated(version, given).filter(|rule| *rule != CLASS_PROXY);
     if !given.trim().is_empty() && generated.is_none() {
         return tidy(version, Cow::Borrowed(given), trail);
     }
     let frames = event.root().map_or(&[][..], |root| &root.frames);
-    match pick(frames) {
+    match pick_as(version, frames) {
         Some(frame) => {
             let mut chosen = text(frame);
             // The proxy of an interface names no class, but it does name the function that was called.
@@ -131,17 +232,22 @@ fn plain_name<'t>(version: Version, text: &'t str, trail: &mut impl Trail) -> Co
 /// application's own that is not generated; the client's word on what is its own counts most. When every frame is a
 /// framework's, the innermost that is not generated.
 pub fn pick<'f, 't>(frames: &'f [Frame<'t>]) -> Option<&'f Frame<'t>> {
+    pick_as(Version::PRESENT, frames)
+}
+
+/// The same, by a rule set of choice.
+pub fn pick_as<'f, 't>(version: Version, frames: &'f [Frame<'t>]) -> Option<&'f Frame<'t>> {
     let placed =
         |frame: &Frame<'_>| !(frame.module.is_empty() && frame.file.is_empty()) || crates::is_path(&frame.function);
-    let written = |frame: &&Frame<'_>| !is_generated(frame) && placed(frame);
-    let own = |frame: &&Frame<'_>| written(frame) && !is_framework(frame);
+    let written = |frame: &&Frame<'_>| !is_generated(version, frame) && placed(frame);
+    let own = |frame: &&Frame<'_>| written(frame) && !is_framework(version, frame);
     let mut frames_written = frames.iter().filter(written);
     frames
         .iter()
         .find(|frame| frame.in_app == Some(true) && own(frame))
         .or_else(|| frames.iter().find(|frame| frame.in_app != Some(false) && own(frame)))
         .or_else(|| frames_written.next())
-        .or_else(|| frames.iter().find(|frame| !is_generated(frame) && !frame.function.is_empty()))
+        .or_else(|| frames.iter().find(|frame| !is_generated(version, frame) && !frame.function.is_empty()))
 }
 
 /// A frame as text, as it stands: class and function, or file and function where neither names a class.
@@ -159,35 +265,76 @@ pub fn text(frame: &Frame<'_>) -> String {
 
 /// The text of the frame that stands for the place in the code.
 pub fn of_frames(frames: &[Frame<'_>]) -> Option<String> {
-    pick(frames).map(text)
+    of_frames_as(Version::PRESENT, frames)
 }
 
-fn is_framework(frame: &Frame<'_>) -> bool {
+/// The same, by a rule set of choice.
+pub fn of_frames_as(version: Version, frames: &[Frame<'_>]) -> Option<String> {
+    pick_as(version, frames).map(text)
+}
+
+fn is_framework(version: Version, frame: &Frame<'_>) -> bool {
     let module = frame
         .module
         .rsplit_once('/')
         .filter(|(loader, _)| !loader.contains("/"))
         .map_or(&*frame.module, |(_, name)| name);
-    match module {
+    let known = match module {
         "" => crates::is_framework(&frame.function),
         _ => FRAMEWORKS.iter().any(|package| module.starts_with(package)),
-    }
+    };
+    known || version >= Version::V2 && is_library(frame)
 }
 
-fn is_generated(frame: &Frame<'_>) -> bool {
-    [&frame.module, &frame.function, &frame.file].into_iter().any(|part| generated(part).is_some())
+/// What the second rule set knows besides. A file decides only where the client does not say whose the frame is.
+fn is_library(frame: &Frame<'_>) -> bool {
+    let module = &*frame.module;
+    let file = &*frame.file;
+    let listed = FRAMEWORKS_SINCE_2.iter().any(|package| module.starts_with(package));
+    let installed = frame.in_app.is_none()
+        && (file.starts_with("node:") || LIBRARY_FILES.iter().any(|folder| file.contains(folder)));
+    let go = || {
+        let function = if module.is_empty() { &*frame.function } else { module };
+        let package = function.split(['.', '/']).next().unwrap_or("");
+        file.ends_with(".go") && GO_STANDARD.contains(&package)
+    };
+    listed || installed || frame.in_app.is_none() && go()
+}
+
+fn is_generated(version: Version, frame: &Frame<'_>) -> bool {
+    [&frame.module, &frame.function, &frame.file].into_iter().any(|part| generated(version, part).is_some())
+}
+
+/// For each first byte, the marks that begin with it, as bits; the later marks behind the first ones.
+static MARKS: [u32; 256] = {
+    let (mut marks, mut i) = ([0; 256], 0);
+    while i < GENERATED.len() + GENERATED_SINCE_2.len() {
+        marks[mark(i).1.as_bytes()[0] as usize] |= 1 << i;
+        i += 1;
+    }
+    marks
+};
+
+const fn mark(i: usize) -> (&'static str, &'static str) {
+    if i < GENERATED.len() { GENERATED[i] } else { GENERATED_SINCE_2[i - GENERATED.len()] }
 }
 
 /// The rule that says a text names generated code only.
-fn generated(text: &str) -> Option<&'static str> {
+fn generated(version: Version, text: &str) -> Option<&'static str> {
+    let known = if version >= Version::V2 { u32::MAX } else { (1 << GENERATED.len()) - 1 };
     let bytes = text.as_bytes();
-    let begins = |at: &usize| matches!(bytes[*at], b'$' | b'<' | b'D' | b'G' | b'L' | b'N');
-    (0..bytes.len()).filter(begins).find_map(|at| {
-        let rest = &bytes[at..];
-        // Weld writes `$Proxy$_$$_` behind a class of the application's own.
-        let marked = |mark: &str| rest.starts_with(mark.as_bytes()) && !rest.starts_with(b"$Proxy$_");
-        GENERATED.iter().find(|(_, mark)| marked(mark)).map(|(rule, _)| *rule)
-    })
+    for (at, byte) in bytes.iter().enumerate() {
+        let mut marks = MARKS[*byte as usize] & known;
+        while marks != 0 {
+            let (rule, mark) = mark(marks.trailing_zeros() as usize);
+            // Weld writes `$Proxy$_$$_` behind a class of the application's own.
+            if bytes[at..].starts_with(mark.as_bytes()) && !bytes[at..].starts_with(b"$Proxy$_") {
+                return Some(rule);
+            }
+            marks &= marks - 1;
+        }
+    }
+    None
 }
 
 #[cfg(test)]
@@ -201,9 +348,12 @@ mod tests {
     #[test]
     fn every_mark_of_generated_code_is_recognised() {
         for (rule, mark) in GENERATED {
-            assert_eq!(generated(&format!("a.b.{mark}x")), Some(*rule));
+            assert_eq!(generated(Version::V1, &format!("a.b.{mark}x")), Some(*rule));
         }
-        assert_eq!(generated("a.Cart$30$Proxy$_$$_WeldClientProxy.add"), None);
+        for (rule, mark) in GENERATED_SINCE_2 {
+            assert_eq!(generated(Version::V2, &format!("a.b.{mark}x")).is_some(), true, "{rule}");
+        }
+        assert_eq!(generated(Version::V2, "a.Cart$30$Proxy$_$$_WeldClientProxy.add"), None);
     }
 
     #[test]

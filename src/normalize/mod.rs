@@ -11,7 +11,10 @@ mod crates;
 pub mod location;
 mod message;
 mod names;
+#[cfg(test)]
+mod pairs;
 mod plain;
+mod random;
 mod rewrite;
 mod rows;
 #[cfg(test)]
@@ -57,7 +60,7 @@ fn seven<'a>(version: Version, event: &'a Event<'_>, trail: &mut impl Trail) -> 
     trail.attribute("environment");
     let environment = plain::word(&given.environment, trail);
     trail.attribute("url");
-    let url = url::path(version, &given.url, trail);
+    let url = url::path(version, &given.url, &given.detail, trail);
     trail.attribute("method");
     let method = plain::method(&given.method, trail);
     trail.attribute("location");

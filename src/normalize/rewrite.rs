@@ -47,6 +47,7 @@ impl Edit {
 
 /// A text under rewriting.
 pub(super) struct Rewrite<'t> {
+    version: Version,
     text: &'t str,
     /// Everything before is written, or dropped.
     floor: usize,
@@ -54,8 +55,8 @@ pub(super) struct Rewrite<'t> {
 }
 
 impl<'t> Rewrite<'t> {
-    pub(super) fn new(text: &'t str) -> Rewrite<'t> {
-        Rewrite { text, floor: 0, written: None }
+    pub(super) fn new(version: Version, text: &'t str) -> Rewrite<'t> {
+        Rewrite { version, text, floor: 0, written: None }
     }
 
     /// Edits must not begin before this.
@@ -74,13 +75,13 @@ impl<'t> Rewrite<'t> {
                 trail.applied(rule, from, from);
                 return end;
             }
-            Put::Text(text) => Cow::Borrowed(text),
+            Put::Text(text) => Cow::Borrowed(melted(self.version, text)),
             Put::Part("", part) => Cow::Borrowed(&self.text[part]),
             Put::Part(before, part) => Cow::Owned([before, &self.text[part]].concat()),
             Put::Composed(text) => Cow::Owned(text),
         };
         let pending = &self.text[self.floor..start];
-        let separator = separator_of(pending, &put, self.written.as_deref());
+        let separator = separator_of(self.version, pending, &put, self.written.as_deref());
         if separator.is_none() && put == from {
             return end;
         }
@@ -111,14 +112,26 @@ impl<'t> Rewrite<'t> {
     }
 }
 
+/// What stands for a value whose kind is an accident: a hash may happen to be all digits, an id of one release is a UUID
+/// in the next.
+pub(super) const ANY: &str = "<any>";
+
+fn melted(version: Version, text: &'static str) -> &'static str {
+    match text {
+        "<num>" | "<hex>" | "<uuid>" | "<id>" | "<token>" if version >= Version::V2 => ANY,
+        other => other,
+    }
+}
+
 /// The length of the separator between a value and an equal one before it, when the two are one list.
-fn separator_of(pending: &str, put: &str, written: Option<&str>) -> Option<usize> {
+fn separator_of(version: Version, pending: &str, put: &str, written: Option<&str>) -> Option<usize> {
     let placeholder = put == "?" || put.starts_with('<') && put.ends_with('>');
     if !placeholder {
         return None;
     }
     // A card number is written in groups with spaces; its mark is one value.
-    let separators: &[&str] = if put == "<num>" { &[", ", ",", " "] } else { &[", ", ","] };
+    let spaced = matches!(put, "<num>" | ANY) || version >= Version::V2 && put == "<time>";
+    let separators: &[&str] = if spaced { &[", ", ",", " "] } else { &[", ", ","] };
     let (separator, before) = separators.iter().find_map(|s| pending.strip_suffix(s).map(|before| (s, before)))?;
     let before = if before.is_empty() { written.unwrap_or("") } else { before };
     before.ends_with(put).then_some(separator.len())

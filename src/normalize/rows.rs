@@ -14,8 +14,16 @@ impl<const W: usize> Rows<W> {
         self.0[row / 64] |= 1 << (row % 64);
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.0 == [0; W]
+    /// Whether the two have a row in common.
+    pub(super) const fn meets(&self, other: &Rows<W>) -> bool {
+        let mut w = 0;
+        while w < W {
+            if self.0[w] & other.0[w] != 0 {
+                return true;
+            }
+            w += 1;
+        }
+        false
     }
 
     pub(super) fn and(self, other: &Rows<W>) -> Rows<W> {

@@ -11,6 +11,16 @@ fn rules_on(run: impl Fn(&mut Recorded) -> String) -> (String, Vec<&'static str>
     (after, trail.changes.into_iter().map(|change| change.rule).collect())
 }
 
+/// The placeholders of a version, for what stands in a row that holds in several.
+fn as_written(version: Version, text: &str) -> String {
+    if version == Version::V1 {
+        return text.into();
+    }
+    ["<num>", "<hex>", "<uuid>", "<id>", "<token>"]
+        .iter()
+        .fold(text.to_owned(), |text, kind| text.replace(kind, "<any>"))
+}
+
 fn message(text: &str) -> String {
     message::masked(Version::PRESENT, text, &mut Silent).into_owned()
 }
@@ -20,7 +30,7 @@ fn name(text: &str) -> String {
 }
 
 fn route(text: &str) -> String {
-    url::path(Version::PRESENT, text, &mut Silent).into_owned()
+    url::path(Version::PRESENT, text, "", &mut Silent).into_owned()
 }
 
 #[test]
@@ -33,16 +43,16 @@ fn every_row_of_every_table_does_what_its_example_says() {
             assert_eq!((after.as_str(), asked), (expected, true), "{version:?} {} on {before}: {rules:?}", rule.name);
         }
         for rule in message::TABLE.iter().filter(|rule| rule.versions.has(version)) {
-            let (before, expected) = rule.example;
+            let (before, expected) = (rule.example.0, as_written(version, rule.example.1));
             let (after, rules) = rules_on(|trail| message::masked(version, before, trail).into_owned());
             let asked = rules.contains(&rule.name) || before == "<num>";
-            assert_eq!((after.as_str(), asked), (expected, true), "{version:?} {} on {before}: {rules:?}", rule.name);
+            assert_eq!((after, asked), (expected.clone(), true), "{version:?} {} on {before}: {rules:?}", rule.name);
             let keeps = before == expected && rule.name != "placeholder";
             assert_eq!(rule.kind == message::Kind::Keep, keeps, "{}", rule.name);
         }
         for rule in url::RULES.iter().filter(|rule| rule.versions.has(version)) {
             let path = format!("/a/{}/b", rule.example);
-            let (after, rules) = rules_on(|trail| url::path(version, &path, trail).into_owned());
+            let (after, rules) = rules_on(|trail| url::path(version, &path, "", trail).into_owned());
             assert_eq!((after.as_str(), rules.as_slice()), ("/a/{id}/b", &[rule.name][..]));
         }
     }
@@ -114,7 +124,7 @@ fn what_varies_in_a_message_goes() {
         ("  too \r\n many\tspaces ", "too many spaces"),
         ("took 2 s, 30 seconds, 14ms and 3초", "took <duration> and <duration>"),
     ] {
-        assert_eq!(message(before), after);
+        assert_eq!(message(before), as_written(Version::PRESENT, after));
     }
 }
 
@@ -215,3 +225,61 @@ proptest! {
         }
     }
 }
+
+/// Draws of each kind, and how many of them may come out otherwise than most do.
+const KINDS: &[(&str, usize)] = &[
+    ("uuid", 0),
+    ("hex8", 0),
+    ("hex12", 0),
+    ("hex16", 0),
+    ("hex24", 0),
+    ("hex32", 0),
+    ("hex40", 0),
+    ("hex64", 0),
+    ("HEX32", 0),
+    ("ulid", 0),
+    ("num", 0),
+    ("nanoid", 0),
+    ("HEXU16", 0),
+    ("alnum14", 0),
+    ("alnum16", 0),
+    ("alnum24", 0),
+    ("b64_24", 0),
+    ("b64_44", 0),
+    ("b64_76", 0),
+    ("b64u22", 0),
+    ("b64u43", 0),
+    ("jwt", 0),
+    ("email", 0),
+    ("ip", 0),
+    ("isots", 0),
+    ("dur", 0),
+    ("size", 0),
+    ("float", 0),
+    ("phone", 0),
+    ("won", 0),
+    ("mac", 0),
+];
+
+/// A value of one kind becomes one text, whatever was drawn: else a storm of one error opens a new issue now and then.
+#[test]
+fn what_is_drawn_of_one_kind_becomes_one_text() {
+    let mut draw = super::pairs::Draw(3);
+    for (kind, may_differ) in KINDS {
+        let mut forms: std::collections::HashMap<String, (usize, String)> = std::collections::HashMap::new();
+        for _ in 0..DRAWS {
+            let value = super::pairs::drawn(kind, &mut draw).unwrap();
+            let normal = message(&format!("cannot find {value} here"));
+            forms.entry(normal).or_insert((0, value)).0 += 1;
+        }
+        let most = forms.values().map(|(count, _)| *count).max().unwrap();
+        let mut others: Vec<_> = forms.iter().collect();
+        others.sort_by_key(|(_, (count, _))| std::cmp::Reverse(*count));
+        others.truncate(40);
+        if std::env::var("SHOW").is_ok() {
+            println!("KIND {kind}: {} of {DRAWS} differ: {others:?}", DRAWS - most);
+        }
+    }
+}
+
+const DRAWS: usize = if cfg!(debug_assertions) { 5_000 } else { 100_000 };

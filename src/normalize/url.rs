@@ -4,11 +4,14 @@
 //! table says so, and static otherwise, digits or not (`v1`, `oauth2`, `2fa`). Case is kept: routes are case-sensitive.
 //! Deliberately not here: learning which words are slugs.
 
+mod segments;
+
 use std::borrow::Cow;
 
 use super::plain;
 use super::version::{Version, Versions};
 use crate::normalize::trail::Trail;
+use segments::{Above, Quotes};
 
 /// A row: a segment of this shape is a parameter.
 pub(super) struct Rule {
@@ -20,6 +23,18 @@ pub(super) struct Rule {
     /// A segment it takes.
     #[cfg_attr(not(test), expect(dead_code, reason = "a test runs it, people read it"))]
     pub(super) example: &'static str,
+}
+
+impl Rule {
+    const fn since(mut self, version: Version) -> Rule {
+        self.versions = self.versions.since(version);
+        self
+    }
+
+    const fn until(mut self, version: Version) -> Rule {
+        self.versions = self.versions.until(version);
+        self
+    }
 }
 
 const fn row(name: &'static str, is: fn(&str) -> bool, example: &'static str) -> Rule {
@@ -38,25 +53,30 @@ pub(super) const RULES: &[Rule] = &[
     row("hex", hex, "9f86d081"),
     row("ulid", ulid, "01H0V8YKX8Q412T1TM7Z06TV0E"),
     row("mostly-digits", mostly_digits, "ORD-20240105-77"),
-    row("random-text", random_text, "V1StGXR8Z5jdHi6BmyTa"),
+    row("encoded", segments::encoded, "%EB%85%B9%EC%B0%A8").since(Version::V2),
+    row("person", segments::person, "~kim").since(Version::V2),
+    row("random-text", segments::random_text, "V1StGXRZjdHiBmyTaQwx").since(Version::V2),
+    row("random-text", random_text, "V1StGXR8Z5jdHi6BmyTa").until(Version::V1),
 ];
 
 /// What stands for a parameter.
-const PARAMETER: &str = "{id}";
+pub(crate) const PARAMETER: &str = "{id}";
 
 const MISSING: &[&str] = &["NaN", "None", "null", "undefined", "[object Object]", "%5Bobject%20Object%5D"];
 
 /// The route behind a URL, a path or a route pattern.
-pub(super) fn path<'a>(version: Version, url: &'a str, trail: &mut impl Trail) -> Cow<'a, str> {
-    if is_route(url) {
+pub(super) fn path<'a>(version: Version, url: &'a str, detail: &str, trail: &mut impl Trail) -> Cow<'a, str> {
+    let quotes = Quotes::of(if version >= Version::V2 { detail } else { "" });
+    if quotes.is_empty() && is_route(version, url) {
         return Cow::Borrowed(url);
     }
     let path = match plain::collapsed(url, trail) {
         Cow::Borrowed(url) => bare(url, trail),
-        Cow::Owned(url) => return Cow::Owned(path(version, &url, trail).into_owned()),
+        Cow::Owned(url) => return Cow::Owned(path(version, &url, detail, trail).into_owned()),
     };
     let mut out = String::new();
     let mut same = true;
+    let mut above = Above::default();
     for segment in path.split('/').filter(|segment| !segment.is_empty()) {
         let (name, matrix) = segment.split_once(';').map_or((segment, false), |(name, _)| (name, true));
         if matrix {
@@ -66,15 +86,18 @@ pub(super) fn path<'a>(version: Version, url: &'a str, trail: &mut impl Trail) -
         if name.is_empty() {
             continue;
         }
-        let kept = match parameter(version, name) {
-            Some(rule) => {
-                if name != PARAMETER {
-                    trail.applied(rule, name, PARAMETER);
+        let change = change(version, name, &above)
+            .or_else(|| (!out.is_empty() && quotes.hold(name)).then_some(("echoed", Cow::Borrowed(PARAMETER))));
+        let kept = match &change {
+            Some((rule, with)) => {
+                if name != with {
+                    trail.applied(rule, name, with);
                 }
-                PARAMETER
+                with
             }
             None => name,
         };
+        above.push(name);
         same &= kept == segment;
         out.push('/');
         out.push_str(kept);
@@ -88,10 +111,29 @@ pub(super) fn path<'a>(version: Version, url: &'a str, trail: &mut impl Trail) -
     if out == url { Cow::Borrowed(url) } else { Cow::Owned(out) }
 }
 
+/// What comes in a segment's place, and the rule that says so.
+fn change(version: Version, segment: &str, above: &Above<'_>) -> Option<(&'static str, Cow<'static, str>)> {
+    let whole = |rule| (rule, Cow::Borrowed(PARAMETER));
+    if version < Version::V2 {
+        return parameter(version, segment).map(whole);
+    }
+    if segment.contains(PARAMETER) && segment != PARAMETER {
+        return None;
+    }
+    segments::partly(version, segment)
+        .or_else(|| parameter(version, segment).map(whole))
+        .or_else(|| segments::is_slug(segment, above).then(|| whole("slug")))
+}
+
 /// Whether it is a route already, of the kind that most are: small letters, and parameters as they are put.
-fn is_route(url: &str) -> bool {
+fn is_route(version: Version, url: &str) -> bool {
     let Some(segments) = url.strip_prefix('/') else { return false };
-    segments.split('/').all(|segment| segment == PARAMETER || (is_plain(segment) && !missing_value(segment)))
+    segments.split('/').all(|segment| {
+        segment == PARAMETER
+            || (is_plain(segment)
+                && !missing_value(segment)
+                && (version < Version::V2 || !segments::may_be_slug(segment)))
+    })
 }
 
 /// Whether a segment has nothing that a parameter needs to be told by. Most static segments are so.

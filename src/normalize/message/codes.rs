@@ -47,6 +47,48 @@ pub(super) fn behind_code(site: &Site<'_>) -> Option<Edit> {
     (digits > 0 && in_table(word, CODE_WORDS)).then(|| Edit::keep(site.at..site.word.end)).flatten()
 }
 
+/// The same, but neither a process in a log line (`ERROR 4711 --- [main]`) nor a code with a fraction.
+pub(super) fn code(site: &Site<'_>) -> Option<Edit> {
+    let process = site.text[site.word.end..].starts_with(" --- ");
+    behind_code_word(site).filter(|_| !process)
+}
+
+/// `version 61.0`: digits and a dot behind that word.
+pub(super) fn told_version(site: &Site<'_>) -> Option<Edit> {
+    let end = site.digits(site.word.end + 1);
+    let (word, between) = word_before(site, site.at);
+    let told = matches!(between, " " | ": " | "=") && in_table(word, &["version", "버전"]);
+    (told && end > site.word.end + 1 && site.ends(end)).then(|| Edit::keep(site.at..end)).flatten()
+}
+
+/// The port of a service, also behind a bare name that something was to reach, and of no host in particular (`:::8080`).
+pub(super) fn port(site: &Site<'_>) -> Option<Edit> {
+    let end = site.digits(site.at + 1);
+    let rest = &site.text[end..];
+    if [" ms", "ms", " s ", " sec"].iter().any(|unit| rest.starts_with(unit)) {
+        return None;
+    }
+    service_port(site).or_else(|| {
+        let port = site.number(site.at + 1, end).filter(|port| (20..32768).contains(port))?;
+        let any = site.text[..site.at].ends_with("::") && port > 0;
+        let host = site.bytes()[..site.at].iter().rev().take(40).take_while(|b| b.is_ascii_lowercase()).count();
+        let (word, between) = word_before(site, site.at - host);
+        let reached = host > 1 && between == " " && in_table(word, &["host", "lookup", "reach", "tcp", "connect"]);
+        ((any || reached) && site.ends(end)).then(|| Edit::keep(site.at..end)).flatten()
+    })
+}
+
+/// `port=8080`, `(port 8443)`: a service's, when it is not an ephemeral one.
+pub(super) fn named_port(site: &Site<'_>) -> Option<Edit> {
+    if !(2..=5).contains(&site.word.len()) {
+        return None;
+    }
+    let (word, between) = word_before(site, site.at);
+    let named = matches!(between, " " | "=" | ": ") && in_table(word, &["port", "포트"]);
+    let service = || site.number(site.at, site.word.end).is_some_and(|port| (20..32768).contains(&port));
+    (named && alone(site, site.word.end) && service()).then(|| Edit::keep(site.at..site.word.end)).flatten()
+}
+
 /// `404 Not Found`, `[503 Service Unavailable]`, `returned 502`.
 pub(super) fn http_status(site: &Site<'_>) -> Option<Edit> {
     let status = site.number(site.at, site.word.end).filter(|n| site.word.len() == 3 && (100..600).contains(n))?;

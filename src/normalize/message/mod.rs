@@ -4,8 +4,12 @@
 //! discriminates (codes, statuses, names with digits), then to the rows that mask. Text between digits, in any script,
 //! stays. Deliberately not here: learning templates from traffic.
 
+mod bodies;
 mod codes;
 mod context;
+mod echoes;
+mod korean;
+mod labels;
 mod paths;
 mod quoted;
 mod site;
@@ -41,6 +45,8 @@ enum On {
     Byte(&'static [u8]),
     /// At a word of one of these shapes, whatever follows.
     Word(&'static [Shape]),
+    /// At a word of one of these shapes that is long.
+    LongWord(&'static [Shape]),
     /// At a word of one of these shapes, when one of these bytes follows it.
     WordBefore(&'static [Shape], &'static [u8]),
 }
@@ -75,51 +81,62 @@ impl Rule {
 
 const WIDTH: usize = RULES.len().div_ceil(64);
 
-/// The rows of each version.
-static OF_VERSION: [Rows<WIDTH>; Version::ALL.len()] = {
-    let mut rows = [Rows::NONE; Version::ALL.len()];
+/// The rows to ask at a byte that is not a word's, by version.
+static AT_BYTE: [[Rows<WIDTH>; 256]; Version::ALL.len()] = {
+    let mut all = [[Rows::NONE; 256]; Version::ALL.len()];
     let mut v = 0;
-    while v < rows.len() {
+    while v < all.len() {
         let mut i = 0;
         while i < RULES.len() {
-            if RULES[i].versions.has(Version::ALL[v]) {
-                rows[v].add(i);
+            if let On::Byte(bytes) = RULES[i].on
+                && RULES[i].versions.has(Version::ALL[v])
+            {
+                let mut b = 0;
+                while b < bytes.len() {
+                    all[v][bytes[b] as usize].add(i);
+                    b += 1;
+                }
             }
             i += 1;
         }
         v += 1;
     }
-    rows
+    all
 };
 
-/// The rows to ask at a byte that is not a word's.
-static AT_BYTE: [Rows<WIDTH>; 256] = {
-    let mut rows = [Rows::NONE; 256];
-    let mut i = 0;
-    while i < RULES.len() {
-        if let On::Byte(bytes) = RULES[i].on {
-            let mut b = 0;
-            while b < bytes.len() {
-                rows[bytes[b] as usize].add(i);
-                b += 1;
+/// The rows to ask at a word of a shape, by version.
+static AT_SHAPE: [[Rows<WIDTH>; Shape::COUNT]; Version::ALL.len()] = {
+    let mut all = [[Rows::NONE; Shape::COUNT]; Version::ALL.len()];
+    let mut v = 0;
+    while v < all.len() {
+        let mut i = 0;
+        while i < RULES.len() {
+            if let On::Word(shapes) | On::LongWord(shapes) | On::WordBefore(shapes, _) = RULES[i].on
+                && RULES[i].versions.has(Version::ALL[v])
+            {
+                let mut s = 0;
+                while s < shapes.len() {
+                    all[v][shapes[s] as usize].add(i);
+                    s += 1;
+                }
             }
+            i += 1;
         }
-        i += 1;
+        v += 1;
     }
-    rows
+    all
 };
 
-/// The rows to ask at a word of a shape.
-static AT_SHAPE: [Rows<WIDTH>; Shape::COUNT] = {
-    let mut rows = [Rows::NONE; Shape::COUNT];
+/// From how many bytes on a word is long.
+const LONG: usize = 8;
+
+/// The rows that a word of less does not rule out.
+static AT_SHORT: Rows<WIDTH> = {
+    let mut rows = Rows::NONE;
     let mut i = 0;
     while i < RULES.len() {
-        if let On::Word(shapes) | On::WordBefore(shapes, _) = RULES[i].on {
-            let mut s = 0;
-            while s < shapes.len() {
-                rows[shapes[s] as usize].add(i);
-                s += 1;
-            }
+        if !matches!(RULES[i].on, On::LongWord(_)) {
+            rows.add(i);
         }
         i += 1;
     }
@@ -133,7 +150,7 @@ static BEFORE_BYTE: [Rows<WIDTH>; 256] = {
     while i < RULES.len() {
         match RULES[i].on {
             On::Byte(_) => {}
-            On::Word(_) => {
+            On::Word(_) | On::LongWord(_) => {
                 let mut b = 0;
                 while b < 256 {
                     rows[b].add(i);
@@ -187,20 +204,21 @@ fn round(version: Version, text: &str, trail: &mut impl Trail) -> Option<String>
 }
 
 fn pass(version: Version, text: &str, trail: &mut impl Trail) -> Option<String> {
-    let mut rewrite = Rewrite::new(text);
+    let mut rewrite = Rewrite::new(version, text);
     let mut site = Site::new(version, text);
-    let of_version = &OF_VERSION[version as usize];
+    let (at_byte, at_shape) = (&AT_BYTE[version as usize], &AT_SHAPE[version as usize]);
     let bytes = text.as_bytes();
     while site.at < bytes.len() {
         let byte = bytes[site.at];
-        let rows = of_version.and(&if CLASS[byte as usize] == Class::Word {
+        let rows = if CLASS[byte as usize] == Class::Word {
             site.word = Word::read(bytes, site.at);
             let next = bytes.get(site.word.end).copied().unwrap_or(0);
-            AT_SHAPE[site.word.shape as usize].and(&BEFORE_BYTE[next as usize])
+            let rows = at_shape[site.word.shape as usize].and(&BEFORE_BYTE[next as usize]);
+            if site.word.len() < LONG { rows.and(&AT_SHORT) } else { rows }
         } else {
             site.word = Word::none(site.at);
-            AT_BYTE[byte as usize]
-        });
+            at_byte[byte as usize]
+        };
         site.floor = rewrite.floor();
         let past = site.word.end.max(site.at + 1);
         site.at = match first(&site, rows) {

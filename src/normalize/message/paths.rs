@@ -55,6 +55,31 @@ pub(super) fn temporary(site: &Site<'_>) -> Option<Edit> {
     (opened && known).then(|| Edit::put(site.at..end(), "<path>")).flatten()
 }
 
+/// `C:\Users\kim\AppData\Local\Temp\x.tmp`, `D:\in\20240501\7.csv`: from the drive's colon.
+pub(super) fn windows(site: &Site<'_>) -> Option<Edit> {
+    let drive = site.before(site.at).is_ascii_alphabetic()
+        && site.byte(site.at + 1) == b'\\'
+        && (site.at < 2 || !site.before(site.at - 1).is_ascii_alphanumeric());
+    if !drive {
+        return None;
+    }
+    let end = site.run(site.at + 1, |b| in_path(b) && !matches!(b, b':' | b'[' | b']' | b'<' | b'>'));
+    let end = site.at + site.text[site.at..end].trim_end_matches(['.', '!']).len();
+    let path = &site.text[site.at..end];
+    if ["\\Temp\\", "\\temp\\", "\\Tmp\\"].iter().any(|temporary| path.contains(temporary)) && site.at > site.floor {
+        return Edit::put(site.at - 1..end, "<path>");
+    }
+    let mut out = String::from(":");
+    let mut of_users = false;
+    for segment in path[1..].split('\\').skip(1) {
+        out.push('\\');
+        out.push_str(&if of_users && !segment.is_empty() { "{id}".into() } else { file_name(site.version, segment) });
+        of_users = segment.eq_ignore_ascii_case("users");
+    }
+    let put = if out == path { Put::Same } else { Put::Composed(out) };
+    Some(Edit { cut: site.at..end, put })
+}
+
 /// A sentence's punctuation behind a path is not the path's.
 fn trimmed(site: &Site<'_>, end: usize) -> usize {
     let text = &site.text[site.at..end];
@@ -101,9 +126,13 @@ pub(super) fn parameters(site: &Site<'_>) -> Option<Edit> {
 
 /// A segment, or `{id}`; a file keeps its extension.
 fn file_name(version: Version, segment: &str) -> Cow<'_, str> {
+    let longest = if version >= Version::V2 { 8 } else { 5 };
     match segment.rsplit_once('.') {
+        Some((stem, extension)) if version >= Version::V2 && numbered(stem).is_some() && is_extension(extension) => {
+            format!("{}{{id}}.{extension}", &stem[..numbered(stem).unwrap_or(0)]).into()
+        }
         Some((stem, extension))
-            if (1..=5).contains(&extension.len())
+            if (1..=longest).contains(&extension.len())
                 && extension.starts_with(|c: char| c.is_ascii_alphabetic())
                 && url::parameter(version, stem).is_some() =>
         {
@@ -112,6 +141,19 @@ fn file_name(version: Version, segment: &str) -> Cow<'_, str> {
         _ if url::parameter(version, segment).is_some() => "{id}".into(),
         _ => segment.into(),
     }
+}
+
+fn is_extension(text: &str) -> bool {
+    (1..=8).contains(&text.len()) && text.starts_with(|c: char| c.is_ascii_alphabetic())
+}
+
+/// Where the number of `part-00012` begins: letters, a joint, two digits or more.
+fn numbered(stem: &str) -> Option<usize> {
+    let number = stem.trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, '-' | '_')).len();
+    let joint = stem[number..].starts_with(['-', '_']);
+    let digits = stem[number..].bytes().filter(u8::is_ascii_digit).count();
+    let letters = number > 1 && stem[..number].bytes().all(|b| b.is_ascii_alphabetic() || matches!(b, b'-' | b'_'));
+    (joint && digits >= 2 && letters && stem.ends_with(|c: char| c.is_ascii_digit())).then_some(number + 1)
 }
 
 /// Whether this is the path of a URL whose host ends with a digit (`http://10.0.0.1:8080/…`).

@@ -5,12 +5,13 @@
 use super::Edit;
 use super::context::{IDENTIFIER_WORDS, VALUE_WORDS, in_table, word_after, word_before};
 use super::site::{CLASS, Class, Site};
+use crate::normalize::rewrite::Put;
 
 /// A quoted text without white space that is longer than this is a value, digits or not.
 const NAME_BYTES: usize = 40;
 
 /// Where the quoted text that opens here ends. An apostrophe inside a word is none of ours.
-fn close(site: &Site<'_>) -> Option<usize> {
+pub(super) fn close(site: &Site<'_>) -> Option<usize> {
     let quote = site.byte(site.at);
     if CLASS[site.before(site.at) as usize] == Class::Word {
         return None;
@@ -48,10 +49,34 @@ pub(super) fn identifier(site: &Site<'_>) -> Option<Edit> {
     (behind || ahead).then(|| Edit::keep(site.at..close + 1)).flatten()
 }
 
+/// The same, unless so many digits stand in a row that no name has them: `key 'n10000'`.
+pub(super) fn short_identifier(site: &Site<'_>) -> Option<Edit> {
+    let edit = identifier(site)?;
+    let digits = |part: &[u8]| part.iter().all(u8::is_ascii_digit);
+    let numbered = site.bytes()[edit.cut.clone()].windows(5).any(digits);
+    (!numbered).then_some(edit)
+}
+
 /// `com.shop.Order`, `api.partner-a.com`: a class or a host, whatever word it stands behind.
 fn is_qualified(text: &str) -> bool {
     let part = |part: &str| part.starts_with(|c: char| c.is_ascii_alphabetic()) && part.len() <= NAME_BYTES;
     text.split('.').count() >= 3 && text.split('.').all(part) && !super::url::drawn(text)
+}
+
+/// `'settle:2480061'`: a key that a program composed: its first part is a name.
+pub(super) fn composed(site: &Site<'_>) -> Option<Edit> {
+    let name = site.run_near(site.at + 1, |b| b.is_ascii_lowercase() || matches!(b, b'-' | b'_'));
+    if site.byte(name) != b':' || name < site.at + 3 {
+        return None;
+    }
+    let end = close(site).filter(|end| *end > name)?;
+    let inside = &site.text[site.at + 1..end];
+    if !inside.bytes().any(|b| b.is_ascii_digit()) || inside.contains([' ', '/', '<', '{']) {
+        site.quotes_read[usize::from(site.byte(site.at) == b'"')].set(site.at);
+        return None;
+    }
+    let text = format!("'{}:<str>'", &site.text[site.at + 1..name]);
+    Some(Edit { cut: site.at..end + 1, put: Put::Composed(text) })
 }
 
 /// `'Kim-2041'`, `"9f86d081"`: a value. Prose, URLs and paths in quotes are read like any other text.

@@ -118,6 +118,8 @@ pub(super) struct Site<'t> {
     next_at_sign: Cell<Option<usize>>,
     /// Whether the text has a statement's words, once looked for.
     sql: Cell<Option<bool>>,
+    /// Behind the last `>` of a text with a closing tag, once looked for.
+    tag_end: Cell<Option<Option<usize>>>,
     /// No path before this place has anything to mask.
     pub(super) paths_read: Cell<usize>,
     /// For `'` and `"`: no closing quote is to be looked for before this place.
@@ -134,6 +136,7 @@ impl<'t> Site<'t> {
             word: Word::none(0),
             next_at_sign: Cell::new(None),
             sql: Cell::new(None),
+            tag_end: Cell::new(None),
             paths_read: Cell::new(0),
             quotes_read: Default::default(),
         }
@@ -159,13 +162,13 @@ impl<'t> Site<'t> {
 
     /// The end of the run of such bytes from there.
     pub(super) fn run(&self, from: usize, of: impl Fn(u8) -> bool) -> usize {
-        from + self.bytes()[from..].iter().take_while(|b| of(**b)).count()
+        from + self.bytes().get(from..).unwrap_or_default().iter().take_while(|b| of(**b)).count()
     }
 
     /// The same, no farther than any value is long: for rules that may still decline after looking.
     pub(super) fn run_near(&self, from: usize, of: impl Fn(u8) -> bool) -> usize {
         const REACH: usize = 512;
-        from + self.bytes()[from..].iter().take(REACH).take_while(|b| of(**b)).count()
+        from + self.bytes().get(from..).unwrap_or_default().iter().take(REACH).take_while(|b| of(**b)).count()
     }
 
     /// The end of the digits from there.
@@ -189,6 +192,16 @@ impl<'t> Site<'t> {
         let found = self.sql.get().unwrap_or_else(|| WORDS.iter().any(|word| self.text.contains(word)));
         self.sql.set(Some(found));
         found
+    }
+
+    /// Behind the last `>`, when a tag is closed somewhere in the text.
+    pub(super) fn tag_end(&self) -> Option<usize> {
+        let end = self.tag_end.get().unwrap_or_else(|| {
+            let closed = self.text.contains("</") || self.text.contains("/>");
+            closed.then(|| self.text.rfind('>').map(|at| at + 1)).flatten()
+        });
+        self.tag_end.set(Some(end));
+        end
     }
 
     /// The next `@` at or behind this place.

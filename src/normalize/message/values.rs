@@ -6,11 +6,13 @@
 use super::site::{Shape, Site, Word};
 use super::times::number_end;
 use super::{Edit, context};
-use crate::normalize::{plain, url};
+use crate::normalize::rewrite::ANY;
+use crate::normalize::{Version, plain, url};
 
 /// What masked values look like, so that a masked message is left alone.
 pub(super) const PLACEHOLDERS: &[&str] = &[
     "<addr>",
+    ANY,
     "<duration>",
     "<email>",
     "<hex>",
@@ -24,6 +26,7 @@ pub(super) const PLACEHOLDERS: &[&str] = &[
     "<time>",
     "<token>",
     "<uuid>",
+    "<xml>",
 ];
 
 /// What the scrubber's marks stand for: what an unscrubbed value of that shape becomes, so that a number that happens
@@ -39,7 +42,8 @@ const MARKS: &[(&str, &str)] = &[
 
 /// `<num>`: left alone, but it melts into an equal one before it.
 pub(super) fn placeholder(site: &Site<'_>) -> Option<Edit> {
-    let known = PLACEHOLDERS.iter().find(|known| site.text[site.at..].starts_with(**known))?;
+    let since = |known: &&&str| site.version >= Version::V2 || !matches!(**known, ANY | "<xml>");
+    let known = PLACEHOLDERS.iter().filter(since).find(|known| site.text[site.at..].starts_with(**known))?;
     Edit::put(site.at..site.at + known.len(), known)
 }
 

@@ -10,53 +10,63 @@ use crate::normalize::rewrite::{Edit, Put};
 const REACH: usize = 512;
 
 impl Site<'_> {
-    fn bytes(&self) -> &[u8] {
+    pub(super) fn bytes(&self) -> &[u8] {
         self.text.as_bytes()
     }
 
     /// The end of the run of such bytes from there.
-    fn run(&self, from: usize, of: fn(u8) -> bool) -> usize {
+    pub(super) fn run(&self, from: usize, of: fn(u8) -> bool) -> usize {
         let run = self.bytes()[from..].iter().take(REACH).take_while(|b| of(**b)).count();
         self.text.floor_char_boundary(from + run)
     }
 
     /// The beginning of the run of such bytes that ends there.
-    fn run_back(&self, end: usize, of: fn(u8) -> bool) -> usize {
+    pub(super) fn run_back(&self, end: usize, of: fn(u8) -> bool) -> usize {
         let run = self.bytes()[self.floor..end].iter().rev().take(REACH).take_while(|b| of(**b)).count();
         self.text.ceil_char_boundary(end - run)
     }
 
     /// Where one of these characters stands next.
-    fn next(&self, from: usize, of: &[char]) -> Option<usize> {
+    pub(super) fn next(&self, from: usize, of: &[char]) -> Option<usize> {
         let end = self.text.floor_char_boundary((from + REACH).min(self.text.len()));
         self.text[from..end].find(of).map(|offset| from + offset)
     }
 
-    fn marker_text(&self) -> &str {
+    /// What stands before the marker, as far as anybody looks.
+    pub(super) fn before(&self) -> &str {
+        &self.text[self.text.ceil_char_boundary(self.at.saturating_sub(REACH))..self.at]
+    }
+
+    /// What stands behind the marker, as far as anybody looks.
+    pub(super) fn ahead(&self) -> &str {
+        &self.text[self.end..self.text.floor_char_boundary((self.end + REACH).min(self.text.len()))]
+    }
+
+    pub(super) fn marker_text(&self) -> &str {
         &self.text[self.at..self.end]
     }
 
-    fn digits(&self, from: usize) -> usize {
+    pub(super) fn digits(&self, from: usize) -> usize {
         self.run(from, |b| b.is_ascii_digit())
     }
 
     /// Whether a name ends there.
-    fn ends(&self, at: usize) -> bool {
+    pub(super) fn ends(&self, at: usize) -> bool {
         self.bytes().get(at).is_none_or(|b| !ident(*b))
     }
 
     /// Whether a name begins there.
-    fn begins(&self, at: usize) -> bool {
+    pub(super) fn begins(&self, at: usize) -> bool {
         at == 0 || !ident(self.bytes()[at - 1])
     }
 }
 
 /// Bytes of a name on the JVM and elsewhere.
-fn ident(b: u8) -> bool {
+pub(super) fn ident(b: u8) -> bool {
     b.is_ascii_alphanumeric() || matches!(b, b'_' | b'$') || b >= 0x80
 }
 
-fn word(b: u8) -> bool {
+pub(super) fn word(b: u8) -> bool {
     b.is_ascii_alphanumeric() || b == b'_' || b >= 0x80
 }
 
@@ -114,7 +124,7 @@ pub(super) fn lambda_method(site: &Site<'_>) -> Option<Edit> {
 }
 
 /// From the marker's end: `name$3`, of which the name stays.
-fn inner_function(site: &Site<'_>, from: usize, name: usize) -> Option<Edit> {
+pub(super) fn inner_function(site: &Site<'_>, from: usize, name: usize) -> Option<Edit> {
     let last = site.run(name, ident);
     let inner = &site.text[name..last];
     let number = inner.rfind('$')?;
@@ -207,7 +217,7 @@ pub(super) fn loader(site: &Site<'_>) -> Option<Edit> {
     token_begins(site).then(|| Edit::drop(site.at..site.end)).flatten()
 }
 
-fn token_begins(site: &Site<'_>) -> bool {
+pub(super) fn token_begins(site: &Site<'_>) -> bool {
     site.at == 0 || matches!(site.bytes()[site.at - 1], b' ' | b'(' | b'[' | b'>')
 }
 
@@ -457,4 +467,24 @@ pub(super) fn compiled_view(site: &Site<'_>) -> Option<Edit> {
 pub(super) fn thread(site: &Site<'_>) -> Option<Edit> {
     let end = site.run(site.end, |b| b != b' ');
     Edit::drop(site.at..end)
+}
+
+/// The marker, where a name stands before it; what follows it is not asked.
+pub(super) fn suffix_in_braces(site: &Site<'_>) -> Option<Edit> {
+    (site.at > site.floor).then(|| Edit::drop(site.at..site.end)).flatten()
+}
+
+/// `file:///app/pay.js`: a file all the same.
+pub(super) fn file_scheme(site: &Site<'_>) -> Option<Edit> {
+    Edit::drop(site.at..site.end - 1)
+}
+
+/// `/current/`: the release that is deployed now.
+pub(super) fn current(site: &Site<'_>) -> Option<Edit> {
+    Edit::put(site.at..site.end, "/releases/")
+}
+
+/// `nil:NilClass`, as Ruby said up to 3.3.
+pub(super) fn ruby_nil(site: &Site<'_>) -> Option<Edit> {
+    (site.begins(site.at) && site.ends(site.end)).then(|| Edit::put(site.at..site.end, "nil")).flatten()
 }

@@ -6,11 +6,14 @@
 //! which frame is the throw location (`location`).
 
 mod find;
+mod jvm;
+mod native;
+mod script;
 mod table;
 
 use std::borrow::Cow;
 
-use super::rewrite::{Edit, Rewrite, if_changed, settle};
+use super::rewrite::{Edit, Rewrite, Settled, if_changed, settle, settle_knowing};
 use super::rows::Rows;
 use super::version::{Version, Versions};
 use crate::normalize::trail::Trail;
@@ -26,6 +29,8 @@ pub(super) struct Rule {
     marker: &'static str,
     /// What to cut around the marker; `None` when it only looked like it.
     find: fn(&Site<'_>) -> Option<Edit>,
+    /// What must follow a marker of one byte; longer ones speak for themselves.
+    then: Then,
     /// Whether it also holds for names inside a message.
     anywhere: bool,
     /// The rule sets it is part of.
@@ -35,7 +40,31 @@ pub(super) struct Rule {
     pub(super) example: (&'static str, &'static str),
 }
 
+/// What may follow a marker of one byte.
+#[derive(Clone, Copy)]
+enum Then {
+    Any,
+    Digit,
+    Hex,
+}
+
+impl Then {
+    const fn may_be(self, byte: usize) -> bool {
+        let byte = byte as u8;
+        match self {
+            Then::Any => true,
+            Then::Digit => byte.is_ascii_digit(),
+            Then::Hex => byte.is_ascii_hexdigit(),
+        }
+    }
+}
+
 impl Rule {
+    const fn then(mut self, then: Then) -> Rule {
+        self.then = then;
+        self
+    }
+
     const fn since(mut self, version: Version) -> Rule {
         self.versions = self.versions.since(version);
         self
@@ -97,7 +126,7 @@ static SECOND: [Rows<WIDTH>; 256] = {
         let marker = RULES[i].marker.as_bytes();
         let mut b = 0;
         while b < 256 {
-            if marker.len() == 1 || marker[1] as usize == b {
+            if if marker.len() == 1 { RULES[i].then.may_be(b) } else { marker[1] as usize == b } {
                 rows[b].add(i);
             }
             b += 1;
@@ -107,28 +136,58 @@ static SECOND: [Rows<WIDTH>; 256] = {
     rows
 };
 
+/// For each first byte, the second bytes with which a marker may begin there: one look says no to nearly every place.
+type Pairs = [[u64; 4]; 256];
+
+/// By version.
+static PAIRS_IN_PLACES: [Pairs; Version::ALL.len()] = [pairs(&IN_PLACES[0]), pairs(&IN_PLACES[1])];
+static PAIRS_IN_MESSAGES: [Pairs; Version::ALL.len()] = [pairs(&IN_MESSAGES[0]), pairs(&IN_MESSAGES[1])];
+
+const fn pairs(firsts: &First) -> Pairs {
+    let mut pairs = [[0; 4]; 256];
+    let mut a = 0;
+    while a < 256 {
+        let mut b = 0;
+        while b < 256 {
+            if firsts[a].meets(&SECOND[b]) {
+                pairs[a][b / 64] |= 1 << (b % 64);
+            }
+            b += 1;
+        }
+        a += 1;
+    }
+    pairs
+}
+
+thread_local! {
+    /// By version.
+    static SETTLED: [Settled; Version::ALL.len()] = const { [Settled::new(), Settled::new()] };
+}
+
 /// A throw location, without what varies.
 pub(super) fn plain<'t>(version: Version, text: &'t str, trail: &mut impl Trail) -> Cow<'t, str> {
-    settle(text, |text| pass(text, &IN_PLACES[version as usize], trail))
+    let v = version as usize;
+    settle_knowing(version, &SETTLED, text, |text| pass(version, text, &IN_PLACES[v], &PAIRS_IN_PLACES[v], trail))
 }
 
 /// The names inside a message, without what varies.
 pub(super) fn plain_in_message<'t>(version: Version, text: &'t str, trail: &mut impl Trail) -> Cow<'t, str> {
-    settle(text, |text| pass(text, &IN_MESSAGES[version as usize], trail))
+    let v = version as usize;
+    settle(text, |text| pass(version, text, &IN_MESSAGES[v], &PAIRS_IN_MESSAGES[v], trail))
 }
 
-fn pass(text: &str, firsts: &First, trail: &mut impl Trail) -> Option<String> {
-    let mut rewrite = Rewrite::new(text);
+fn pass(version: Version, text: &str, firsts: &First, pairs: &Pairs, trail: &mut impl Trail) -> Option<String> {
+    let mut rewrite = Rewrite::new(version, text);
     let bytes = text.as_bytes();
     let mut at = 0;
     while at < bytes.len() {
-        let rows = firsts[bytes[at] as usize];
-        if rows.is_empty() {
+        let first_byte = bytes[at] as usize;
+        let next = bytes.get(at + 1).copied().unwrap_or(0) as usize;
+        if pairs[first_byte][next / 64] >> (next % 64) & 1 == 0 {
             at += 1;
             continue;
         }
-        let next = bytes.get(at + 1).copied().unwrap_or(0);
-        let rows = rows.and(&SECOND[next as usize]);
+        let rows = firsts[first_byte].and(&SECOND[next]);
         at = match first(text, rewrite.floor(), at, rows) {
             Some((rule, edit)) => rewrite.apply(edit, rule, trail).max(at + 1),
             None => at + 1,

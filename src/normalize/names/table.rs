@@ -3,9 +3,11 @@
 //! Promises: a row says all there is to know of a rule. Of two rows with one first byte the first that fits wins, so
 //! the longer marker stands first. Deliberately not here: code.
 
-use super::Rule;
+use super::Version::{V1, V2};
+use super::Versions;
 use super::find::*;
-use super::{Version, Versions};
+use super::{Rule, Then};
+use super::{jvm, native, script};
 
 /// A row for a place in code only.
 const fn at_place(
@@ -15,7 +17,7 @@ const fn at_place(
     before: &'static str,
     after: &'static str,
 ) -> Rule {
-    Rule { name, marker, find, anywhere: false, versions: Versions::ALL, example: (before, after) }
+    Rule { name, marker, find, then: Then::Any, anywhere: false, versions: Versions::ALL, example: (before, after) }
 }
 
 /// A row for names wherever they stand, messages included.
@@ -26,7 +28,7 @@ const fn anywhere(
     before: &'static str,
     after: &'static str,
 ) -> Rule {
-    Rule { name, marker, find, anywhere: true, versions: Versions::ALL, example: (before, after) }
+    Rule { name, marker, find, then: Then::Any, anywhere: true, versions: Versions::ALL, example: (before, after) }
 }
 
 type Find = fn(&super::Site<'_>) -> Option<super::Edit>;
@@ -34,11 +36,36 @@ type Find = fn(&super::Site<'_>) -> Option<super::Edit>;
 #[rustfmt::skip]
 pub(in crate::normalize) const RULES: &[Rule] = &[
     // The JVM: classes made at run time.
+    anywhere("hidden-lambda", "$$Lambda$_", numbered, "a.Pay$$Lambda$_14.run", "a.Pay.run").since(V2),
+    anywhere("cglib-fast-class", "$$SpringCGLIB$$FastClass", tail, "a.Pay$$SpringCGLIB$$FastClass$$1.invoke", "a.Pay.invoke").since(V2),
+    anywhere("owb-proxy", "$$Owb", tail, "a.Cart$$OwbNormalScopeProxy0.add", "a.Cart.add").since(V2),
+    anywhere("superclass-bridge", "$$superforward", tail, "a.Cart.add$$superforward1", "a.Cart.add").since(V2),
+    anywhere("subclass-proxy", "$$function$$", tail, "a.Cart_Subclass$$function$$1.add", "a.Cart.add").since(V2),
+    at_place("bridge", "$$access$$", jvm::bridge, "a.Cart.$$access$$add", "a.Cart.add").since(V2),
     anywhere("cglib", "$$EnhancerBy", tail, "a.Pay$$EnhancerBySpringCGLIB$$1a2b3c4d.save", "a.Pay.save"),
     anywhere("cglib-fast-class", "$$FastClassBy", tail, "a.Pay$$FastClassBySpringCGLIB$$9e.save", "a.Pay.save"),
     anywhere("cglib", "$$SpringCGLIB$$", tail, "a.Pay$$SpringCGLIB$$0.save", "a.Pay.save"),
     anywhere("hidden-lambda", "$$Lambda", hidden_lambda, "a.Pay$$Lambda$14/0x00007f31c4.run", "a.Pay.run"),
     anywhere("scala-anonfun", "$anonfun$", anonfun, "a.Dao$$anonfun$insert$4.apply", "a.Dao.insert"),
+    anywhere("hibernate-proxy", "$HibernateProxy", tail, "a.Order$HibernateProxy.getId", "a.Order.getId").since(V2),
+    anywhere("hibernate-proxy", "$HibernateBasicProxy", tail, "a.Order$HibernateBasicProxy$x1.getId", "a.Order.getId").since(V2),
+    anywhere("hibernate-proxy", "$HibernateInstantiator", tail, "a.Order$HibernateInstantiator$x1.getId", "a.Order.getId").since(V2),
+    anywhere("byte-buddy", "$auxiliary$", tail, "a.Order$auxiliary$Zk3x.call", "a.Order.call").since(V2),
+    anywhere("mockito-mock", "$MockitoMock", tail, "a.Gate$MockitoMock.open", "a.Gate.open").since(V2),
+    anywhere("micronaut-proxy", "$Definition$Intercepted", jvm::micronaut, "a.$Cart$Definition$Intercepted.add", "a.Cart.add").since(V2),
+    at_place("kotlin-lambda", "$lambda", jvm::kotlin_lambda, "a.PayKt.save$lambda$0$lambda$1", "a.PayKt.save").since(V2),
+    at_place("kotlin-suspend", "$suspendImpl", suffix, "a.Sub.pause$suspendImpl", "a.Sub.pause").since(V2),
+    at_place("scala-adapted", "$adapted", suffix, "a.Dao.insert$adapted", "a.Dao.insert").since(V2),
+    at_place("scala-specialised", "$mc", jvm::specialised, "a.Dao.insert$mcVI$sp", "a.Dao.insert").since(V2),
+    at_place("scala-anonymous", "$$anon$", number, "a.Dao$$anon$3.run", "a.Dao$$anon.run").since(V2),
+    at_place("rust-escape", "$LT$", native::escaped, "_$LT$a..Pay as a..Set$GT$::pay", "<a::Pay as a::Set>::pay").since(V2),
+    at_place("rust-escape", "$GT$", native::escaped, "<a::Pay as a::Set$GT$::pay", "<a::Pay as a::Set>::pay").since(V2),
+    at_place("rust-escape", "$u20$", native::escaped, "<a::Pay$u20$as a::Set>::pay", "<a::Pay as a::Set>::pay").since(V2),
+    at_place("rust-escape", "$RF$", native::escaped, "<$RF$a::Pay as a::Set>::pay", "<&a::Pay as a::Set>::pay").since(V2),
+    at_place("rust-escape", "$C$", native::escaped, "<(a::Pay$C$b) as a::Set>::pay", "<(a::Pay,b) as a::Set>::pay").since(V2),
+    at_place("clojure-eval", "$eval", numbered, "user$eval12.invoke", "user.invoke").since(V2),
+    at_place("clojure-reify", "$reify__", numbered, "app.core$reify__12.run", "app.core.run").since(V2),
+    at_place("numbered-function", "$", jvm::numbered_function, "a.Pool.access$500", "a.Pool.access").then(Then::Digit).since(V2),
     anywhere("hibernate-proxy", "$HibernateProxy$", tail, "a.Order$HibernateProxy$AbC12x.getId", "a.Order.getId"),
     anywhere("byte-buddy", "$ByteBuddy$", tail, "a.Log$ByteBuddy$loYzi6R3", "a.Log"),
     anywhere("mockito-mock", "$MockitoMock$", tail, "a.Gate$MockitoMock$1234567.open", "a.Gate.open"),
@@ -53,6 +80,20 @@ pub(in crate::normalize) const RULES: &[Rule] = &[
     at_place("reflection-accessor", "ConstructorAccessor", number, "GeneratedConstructorAccessor9.newInstance", "GeneratedConstructorAccessor.newInstance"),
     anywhere("hidden-class", "/0x", hidden_class, "java.lang.invoke.LambdaForm$MH/0x0000000800c01.invoke", "java.lang.invoke.LambdaForm$MH.invoke"),
     // The JVM: what compilers make.
+    at_place("cglib-method", "CGLIB$", jvm::cglib_method, "a.Pay.CGLIB$save$3", "a.Pay.save").since(V2),
+    at_place("bridge", "access$", jvm::bridge, "a.Pay.access$save", "a.Pay.save").since(V2),
+    at_place("kotlin-internal", "_main", jvm::kotlin_internal, "a.Pay.save$wallet_main", "a.Pay.save").since(V2),
+    at_place("kotlin-internal", "_debug", jvm::kotlin_internal, "a.Pay.save$wallet_debug", "a.Pay.save").since(V2),
+    at_place("kotlin-internal", "_release", jvm::kotlin_internal, "a.Pay.save$wallet_release", "a.Pay.save").since(V2),
+    at_place("kotlin-value-class", "-", jvm::value_class, "a.Pay.save-gFcAIpP", "a.Pay.save").since(V2),
+    at_place("clojure-body", ".invokeStatic", jvm::clojure_body, "app.core$pay.invokeStatic", "app.core$pay.invoke").since(V2),
+    at_place("clojure-body", ".doInvoke", jvm::clojure_body, "app.core$pay.doInvoke", "app.core$pay.invoke").since(V2),
+    at_place("groovy-script", "Script", jvm::script, "Script42.run", "Script.run").since(V2),
+    at_place("groovy-script", "script", jvm::script, "script1700000000000.run", "Script.run").since(V2),
+    at_place("jvm-module", "@", jvm::versioned_module, "com.a@1.2.0/com.a.Pool.take", "com.a.Pool.take").since(V2),
+    at_place("packaging", " ~[", jvm::unknown_packaging, "a.Pay.save ~[?:?]", "a.Pay.save").since(V2),
+    at_place("packaging", " [", jvm::unknown_packaging, "a.Pay.save [classes!/:?]", "a.Pay.save").since(V2),
+    at_place("generated-source", "(", jvm::source_path, "a.Cart.add(a/Cart.java)", "a.Cart.add").since(V2),
     anywhere("java-lambda", "lambda$", lambda_method, "a.Pay.lambda$save$3", "a.Pay.save"),
     at_place("kotlin-suspend", ".invokeSuspend", kotlin_body, "a.Sub$pause$4.invokeSuspend", "a.Sub.pause"),
     at_place("kotlin-lambda", ".invoke", kotlin_body, "a.Sub$list$1.invoke", "a.Sub.list"),
@@ -67,6 +108,82 @@ pub(in crate::normalize) const RULES: &[Rule] = &[
     at_place("packaging", " ~[", packaging, "a.Pay.save ~[pay-1.2.jar!/:1.2]", "a.Pay.save"),
     at_place("packaging", " [", packaging, "a.Pay.save [classes/:na]", "a.Pay.save"),
     // .NET, Go, Rust, PHP, Ruby, JavaScript, Python.
+    at_place("csharp-state-machine", ">d.MoveNext", native::csharp_method, "A.Store.<Save>d.MoveNext", "A.Store.Save").since(V2),
+    at_place("csharp-main", ">$", native::csharp_method, "Program.<Main>$", "Program.Main").since(V2),
+    at_place("csharp-closure", ">c__AnonStorey", native::csharp_method, "A.Store.<Save>c__AnonStorey2.<>m__0", "A.Store.Save").since(V2),
+    at_place("csharp-state-machine", ">c__Iterator", native::csharp_method, "A.Store.<Open>c__Iterator0.MoveNext", "A.Store.Open").since(V2),
+    at_place("csharp-state-machine", ">c__async", native::csharp_method, "A.Store.<Load>c__async0.MoveNext", "A.Store.Load").since(V2),
+    at_place("csharp-lambda", ">m__", native::csharp_method, "A.Store.<Save>m__1", "A.Store.Save").since(V2),
+    at_place("csharp-nested", "+<", native::nested_joint, "A.Store+<Save>d__3.MoveNext", "A.Store.Save").since(V2),
+    at_place("csharp-nested", "/<", native::nested_joint, "A.Store/<Save>d__3.MoveNext", "A.Store.Save").since(V2),
+    at_place("csharp-display-class", "<>c", native::csharp_display_generic, "A.Store.<>c__DisplayClass1_0`1.Save", "A.Store.Save").since(V2),
+    at_place("csharp-parameters", "(", native::typed_parameters, "A.Store.Save(Int32 id, String name)", "A.Store.Save").since(V2),
+    at_place("ef-proxy", "_", native::model_hash, "DynamicProxies.Order_0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF.get", "DynamicProxies.Order.get").then(Then::Hex).since(V2),
+    at_place("castle-proxy", "Proxy_", native::castle, "Castle.Proxies.OrderProxy_3.get", "Castle.Proxies.OrderProxy.get").since(V2),
+    at_place("csharp-expression", "lambda_method", number, "lambda_method12", "lambda_method").since(V2),
+    at_place("go-inlined", ".func", native::go_inlined, "main.main.func2.(*Order).Pay", "main.(*Order).Pay").since(V2),
+    at_place("go-closure", ".deferwrap", go_closure, "svc.Run.deferwrap1", "svc.Run").since(V2),
+    at_place("go-closure", ".", native::go_number, "main.(*Order).Pay.1", "main.(*Order).Pay").then(Then::Digit).since(V2),
+    at_place("go-type-arguments", "[go.shape.", native::go_shape, "a.(*Pool[go.shape.int]).Take", "a.(*Pool[...]).Take").since(V2),
+    at_place("go-global", "glob..func", native::go_global, "pool.glob..func1.2", "pool.init").since(V2),
+    at_place("go-goroutine", " in goroutine ", native::trailing_number, "a.Run in goroutine 42", "a.Run").since(V2),
+    at_place("rust-closure", "::{async", braced, "a::pay::{async_fn#0}", "a::pay").since(V2),
+    at_place("rust-closure", "::{coroutine", braced, "a::pay::{coroutine#0}", "a::pay").since(V2),
+    at_place("rust-closure", "::{shim", braced, "a::call_once::{shim:vtable#0}", "a::call_once").since(V2),
+    at_place("rust-closure", "::_{{closure", braced, "a::pay::_{{closure}}", "a::pay").since(V2),
+    at_place("rust-shim", "{{vtable.shim}}", suffix_in_braces, "a::call_once{{vtable.shim}}", "a::call_once").since(V2),
+    at_place("compiler-number", "#", native::number_in_braces, "a::{impl#3}::pay", "a::{impl}::pay").then(Then::Digit).since(V2),
+    at_place("rust-crate-hash", "[", native::crate_hash, "shop[9f86d081884c7d65]::pay", "shop::pay").then(Then::Hex).since(V2),
+    at_place("rust-path", "..", native::old_path, "<a..Pay as b>::pay", "<a::Pay as b>::pay").since(V2),
+    at_place("rust-path", "_<", native::old_bracket, "_<a::Pay as b>::pay", "<a::Pay as b>::pay").since(V2),
+    at_place("cpp-clone", " [clone ", native::to_bracket, "a::take(int) [clone .isra.0]", "a::take(int)").since(V2),
+    at_place("address", " [0x", native::to_bracket, "a::take(int) [0x7f12]", "a::take(int)").since(V2),
+    at_place("cpp-file", " at /", native::cpp_file, "a::take(int) at /src/a.cc", "a::take(int)").since(V2),
+    at_place("symbol-offset", " + ", native::trailing_number, "Order.pay + 123", "Order.pay").since(V2),
+    at_place("swift-closure", "closure #", native::written_in, "closure #1 in Order.pay", "Order.pay").since(V2),
+    at_place("wasm-module", "wasm/", script::wasm_module, "a (wasm://wasm/568482fe:x)", "a (wasm://wasm/:x)").since(V2),
+    at_place("wasm-function", "wasm-function[", number, "a (wasm-function[714])", "a (wasm-function[])").since(V2),
+    at_place("erlang-closure", "-fun-", native::erlang_fun, "A.Order.-pay/2-fun-0-/1", "A.Order.pay/2").since(V2),
+    at_place("elixir-closure", "anonymous fn/", native::written_in, "anonymous fn/1 in A.Order.pay/2", "A.Order.pay/2").since(V2),
+    at_place("elixir-application", "(", script::elixir_application, "(acme 0.1.0) lib/a.ex", "lib/a.ex").since(V2),
+    at_place("dart-line", ".dart ", script::dart_line, "a.dart 12:5 Order.pay", "a.dart Order.pay").since(V2),
+    at_place("dart-closure", ".<anonymous closure>", suffix_in_braces, "a.dart Order.pay.<anonymous closure>", "a.dart Order.pay").since(V2),
+    at_place("dart-closure", ".<fn>", suffix_in_braces, "a.dart Order.pay.<fn>", "a.dart Order.pay").since(V2),
+    at_place("php-closure", "{closure:", script::php_closure, "A\\Job->{closure:A\\Job::run():12}", "A\\Job->{closure:A\\Job::run}").since(V2),
+    anywhere("php-anonymous", "@anonymous", script::php_anonymous, "class@anonymous␀/app/F.php:62$0b9->run", "class@anonymous->run").since(V2),
+    at_place("php-arguments", "(Object(", script::php_arguments, "A->run(Object(A\\Order))", "A->run").since(V2),
+    at_place("php-line", " on line ", native::trailing_number, "/app/F.php on line 12", "/app/F.php").since(V2),
+    anywhere("doctrine-proxy", "__CG__\\", script::doctrine, "Proxies\\__CG__\\A\\Order->get", "A\\Order->get").since(V2),
+    at_place("symfony-container", "/Container", script::symfony_container, "cache/Container29GPh3I/a.php", "cache/Container/a.php").since(V2),
+    at_place("release", "/current/", current, "/srv/current/app.rb", "/srv/releases/app.rb").since(V2),
+    at_place("python-nested", ".<locals>.<", script::python_nested, "a.total.<locals>.<listcomp>", "a.total").since(V2),
+    at_place("python-said", "File \"", script::said, "File \"/a/b.py\", in pay", "/a/b.py in pay").since(V2),
+    at_place("python-said", "\", in ", script::said, "File \"/a/b.py\", in pay", "/a/b.py in pay").since(V2),
+    at_place("python-said", "\" in ", script::said, "File \"/a/b.py\" in pay", "/a/b.py in pay").since(V2),
+    at_place("python-said", ", in ", script::said, "b.py, in pay", "b.py in pay").since(V2),
+    at_place("numbered-source", "<", script::numbered_source, "<rule-10005> in rule", "<rule> in rule").since(V2),
+    at_place("notebook", "/ipykernel_", script::notebook, "/tmp/ipykernel_47/123.py in a", "/tmp/ipykernel.py in a").since(V2),
+    at_place("installed", "site-packages/", script::installed, "/v/lib/site-packages/a/b.py in c", "site-packages/a/b.py in c").since(V2),
+    at_place("installed", "dist-packages/", script::installed_by_system, "/v/lib/dist-packages/a/b.py in c", "site-packages/a/b.py in c").since(V2),
+    at_place("installed", "node_modules/", script::installed, "a (/app/node_modules/.pnpm/pg@8.1.0/node_modules/pg/b.js)", "a (node_modules/pg/b.js)").since(V2),
+    at_place("installed", "gems/", script::installed, "/usr/lib/ruby/gems/pg/b.rb", "gems/pg/b.rb").since(V2),
+    at_place("module-cache", "/pkg/mod/", script::module_cache, "/root/go/pkg/mod/github.com/a/b.go in c", "github.com/a/b.go in c").since(V2),
+    at_place("module-cache", "/registry/src/", script::module_cache, "/c/registry/src/index.crates.io-6f17d22bba15001f/pool/lib.rs", "pool/lib.rs").since(V2),
+    at_place("library-version", "-", script::directory_version, "gems/pg-1.5.4/lib/pg.rb", "gems/pg/lib/pg.rb").then(Then::Digit).since(V2),
+    at_place("deployment", "/", script::deployment, "/srv/9f86d081884c/app.rb", "/srv/app.rb").then(Then::Hex).since(V2),
+    at_place("anonymous-function", "Object.<anonymous> (", script::anonymous_function, "Object.<anonymous> (/app/pay.js:1:2)", "/app/pay.js").since(V2),
+    at_place("anonymous-function", "<anonymous> (", script::anonymous_function, "<anonymous> (/app/pay.js:1:2)", "/app/pay.js").since(V2),
+    at_place("file-scheme", "file:///", file_scheme, "pay (file:///app/pay.js)", "pay (/app/pay.js)").since(V2),
+    at_place("source-query", "?", script::source_query, "run (/src/pay.ts?t=17000)", "run (/src/pay.ts)").since(V2),
+    at_place("ruby-quote", "`", script::ruby_quote, "a.rb:1:in `save'", "a.rb:in 'save'").since(V2),
+    at_place("ruby-clause", "rescue in ", script::ruby_clause, "a.rb:in 'rescue in save'", "a.rb:in 'save'").since(V2),
+    at_place("ruby-clause", "ensure in ", script::ruby_clause, "a.rb:in 'ensure in save'", "a.rb:in 'save'").since(V2),
+    anywhere("ruby-nil", "nil:NilClass", ruby_nil, "for nil:NilClass", "for nil").since(V2),
+    at_place("bundle-hash", ".js", script::base64_hash, "a (index-CkiCcoLn.js)", "a (index.js)").since(V2),
+    at_place("bundle-hash", ".mjs", script::base64_hash, "a (pay-a_3-xYz0.mjs)", "a (pay.mjs)").since(V2),
+    at_place("bundle-hash", ".js", script::chunk_number, "a (/chunks/210.js)", "a (/chunks/.js)").since(V2),
+    at_place("bundle-hash", ".bundle.js", bundle_hash, "a (main.4ae43ac6.bundle.js)", "a (main.bundle.js)").since(V2),
+    at_place("bundle-hash", ".chunk.js", bundle_hash, "a (main.4ae43ac6.chunk.js)", "a (main.chunk.js)").since(V2),
     anywhere("csharp-state-machine", ">d__", csharp_body, "A.Store.<SaveAsync>d__21.MoveNext", "A.Store.SaveAsync"),
     anywhere("csharp-lambda", ">b__", csharp_body, "A.Store.<Save>b__0_1", "A.Store.Save"),
     anywhere("csharp-local", ">g__", csharp_local, "A.Store.<Save>g__Check|5_0", "A.Store.Save.Check"),
@@ -79,9 +196,10 @@ pub(in crate::normalize) const RULES: &[Rule] = &[
     anywhere("rust-hash", "::h", symbol_hash, "engine::handle::h12d6a65139f66228", "engine::handle"),
     anywhere("rust-closure", "::{{closure", braced, "engine::handle::{{closure}}", "engine::handle"),
     anywhere("rust-closure", "::{closure", braced, "engine::handle::{closure#0}", "engine::handle"),
-    anywhere("php-closure", "{closure", braced, "App\\Job->{closure:/app/Job.php:12}", "App\\Job->"),
-    anywhere("php-anonymous", "@anonymous", anonymous_class, "class@anonymous /app/F.php:62$0b9::toHtml", "class@anonymous::toHtml"),
-    at_place("ruby-block", "block ", ruby_block, "app/user.rb:in `block (2 levels) in save'", "app/user.rb:in `save'"),
+    anywhere("php-closure", "{closure", braced, "App\\Job->{closure:/app/Job.php:12}", "App\\Job->").until(V1),
+    anywhere("php-anonymous", "@anonymous", anonymous_class, "class@anonymous /app/F.php:62$0b9::toHtml", "class@anonymous::toHtml").until(V1),
+    at_place("ruby-block", "block ", ruby_block, "app/user.rb:in `block (2 levels) in save'", "app/user.rb:in `save'").until(V1),
+    at_place("ruby-block", "block ", ruby_block, "app/user.rb:in 'block (2 levels) in save'", "app/user.rb:in 'save'").since(V2),
     at_place("ruby-template", "_erb__", template_method, "_show_html_erb___7361_254", "_show_html_erb"),
     at_place("bundle-hash", ".js", bundle_hash, "render (js/main.4ae43ac6.js)", "render (js/main.js)"),
     at_place("bundle-hash", ".mjs", bundle_hash, "render (js/chunk-B7XQ2K9P.mjs)", "render (js/chunk.mjs)"),
