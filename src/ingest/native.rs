@@ -5,7 +5,7 @@
 
 use super::json::{Fault, Unreadable};
 use super::lenient::{self, Keep, Notes, Object, Objects, Value};
-use super::{bound, category, mend};
+use super::{bound, category, mend, stacktrace};
 use crate::config::{Limits, nearest};
 use crate::event::{Attributes, Event, Exception, Frame, Level, Text};
 use crate::outcome::{Reject, RejectReason};
@@ -199,7 +199,10 @@ impl<'de> Object<'de> for Native<'de> {
 impl<'a> Native<'a> {
     fn into_event(self, notes: Notes) -> Result<Event<'a>, Reject> {
         let mut attributes = self.attributes;
-        let exceptions = self.exception.map(NativeException::into_chain).unwrap_or_default();
+        let mut exceptions = self.exception.map(NativeException::into_chain).unwrap_or_default();
+        if let Some(stack) = &self.stacktrace {
+            stacktrace::fill(&mut exceptions, stack);
+        }
         let root = exceptions.last();
         if attributes.detail.is_empty() {
             let said = root.map(|root| if root.value.is_empty() { &root.kind } else { &root.value });

@@ -10,8 +10,8 @@ use std::sync::Mutex;
 use serde_json::json;
 use shop::{Order, Sender, Stack};
 
-/// Frames of a stack that are kept: what lies further out is how this program calls the shop.
-const FRAMES_MAX: usize = 16;
+/// Frames of a stack that are kept behind the panic's own: what lies further out is how this program calls the shop.
+const FRAMES_MAX: usize = 10;
 
 /// What the hook saw of the last panic: message, place, stack as `{}` and as `{:#}`.
 static SEEN: Mutex<Option<[String; 4]>> = Mutex::new(None);
@@ -101,7 +101,17 @@ fn printed(run: &str, name: &str, backtrace: &str) -> String {
 }
 
 fn innermost(stack: &str) -> String {
-    let outer = format!("{FRAMES_MAX}: ");
-    let kept = stack.lines().take_while(|line| !line.trim_start().starts_with(&outer));
-    kept.map(|line| format!("{line}\n")).collect()
+    let is_frame = |line: &str| line.trim_start().starts_with(|c: char| c.is_ascii_digit());
+    let mut left = usize::MAX;
+    let mut kept = String::new();
+    for line in stack.lines() {
+        left = if line.contains("panicking::panic_fmt") { FRAMES_MAX } else { left };
+        left -= usize::from(is_frame(line));
+        if left == 0 {
+            break;
+        }
+        kept.push_str(line);
+        kept.push('\n');
+    }
+    kept
 }
