@@ -82,7 +82,7 @@ static class Program
         add("text-async", "text", () => order.CheckoutAsync().Wait());
         add("text-inner", "text", () => order.Checkout());
         add("text-inner-elsewhere", "text", () => order.Refund());
-        add("text-closure", "text", () => Shop.Prices.Divide(new[] { start, 0 }, start).ToList());
+        add("closure as text", "text", () => Shop.Prices.Divide(new[] { start, 0 }, start).ToList());
         add("text-file", "text", () => File.ReadAllText(Path.Combine(Path.GetTempPath(), "bill-" + start + ".pdf")));
         add("text-number", "text", () => Shop.Prices.Number("x" + start));
         if (run == "2") all.Reverse();

@@ -104,7 +104,7 @@ func main() {
 		{"refused", "text", Connect},
 		{"pointers", "text", order.Close},
 		{"text-closure", "panic", func() { order.Pay("PG-7000") }},
-		{"text-generic", "panic", func() { Divide([]int{2, 0}) }},
+		{"generic-closure as text", "panic", func() { Divide([]int{2, 0}) }},
 		{"text-sort", "panic", func() { Sort([]int{start, 1, 2}) }},
 		{"text-goroutine", "goroutine", func() { InGoroutine(func() { At(nil, start) }) }},
 		{"text-interface", "panic", func() { Send(nil) }},

@@ -16,7 +16,7 @@ function structured(body) {
   Error.prepareStackTrace = (error, sites) =>
     sites.map((site) => ({
       function: name(site),
-      file: site.getFileName() ?? site.getEvalOrigin() ?? "<anonymous>",
+      file: (site.getFileName() ?? site.getEvalOrigin() ?? "<anonymous>").replace(/^file:\/\//, ""),
       line: site.getLineNumber() ?? undefined,
     }));
   return Promise.resolve()
@@ -70,6 +70,7 @@ const errors = [
   ["new-function-frames", () => shop.rule(start + 7), "frames"],
   ["is-folder-frames", () => shop.billFolder(), "frames"],
   ["is-folder-frames-elsewhere", () => shop.billImage(), "frames"],
+  ["private-frames as text", () => order.pay("PG-6000"), "text"],
   ["no-file", () => shop.bill(start + 8), "text"],
   ["is-folder", () => shop.billFolder(), "text"],
   ["refused", () => shop.connect(), "text"],

@@ -41,6 +41,7 @@ $errors = [
     ['json', 'frames', fn () => Shop\parse($start)],
     ['no-file', 'text', fn () => Shop\bill($start)],
     ['text-closure', 'text', fn () => $order->pay('PG-7000')],
+    ['no-name as text', 'text', fn () => $order->name()],
     ['text-cause', 'text', fn () => $order->checkout()],
     ['text-other-cause', 'text', fn () => $order->refund()],
     ['text-anonymous-class', 'trace', fn () => Shop\draft($start)->send()],

@@ -86,6 +86,7 @@ def errors():
     yield "partial", lambda: shop.dispatch(start + 12)
     yield "no-name", order.name
     yield "no-city", order.city
+    yield "coroutine as text", lambda: shop.fetch(start + 3), None, True
     yield "text-cause", lambda: shop.checkout(start + 13), None, True
     yield "text-context", lambda: shop.checkout_again(start + 14), None, True
     yield "text-group", lambda: shop.both(start + 15), None, True

@@ -46,6 +46,7 @@ errors = [
   ["no-file", :text, -> { Shop.bill(START) }],
   ["is-folder", :text, -> { Shop.bill_folder }],
   ["text-thread", :text, -> { Shop.in_thread(START) }],
+  ["no-name as text", :text, -> { order.name }],
   ["text-cause", :text, -> { order.checkout }],
   ["text-other-cause", :text, -> { order.refund }],
   ["backtrace-block", :backtrace, -> { order.pay("PG-7000") }],

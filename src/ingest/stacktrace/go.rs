@@ -58,7 +58,7 @@ fn title(text: &str) -> Exception<'_> {
     Exception { kind: "panic".into(), value: said.into(), ..Exception::default() }
 }
 
-/// `	/app/shop.go:12 +0x1d`
+/// `/app/shop.go:12 +0x1d`, indented
 fn place(line: &str) -> Option<(&str, Option<u32>)> {
     let rest = line.strip_prefix(['\t', ' '])?.trim();
     let path = rest.rsplit_once(" +0x").map_or(rest, |(path, _)| path);

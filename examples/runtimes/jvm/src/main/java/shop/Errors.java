@@ -229,6 +229,7 @@ class Errors {
                 throw new RuntimeException("checkout of " + from + " failed", locked);
             }
         });
+        text("lambda-body as text", () -> Basket.total(List.of(3, 0)));
         text("text-suppressed", () -> {
             var failure = new IOException("cannot send bill " + from);
             failure.addSuppressed(new IllegalStateException("and could not close " + new Cart()));
