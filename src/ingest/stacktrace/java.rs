@@ -1,6 +1,6 @@
 //! The JVM: Java, Kotlin, Scala, Groovy, by `printStackTrace` or a logger.
 
-use super::{EXCEPTIONS_MAX, Exception, Frame, indent, lines, push, title_start, titled};
+use super::{EXCEPTIONS_MAX, Exception, FRAMES_MAX, Frame, indent, lines, push, title_start, titled};
 
 pub(super) fn knows(line: &str, _: &str) -> bool {
     frame(line).is_some()
@@ -26,8 +26,8 @@ pub(super) fn read(text: &str) -> Vec<Exception<'_>> {
         let next = NEXT.iter().find(|(mark, _)| trimmed.starts_with(mark));
         let frame = frame(line);
         let is_suppressed = trimmed.starts_with("Suppressed: ");
-        let is_ellipsis = trimmed.starts_with("... ");
-        if next.is_none() && frame.is_none() && !is_suppressed && !is_ellipsis {
+        let omitted = omitted(trimmed);
+        if next.is_none() && frame.is_none() && !is_suppressed && omitted.is_none() {
             continue;
         }
         if let Some(begin) = title.take()
@@ -37,6 +37,9 @@ pub(super) fn read(text: &str) -> Vec<Exception<'_>> {
         }
         if let (Some(frame), Some(last)) = (frame, chain.last_mut()) {
             push(last, frame);
+        }
+        if let (Some(count), [.., before, last]) = (omitted, &mut chain[..]) {
+            share(before, last, count);
         }
         if let Some((mark, is_cause)) = next {
             title = Some(at + indent(line) + mark.len());
@@ -53,6 +56,20 @@ pub(super) fn read(text: &str) -> Vec<Exception<'_>> {
     chain
 }
 
+/// `... 12 more`, `... 12 common frames omitted`: the outermost frames, as those of the exception printed before.
+fn omitted(line: &str) -> Option<usize> {
+    line.strip_prefix("... ")?.split(' ').next()?.parse().ok()
+}
+
+/// Often the application's own frames are among them: a driver's exception has none before those that it shares with
+/// the one that wraps it. Where the other's were too many to keep, they are left out.
+fn share<'t>(before: &Exception<'t>, last: &mut Exception<'t>, count: usize) {
+    let from = before.frames.len().checked_sub(count).filter(|_| before.frames.len() < FRAMES_MAX);
+    for frame in &before.frames[from.unwrap_or(before.frames.len())..] {
+        push(last, frame.clone());
+    }
+}
+
 fn opened(before: &str, is_first: bool) -> Exception<'_> {
     if !is_first {
         return titled(before);
@@ -67,8 +84,9 @@ fn opened(before: &str, is_first: bool) -> Exception<'_> {
 
 /// `at java.base/java.util.List.of(List.java:12) ~[na:na]`
 fn frame(line: &str) -> Option<Frame<'_>> {
-    let rest = line.trim_start().strip_prefix("at ")?;
-    let (name, rest) = rest.split_once('(')?;
+    let line = line.trim_start();
+    let marked = line.strip_prefix("at ");
+    let (name, rest) = marked.unwrap_or(line).split_once('(')?;
     let (inside, _) = rest.split_once(')')?;
     let name = without_loader(name);
     let (module, function) = name.rsplit_once('.')?;
@@ -76,7 +94,10 @@ fn frame(line: &str) -> Option<Frame<'_>> {
     let unknown = matches!(inside, "Unknown Source" | "Native Method");
     let (file, line) = super::with_line(inside);
     let is_file = !file.is_empty() && !file.contains(['/', '\\', ' ', ',', ':', '(']);
-    if !is_name || !(unknown || is_file) {
+    // As its elements print themselves, one a line.
+    let is_source =
+        || [".java", ".kt", ".scala", ".groovy", ".clj"].iter().any(|end| file.ends_with(end)) && line.is_some();
+    if !is_name || !(unknown || is_file) || marked.is_none() && !is_source() {
         return None;
     }
     Some(super::frame(module, function, if unknown { "" } else { file }, line))

@@ -50,8 +50,10 @@ fn end<'t>(exception: &mut Exception<'t>, called: Option<&'t str>, (file, line):
     push(exception, foreign(super::frame("", name, file, line), is_library));
 }
 
-/// Frames outwards of a closure in which it may be named.
+/// Frames outwards of a closure in which it may be named, and the places in each.
 const NAMING_MAX: usize = 16;
+/// Bytes of a path.
+const PATH_MAX: usize = 512;
 
 /// An inlined closure is called `{closure#0}` alone. The type of the closure, which has its path, stands among the type
 /// arguments of what called it (`call_once<shop::pay::{closure_env#0}>`); else the function it was written in is the
@@ -79,7 +81,8 @@ fn bare_closure(name: &str) -> Option<(&str, &str)> {
 /// `shop::pay` of `call_once<shop::pay::{closure_env#0}>`, but for closures of the standard library's own.
 fn path_before<'t>(name: &Text<'t>, end: &str) -> Option<Text<'t>> {
     let paths = name.match_indices(end).map(|(at, _)| {
-        let begin = name[..at].rfind(['<', ' ', '&', '(', ',']).map_or(0, |before| before + 1);
+        let floor = name.floor_char_boundary(at.saturating_sub(PATH_MAX));
+        let begin = name[floor..at].rfind(['<', ' ', '&', '(', ',']).map_or(floor, |before| floor + before + 1);
         begin..at
     });
     let path = paths.take(NAMING_MAX).find(|path| !is_standard(&name[path.clone()]))?;

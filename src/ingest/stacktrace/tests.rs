@@ -176,6 +176,35 @@ Wrapped by: shop.PaymentException: not paid
                 shop.Gateway | call | Gateway.java:8
         "#]],
     );
+    // A driver's exception, whose only frame of the application is one that it shares.
+    check(
+        "org.springframework.dao.DuplicateKeyException: PreparedStatementCallback
+\tat org.springframework.jdbc.core.JdbcTemplate.execute(JdbcTemplate.java:658)
+\tat shop.Bills.issue(Services.java:77)
+\tat shop.Main.main(Main.java:5)
+Caused by: org.h2.jdbc.JdbcSQLException: Unique index
+\tat org.h2.message.DbException.getJdbcSQLException(DbException.java:520)
+\t... 2 more",
+        expect![[r#"
+            [org.springframework.dao.DuplicateKeyException] PreparedStatementCallback
+                org.springframework.jdbc.core.JdbcTemplate | execute | JdbcTemplate.java:658
+                shop.Bills | issue | Services.java:77
+                shop.Main | main | Main.java:5
+            [org.h2.jdbc.JdbcSQLException] Unique index
+                org.h2.message.DbException | getJdbcSQLException | DbException.java:520
+                shop.Bills | issue | Services.java:77
+                shop.Main | main | Main.java:5
+        "#]],
+    );
+    // Elements, each as it prints itself.
+    check(
+        "shop.Orders.pay(Orders.java:21)\njava.base/java.lang.Thread.run(Thread.java:840)",
+        expect![[r#"
+            [] 
+                shop.Orders | pay | Orders.java:21
+                java.lang.Thread | run | Thread.java:840
+        "#]],
+    );
     check(
         "Exception in thread \"main\" Boom: gone\n\tat Main.main(Main.java:3)",
         expect![[r#"

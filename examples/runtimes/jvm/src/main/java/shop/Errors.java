@@ -230,6 +230,14 @@ class Errors {
             }
         });
         text("lambda-body as text", () -> Basket.total(List.of(3, 0)));
+        text("text-driver", () -> {
+            new Bills(pool).issue("A-" + from);
+            new Bills(pool).issue("A-" + from);
+        });
+        text("text-driver-elsewhere", () -> {
+            new Bills(pool).issue("B-" + from);
+            new Bills(pool).copy("B-" + from);
+        });
         text("text-suppressed", () -> {
             var failure = new IOException("cannot send bill " + from);
             failure.addSuppressed(new IllegalStateException("and could not close " + new Cart()));

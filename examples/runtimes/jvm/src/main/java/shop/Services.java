@@ -2,9 +2,11 @@ package shop;
 
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import javax.sql.DataSource;
 import org.aspectj.lang.ProceedingJoinPoint;
 import org.aspectj.lang.annotation.Around;
 import org.aspectj.lang.annotation.Aspect;
+import org.springframework.jdbc.core.JdbcTemplate;
 import org.springframework.scheduling.annotation.Async;
 import org.springframework.stereotype.Component;
 import org.springframework.stereotype.Service;
@@ -64,6 +66,24 @@ class Audit {
     @Around("execution(* shop.RefundService.refund(..))")
     Object around(ProceedingJoinPoint point) throws Throwable {
         return point.proceed();
+    }
+}
+
+/** The driver's exception has only frames of the driver before those that it shares with Spring's. */
+class Bills {
+    private final JdbcTemplate database;
+
+    Bills(DataSource pool) {
+        database = new JdbcTemplate(pool);
+        database.execute("create table if not exists bills (number varchar(20) constraint uk_bills unique)");
+    }
+
+    void issue(String number) {
+        database.update("insert into bills values (?)", number);
+    }
+
+    void copy(String number) {
+        database.update("insert into bills values (?)", number);
     }
 }
 
