@@ -79,6 +79,8 @@ const errors = [
   ["text-evaluated", () => shop.evaluated(start + 11), "text"],
   ["text-cause", () => shop.checkout(start + 12), "inspected"],
   ["text-other-cause", () => shop.refund(start + 13), "inspected"],
+  ["text-refused", shop.charge, "inspected"],
+  ["text-refused-elsewhere", shop.chargeBack, "inspected"],
   ["text-any", () => shop.anyOf(start + 14), "inspected"],
 ];
 for (const one of run === "1" ? errors : errors.reverse()) {

@@ -83,6 +83,23 @@ export async function connect() {
   await new Promise((open, fail) => net.connect(port, "127.0.0.1", open).once("error", fail));
 }
 
+/** The cause's own frames are Node's alone: it comes from the event loop. */
+export async function charge() {
+  try {
+    await connect();
+  } catch (cause) {
+    throw new Error("no answer from the gateway", { cause });
+  }
+}
+
+export async function chargeBack() {
+  try {
+    await connect();
+  } catch (cause) {
+    throw new Error("no answer from the gateway", { cause });
+  }
+}
+
 export function emitted(number) {
   const events = new EventEmitter();
   events.on("placed", () => {

@@ -46,16 +46,32 @@ const FORMATS: [Format; 8] = [
     Format { knows: node::knows, read: node::read },
 ];
 
-/// Gives a chain without frames those of a stack text. What the client itself said of its exceptions stays.
-pub(super) fn fill<'a>(exceptions: &mut Vec<Exception<'a>>, stack: &Text<'a>) {
+/// Gives a chain without frames those of a stack text. What the client itself said of its exceptions stays. Some
+/// clients send the whole text in the place of an exception's class.
+pub(super) fn fill<'a>(exceptions: &mut Vec<Exception<'a>>, stack: Option<&Text<'a>>) {
     if exceptions.iter().any(|exception| !exception.frames.is_empty()) {
         return;
     }
-    let told = match stack {
+    if let [only] = &exceptions[..]
+        && only.kind.contains('\n')
+    {
+        let told = owned_as(&only.kind);
+        if !told.is_empty() {
+            *exceptions = told;
+            return;
+        }
+    }
+    if let Some(stack) = stack {
+        merge(exceptions, owned_as(stack));
+    }
+}
+
+/// Borrowed where the text is.
+fn owned_as<'a>(text: &Text<'a>) -> Vec<Exception<'a>> {
+    match text {
         Cow::Borrowed(text) => read(text),
         Cow::Owned(text) => read(text).into_iter().map(Exception::into_owned).collect(),
-    };
-    merge(exceptions, told);
+    }
 }
 
 /// The chain that a stack text tells, the outermost exception first. Empty when its format is not known.

@@ -426,7 +426,7 @@ fn a_client_knows_its_own_words() {
     let java: Text<'static> = "a.Outer: x\n\tat a.B.c(B.java:1)\nCaused by: a.Root: y\n\tat a.D.e(D.java:2)".into();
     let go: Text<'static> = "goroutine 1 [running]:\nmain.main()\n\t/app/main.go:9 +0x1d".into();
     let filled = |mut exceptions: Vec<Exception<'static>>, stack: &Text<'static>| {
-        fill(&mut exceptions, stack);
+        fill(&mut exceptions, Some(stack));
         let told = |exception: &Exception<'_>| {
             format!(
                 "{} {} {}",

@@ -28,7 +28,7 @@ class Stock {
         try {
             scope.ensureActive()
         } catch (cancelled: CancellationException) {
-            throw IllegalStateException("not counted: $cancelled")
+            throw IllegalStateException("not counted: $cancelled, nor ${List(9) { Job() }}")
         }
     }
 
