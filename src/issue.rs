@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::event::Attributes;
+use crate::event::{Attributes, Event};
 use crate::time::Time;
 
 /// The identity of an issue: 128 bits over the rule set's version and the seven normalised attributes.
@@ -50,7 +50,68 @@ macro_rules! hex_identity {
         }
     )*};
 }
-hex_identity!(Fingerprint CauseKey);
+hex_identity!(Fingerprint CauseKey Place);
+
+/// What only the rules of sameness can say of an event: asked when its issue may be new.
+pub(crate) struct Rules {
+    /// Their version.
+    pub(crate) version: u8,
+    /// The seven as they are compared.
+    pub(crate) normalize: Box<dyn for<'a> Fn(&'a Event<'_>) -> Attributes<'a> + Send + Sync>,
+    /// The identities that the event had under the rules before these, the latest first.
+    pub(crate) formers: Box<dyn Fn(&Event<'_>) -> Vec<Former> + Send + Sync>,
+    /// The segment of the event's path that may be a parameter, if there is one.
+    pub(crate) segment: Box<dyn Fn(&Event<'_>) -> Option<Segment> + Send + Sync>,
+}
+
+/// A segment of a request path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Segment {
+    /// Where it stands: under which prefix, for which code.
+    pub(crate) place: Place,
+    /// A hash of what it holds.
+    pub(crate) value: u64,
+}
+
+/// Where a segment of a request path stands.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Place(pub(crate) u128);
+
+/// An identity that an event had before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Former {
+    /// Under rules that nobody goes by any more: its issue goes on under the new name.
+    Renamed(Fingerprint),
+    /// Under rules that another server may go by still: its issue is merged into the one of the new name.
+    Merged(Fingerprint),
+}
+
+impl Former {
+    /// It.
+    pub(crate) fn fingerprint(self) -> Fingerprint {
+        let (Former::Renamed(fingerprint) | Former::Merged(fingerprint)) = self;
+        fingerprint
+    }
+}
+
+impl Rules {
+    /// Rules that change nothing and had none before them.
+    #[cfg(test)]
+    pub(crate) fn none() -> std::sync::Arc<Rules> {
+        std::sync::Arc::new(Rules {
+            version: 1,
+            normalize: Box::new(|event| event.attributes.clone()),
+            formers: Box::new(|_| Vec::new()),
+            segment: Box::new(|_| None),
+        })
+    }
+}
+
+impl fmt::Debug for Rules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "rules v{}", self.version)
+    }
+}
 
 /// How often, and how long, the same error may alert.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -205,13 +266,15 @@ pub struct Issue {
     pub standing: Standing,
     /// Who put it in that state.
     pub decided: Decided,
+    /// The issue that its occurrences are counted with, when it is merged into one.
+    pub merged_into: Option<Fingerprint>,
     /// Received moment of the first occurrence.
     pub first_seen: Time,
     /// Received moment of the last occurrence.
     pub last_seen: Time,
-    /// Occurrences ever counted.
+    /// Occurrences ever counted, with those of the issues that are merged into it.
     pub occurrences: u64,
-    /// Alerts ever granted.
+    /// Alerts ever granted, likewise.
     pub alerts: u64,
     /// Grows by one with every write of the standing or of the counts.
     pub revision: u64,

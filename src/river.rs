@@ -11,14 +11,16 @@ use crate::admit::{Admission, Arrival, Hold};
 use crate::archive::KnownProject;
 use crate::deliver::Routes;
 use crate::event::{Event, Packed};
+use crate::fingerprint::{Merges, Sameness};
 use crate::metrics::Metrics;
 use crate::outcome::{Outcome, Reject};
 use crate::scrub::Scrubber;
-use crate::{fingerprint, normalize};
 
 /// The stages, shared by all requests.
 pub(crate) struct River {
     pub(crate) scrubber: Scrubber,
+    pub(crate) sameness: Arc<Sameness>,
+    pub(crate) merges: Merges,
     pub(crate) routes: Routes,
     pub(crate) admission: Admission,
     pub(crate) metrics: Arc<Metrics>,
@@ -56,7 +58,8 @@ impl River {
         if event.scrubbed > 0 {
             self.metrics.scrubbed.inc_by(u64::from(event.scrubbed));
         }
-        let (fingerprint, cause) = fingerprint::identify(&event, &normalize::normalize(&event));
+        let (fingerprint, cause) = self.sameness.identify(&event);
+        let fingerprint = self.merges.counted_with(fingerprint);
         let route = self.routes.of(&event, &project.name);
         Arrival {
             fingerprint,

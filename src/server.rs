@@ -24,6 +24,7 @@ use crate::archive::{Archive, Interim, Keep, KeyHash, KnownProject};
 use crate::cache::{self, Cache};
 use crate::config::{self, Config, Limits};
 use crate::deliver::{self, Channels, Courier, Pacer, Routes, Worker};
+use crate::fingerprint::{Merges, Sameness};
 use crate::ingest::Ingest;
 use crate::keys::{self, Keys};
 use crate::metrics::Metrics;
@@ -53,6 +54,8 @@ const ORPHANS_GRACE: Duration = Duration::from_secs(900);
 const HOUSEKEEPING_LEASE: Duration = Duration::from_secs(10);
 /// How often the cache is told what people decided: how late a command's decision may take effect.
 const PUBLISH_EVERY: Duration = Duration::from_secs(2);
+/// How often merges and learned parameters are read: how late another server's or a command's may take effect here.
+const IDENTITIES_EVERY: Duration = Duration::from_secs(1);
 /// For how long after it was made a decision is told again, and how many of them.
 const PUBLISHED_AGAIN: Duration = Duration::from_secs(600);
 const DECISIONS_AT_A_TIME: usize = 1_000;
@@ -103,6 +106,7 @@ impl Server {
         // not touch the first one's outbox, and what the first start makes can be shown only once.
         let channels = Channels::new(&config).map_err(anyhow::Error::msg)?;
         let routes = Routes::new(&config).map_err(anyhow::Error::msg)?;
+        let sameness = Arc::new(Sameness::default());
         let scrubber = Scrubber::new(&config.scrub).map_err(anyhow::Error::msg)?;
         let courier = Courier::new(&config.outgoing, config.deliver.timeout.get())?;
         let pod = getrandom::u64()?;
@@ -115,6 +119,7 @@ impl Server {
             let who = archive.expire_by_itself(&Keep(config.retention.clone())).await;
             tracing::info!(archive = archive.kind(), "{who}");
         }
+        sameness.remember(archive.oldest_rules(normalize::VERSION).await?);
         let (made, token) = make_missing(&archive, &config).await?;
         let keys = Arc::new(Keys::load(archive.clone(), &config.project, now()).await?);
 
@@ -132,8 +137,7 @@ impl Server {
             queued_events: config.limits.queued_events,
             samples_per_day: config.retention.samples_per_day,
             expiry,
-            rules: normalize::VERSION,
-            normalize: normalize::normalize,
+            rules: Arc::clone(&sameness).rules(),
             archive_max: config.archive.timeout.get(),
             handoffs,
             metrics: Arc::clone(&metrics),
@@ -147,7 +151,10 @@ impl Server {
         let times = Times { every: write_back, expiry, archive_max: config.archive.timeout.get() };
         let shared =
             shared.map(|shared| (Arc::clone(&shared), WriteBack::new(shared, archive.clone(), times, now), times));
-        let river = Arc::new(River { scrubber, routes, admission, metrics: Arc::clone(&metrics) });
+        let merges = Merges::default();
+        merges.set(archive.merges().await?);
+        sameness.learn(archive.parameters().await?);
+        let river = Arc::new(River { scrubber, sameness, merges, routes, admission, metrics: Arc::clone(&metrics) });
         let pacer = |name: &str| {
             let configured = config.channel.iter().find(|channel| channel.name == name)?;
             Pacer::of(configured, pacing.clone())
@@ -209,10 +216,19 @@ impl Server {
             tasks.spawn(shared.watch(archive, expiry, archive_max, stopping.clone()));
             recording.spawn(write_back.run(ending));
         }
-        tasks.spawn(self.janitor.run(stopping));
+        let (resting, rest) = watch::channel(false);
+        let janitor = tokio::spawn(self.janitor.run(rest));
         accept(self.listener, self.app, &self.limits, stop).await;
-        // All requests are answered or given up: the committer ends when the last sender of the queue is gone.
-        tokio::time::timeout(DRAIN_MAX, self.admission).await.ok();
+        // All requests are answered or given up: the committer ends when the last sender of the queue is gone, and the
+        // janitor holds one.
+        resting.send(true).ok();
+        let drained = async {
+            janitor.await.ok();
+            self.admission.await.ok();
+        };
+        if tokio::time::timeout(DRAIN_MAX, drained).await.is_err() {
+            tracing::warn!("the last events were still being stored; their senders were not answered");
+        }
         stopped.send(true).ok();
         if tokio::time::timeout(DRAIN_MAX, async { while tasks.join_next().await.is_some() {} }).await.is_err() {
             tracing::warn!("deliveries were still on their way; they go again when their lease ends");
@@ -335,6 +351,7 @@ impl Janitor {
             tokio::join!(
                 self.every(CLOSE_EVERY, || self.close_windows()),
                 self.every(PUBLISH_EVERY, || self.publish()),
+                self.every(IDENTITIES_EVERY, || self.read_identities()),
                 self.every(FORGET_EVERY, || self.forget()),
                 self.every(FORGET_EVERY, || self.bury_orphans()),
                 self.every(GAUGE_EVERY, || self.read_gauges()),
@@ -379,6 +396,13 @@ impl Janitor {
             let lately = self.archive.decided_since(now().minus(PUBLISHED_AGAIN), DECISIONS_AT_A_TIME).await?;
             self.river.admission.publish(&lately, now()).await;
         }
+        Ok(())
+    }
+
+    /// What users of other servers and commands merged, and what all servers learned.
+    async fn read_identities(&self) -> Result<(), crate::archive::Error> {
+        self.river.merges.set(self.archive.merges().await?);
+        self.river.sameness.learn(self.archive.parameters().await?);
         Ok(())
     }
 

@@ -18,9 +18,8 @@ use crate::alert::Route;
 use crate::archive::{Tx, act_on, admit_on, at_once, close_due_on, in_memory};
 use crate::event::{Event, Packed};
 use crate::gate::{self, Fate};
-use crate::issue::{Action, CauseKey, Fingerprint, Policy, Reason, Standing};
+use crate::issue::{Action, CauseKey, Fingerprint, Policy, Reason, Rules, Standing};
 use crate::metrics::Metrics;
-use crate::normalize;
 use crate::outcome::Outcome;
 use crate::time::{DAY_MS, Time};
 
@@ -119,8 +118,7 @@ impl World<'_> {
             queued_events: 1_000,
             samples_per_day: 2,
             expiry: EXPIRY,
-            rules: normalize::VERSION,
-            normalize: normalize::normalize,
+            rules: Rules::none(),
             archive_max: EXPIRY,
             handoffs: Vec::new(),
             metrics: Arc::new(Metrics::new()),

@@ -205,11 +205,10 @@ impl Shared {
                 held.push(Provisional {
                     fingerprint: tally.fingerprint,
                     cause: tally.cause,
-                    rules: tally.rules,
+                    rules: Arc::clone(&tally.rules),
                     project: Arc::clone(&tally.project),
                     route: Arc::clone(&tally.route),
                     event: event.clone(),
-                    normalize: tally.normalize,
                     revision: marker.revision,
                     window_opened_at: marker.window_opened_at,
                     window_ends_at: marker.window_ends_at.unwrap_or(now),

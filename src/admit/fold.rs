@@ -49,11 +49,10 @@ pub(crate) fn fold(arrivals: impl Iterator<Item = Arrival>, settings: &Settings)
             tallies.push(Tally {
                 fingerprint: arrival.fingerprint,
                 cause: arrival.cause,
-                rules: settings.rules,
+                rules: Arc::clone(&settings.rules),
                 project: arrival.project,
                 route: arrival.route,
                 events: Vec::new(),
-                normalize: settings.normalize,
                 remembered: arrival.remembered,
             });
         }

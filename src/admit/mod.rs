@@ -21,8 +21,8 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::alert::{Delivery, Route};
 use crate::archive::{Admitted, Archive, Claim, Error, Remembered, Tally};
-use crate::event::{Attributes, Event, Packed};
-use crate::issue::{CauseKey, Fingerprint, Issue};
+use crate::event::Packed;
+use crate::issue::{CauseKey, Fingerprint, Issue, Rules};
 use crate::metrics::{Metrics, Stopwatch};
 use crate::outcome::{Outcome, Reject, RejectReason};
 use crate::time::Time;
@@ -70,10 +70,8 @@ pub(crate) struct Settings {
     pub(crate) samples_per_day: u32,
     /// How long an alert is worth sending.
     pub(crate) expiry: Duration,
-    /// Version of the rules that made the fingerprints.
-    pub(crate) rules: u8,
-    /// The rules, for the texts of a new issue.
-    pub(crate) normalize: for<'a> fn(&'a Event<'_>) -> Attributes<'a>,
+    /// The rules that made the fingerprints.
+    pub(crate) rules: Arc<Rules>,
     /// The channels' workers.
     pub(crate) handoffs: Vec<Handoff>,
     /// How long the archive may take for a batch.

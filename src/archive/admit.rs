@@ -20,9 +20,9 @@ use super::known::{self, Fresh, Known};
 use super::sql::{Sql, Tx, Value, values};
 use super::standing::{self, Ended};
 use crate::alert::Route;
-use crate::event::{Attributes, Event, Packed};
+use crate::event::Packed;
 use crate::gate::{self, Decision, Fate};
-use crate::issue::{CauseKey, Fingerprint, Standing, State, Window};
+use crate::issue::{CauseKey, Fingerprint, Rules, Standing, State, Window};
 use crate::time::{MINUTE_MS, Time};
 
 /// What arrived together, at most one tally a fingerprint.
@@ -43,16 +43,14 @@ pub(crate) struct Tally {
     pub(crate) fingerprint: Fingerprint,
     /// Its coarser identity.
     pub(crate) cause: CauseKey,
-    /// Version of the rules that made them.
-    pub(crate) rules: u8,
+    /// The rules that made them.
+    pub(crate) rules: Arc<Rules>,
     /// The project whose key brought them.
     pub(crate) project: Arc<str>,
     /// Policy and channels of the first of them.
     pub(crate) route: Arc<Route>,
     /// The events, in order of arrival: one an occurrence.
     pub(crate) events: Vec<Packed>,
-    /// The seven as they are compared, made only when a new issue is stored.
-    pub(crate) normalize: for<'a> fn(&'a Event<'_>) -> Attributes<'a>,
     /// What the cache remembers of the issue.
     pub(crate) remembered: Option<Remembered>,
 }
@@ -62,9 +60,8 @@ impl Tally {
         Fresh {
             fingerprint: self.fingerprint,
             cause: self.cause,
-            rules: self.rules,
+            rules: &self.rules,
             project: &self.project,
-            normalize: self.normalize,
             event: self.events.first().expect("a tally holds at least one event"),
             seen_at: now,
         }
@@ -104,7 +101,8 @@ pub(crate) struct Admitted {
 /// See [`super::Archive::admit`].
 pub(crate) async fn admit(tx: &mut Tx, batch: &Batch, now: Time) -> Result<Vec<Admitted>, Error> {
     let fresh: Vec<Fresh<'_>> = batch.tallies.iter().map(|tally| tally.fresh(now)).collect();
-    let mut known = known::lock_or_make(tx, &fresh).await?;
+    let alerts = |nth: usize, known: &Known| decide(&batch.tallies[nth], known, now).decision.granted() > 0;
+    let mut known = known::lock_or_make(tx, &fresh, batch.expiry, now, alerts).await?;
     batch.tallies.iter().zip(&mut known).for_each(|(tally, known)| use_up_mute(tally, known));
     let before = known.clone();
     batch.tallies.iter().zip(&mut known).for_each(|(tally, known)| honour_grants(tally, known, now));

@@ -101,7 +101,8 @@ pub(super) async fn adopt(
     let mut issues: Vec<Vec<&Provisional>> = of.into_values().collect();
     issues.iter_mut().for_each(|alerts| alerts.sort_by_key(|alert| (alert.window_opened_at, alert.ordinal)));
     let fresh: Vec<Fresh<'_>> = issues.iter().map(|alerts| fresh(alerts[0])).collect();
-    let mut known = known::lock_or_make(tx, &fresh).await?;
+    // What is recorded here has alerted already.
+    let mut known = known::lock_or_make(tx, &fresh, expiry, now, |_, _| false).await?;
 
     let older = older_windows(tx, &known).await?;
     let mut placed = Vec::new();
@@ -147,9 +148,8 @@ fn fresh(alert: &Provisional) -> Fresh<'_> {
     Fresh {
         fingerprint: alert.fingerprint,
         cause: alert.cause,
-        rules: alert.rules,
+        rules: &alert.rules,
         project: &alert.project,
-        normalize: alert.normalize,
         event: &alert.event,
         seen_at: alert.granted_at,
     }

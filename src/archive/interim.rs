@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use super::{Claim, End, Settlement};
 use crate::alert::{Alert, Delivery, DeliveryState, Kind, Route};
-use crate::event::{Attributes, Event, Packed};
-use crate::issue::{CauseKey, Fingerprint};
+use crate::event::Packed;
+use crate::issue::{CauseKey, Fingerprint, Rules};
 use crate::time::Time;
 
 /// How much later than wished what could not be recorded is sent.
@@ -26,16 +26,14 @@ pub(crate) struct Provisional {
     pub(crate) fingerprint: Fingerprint,
     /// Its coarser identity.
     pub(crate) cause: CauseKey,
-    /// Version of the rules that made them.
-    pub(crate) rules: u8,
+    /// The rules that made them.
+    pub(crate) rules: Arc<Rules>,
     /// The project whose key brought it.
     pub(crate) project: Arc<str>,
     /// Policy and channels.
     pub(crate) route: Arc<Route>,
     /// The event that earned it.
     pub(crate) event: Packed,
-    /// The seven as they are compared.
-    pub(crate) normalize: for<'a> fn(&'a Event<'_>) -> Attributes<'a>,
     /// The newest decision of the archive that whoever granted it knew; 0: none.
     pub(crate) revision: u64,
     /// Start of its window.
@@ -100,7 +98,7 @@ impl Provisional {
 
     fn alert(&self) -> Alert {
         let event = self.event.event().into_owned();
-        let normalized = (self.normalize)(&event).into_owned();
+        let normalized = (self.rules.normalize)(&event).into_owned();
         Alert {
             id: self.id(None),
             kind: Kind::Alert,
@@ -338,6 +336,7 @@ impl Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Event;
     use crate::issue::Policy;
 
     fn alert(issue: u128, ordinal: u32) -> Provisional {
@@ -346,12 +345,11 @@ mod tests {
         Provisional {
             fingerprint: Fingerprint(issue),
             cause: CauseKey(1),
-            rules: 1,
+            rules: Rules::none(),
             project: "shop".into(),
             ways: channels.iter().map(|channel| Way::new(Arc::clone(channel), Time(0))).collect(),
             route: Arc::new(Route { policy: Arc::new(policy), channels }),
             event: Packed::of(&Event::default()),
-            normalize: |event| event.attributes.clone(),
             revision: 0,
             window_opened_at: Time(0),
             window_ends_at: Time(60_000),

@@ -2,7 +2,9 @@
 //!
 //! Promises: pages of bounded length with a cursor that stays valid while rows come and go.
 
-use super::sql::{Row, Sql, Tx, values};
+use std::collections::BTreeMap;
+
+use super::sql::{Row, Sql, Tx, Value, values};
 use super::{Error, rows};
 use crate::alert::DeliveryState;
 use crate::event::{Attributes, Event};
@@ -11,6 +13,8 @@ use crate::time::{MINUTE_MS, Time};
 
 /// Stored events shown with an issue.
 const EVENTS_SHOWN: usize = 20;
+/// Merged issues shown with an issue.
+const MERGED_SHOWN: usize = 100;
 /// Windows shown with an issue, besides the open one.
 const WINDOWS_SHOWN: usize = 20;
 
@@ -51,6 +55,22 @@ pub(crate) struct IssueDetail {
     pub(crate) events: Vec<(Time, Event<'static>)>,
     /// Events stored in all, of the occurrences counted.
     pub(crate) events_stored: u64,
+    /// Fingerprints that it had under older rules.
+    pub(crate) formers: Vec<Fingerprint>,
+    /// What is merged into it, the latest merge first.
+    pub(crate) merged: Vec<MergedRow>,
+}
+
+/// An issue that is merged into another.
+pub(crate) struct MergedRow {
+    /// It.
+    pub(crate) fingerprint: Fingerprint,
+    /// What it counted before.
+    pub(crate) occurrences: u64,
+    /// Since when.
+    pub(crate) merged_at: Time,
+    /// By whom; empty: the rules of sameness.
+    pub(crate) merged_by: String,
 }
 
 /// A window that is over.
@@ -116,7 +136,12 @@ macro_rules! issue_query {
     ($rest:literal) => {
         concat!(
             "SELECT i.id, i.fingerprint, i.cause, i.project, i.first_seen, i.attributes, i.normalized, i.decided_at, \
-                 i.decided_by, i.decided_note, s.last_seen, s.occurrences, s.alerts, s.revision, ",
+                 i.decided_by, i.decided_note, s.last_seen, \
+                 s.occurrences + (SELECT CAST(coalesce(sum(ms.occurrences), 0) AS BIGINT) FROM merges m \
+                     JOIN standings ms ON ms.issue = m.issue WHERE m.target = i.id), \
+                 s.alerts + (SELECT CAST(coalesce(sum(ms.alerts), 0) AS BIGINT) FROM merges m \
+                     JOIN standings ms ON ms.issue = m.issue WHERE m.target = i.id), s.revision, \
+                 (SELECT t.fingerprint FROM merges m JOIN issues t ON t.id = m.target WHERE m.issue = i.id), ",
             rows::standing_columns!(),
             " FROM issues i JOIN standings s ON s.issue = i.id",
             $rest
@@ -137,21 +162,28 @@ fn issue(row: &Row<'_>) -> Result<(i64, Issue), Error> {
         occurrences: row.get(11)?,
         alerts: row.get(12)?,
         revision: row.get(13)?,
-        standing: rows::standing(row, 14)?,
+        merged_into: row.maybe(14)?,
+        standing: rows::standing(row, 15)?,
     };
     Ok((row.get(0)?, issue))
 }
 
-/// The issue with this fingerprint, and its number.
+/// The issue with this fingerprint, or that had it before, and its number.
 pub(super) async fn by_fingerprint(tx: &mut Tx, fingerprint: Fingerprint) -> Result<Option<(i64, Issue)>, Error> {
     static FIND: Sql = Sql::new(issue_query!(" WHERE i.fingerprint = ?"));
-    tx.one(&FIND, &values![fingerprint], issue).await
+    static FIND_BY_FORMER: Sql =
+        Sql::new(issue_query!(" WHERE i.id = (SELECT f.issue FROM former_fingerprints f WHERE f.fingerprint = ?)"));
+    match tx.one(&FIND, &values![fingerprint], issue).await? {
+        None => tx.one(&FIND_BY_FORMER, &values![fingerprint], issue).await,
+        found => Ok(found),
+    }
 }
 
 /// See [`super::Archive::issues`].
 pub(super) async fn list(tx: &mut Tx, filter: &IssueFilter) -> Result<Page<Issue>, Error> {
     static LIST: Sql = Sql::new(issue_query!(
         " WHERE (?1 IS NULL OR s.state = ?1) AND (?2 IS NULL OR i.module = ?2) AND (?3 IS NULL OR i.environment = ?3) \
+             AND NOT EXISTS (SELECT 1 FROM merges m WHERE m.issue = i.id) \
              AND (?4 IS NULL OR i.haystack LIKE ?4 ESCAPE '!') AND (?5 IS NULL OR (s.last_seen, i.id) < (?5, ?6)) \
          ORDER BY s.last_seen DESC, i.id DESC LIMIT ?7"
     ));
@@ -198,8 +230,15 @@ pub(super) async fn decided_since(tx: &mut Tx, since: Time, limit: usize) -> Res
 /// See [`super::Archive::fingerprints`].
 pub(super) async fn by_prefix(tx: &mut Tx, prefix: &str) -> Result<Vec<Fingerprint>, Error> {
     static FIND: Sql = Sql::new("SELECT fingerprint FROM issues WHERE fingerprint BETWEEN ? AND ? LIMIT 2");
+    static FIND_BY_FORMER: Sql = Sql::new(
+        "SELECT DISTINCT i.fingerprint FROM former_fingerprints f JOIN issues i ON i.id = f.issue \
+         WHERE f.fingerprint BETWEEN ? AND ? LIMIT 2",
+    );
     let (Some(from), Some(to)) = (filled(prefix, '0'), filled(prefix, 'f')) else { return Ok(Vec::new()) };
-    tx.query(&FIND, &values![from, to], |row| row.get(0)).await
+    match tx.query(&FIND, &values![from, to], |row| row.get(0)).await? {
+        none if none.is_empty() => tx.query(&FIND_BY_FORMER, &values![from, to], |row| row.get(0)).await,
+        found => Ok(found),
+    }
 }
 
 fn filled(prefix: &str, digit: char) -> Option<Fingerprint> {
@@ -215,6 +254,11 @@ pub(super) async fn detail(tx: &mut Tx, fingerprint: Fingerprint) -> Result<Opti
     );
     static EVENTS: Sql = Sql::new("SELECT received_at, payload FROM events WHERE issue = ? ORDER BY id DESC LIMIT ?");
     static STORED: Sql = Sql::new("SELECT count(*) FROM events WHERE issue = ?");
+    static FORMERS: Sql = Sql::new("SELECT fingerprint FROM former_fingerprints WHERE issue = ? LIMIT 20");
+    static MERGED: Sql = Sql::new(
+        "SELECT i.fingerprint, s.occurrences, m.merged_at, m.merged_by FROM merges m JOIN issues i ON i.id = m.issue \
+             JOIN standings s ON s.issue = m.issue WHERE m.target = ? ORDER BY m.merged_at DESC, m.issue LIMIT ?",
+    );
     let Some((id, issue)) = by_fingerprint(tx, fingerprint).await? else { return Ok(None) };
     let window = |row: &Row<'_>| {
         Ok(WindowRow {
@@ -231,27 +275,43 @@ pub(super) async fn detail(tx: &mut Tx, fingerprint: Fingerprint) -> Result<Opti
     let events = tx.query(&EVENTS, &values![id, EVENTS_SHOWN], event).await?;
     let events_stored = tx.one(&STORED, &values![id], |row| row.get(0)).await?.unwrap_or(0);
     let minutes = minutes(tx, id, issue.last_seen).await?;
-    Ok(Some(IssueDetail { issue, windows, minutes, events, events_stored }))
+    let formers = tx.query(&FORMERS, &values![id], |row| row.get(0)).await?;
+    let merged = |row: &Row<'_>| {
+        Ok(MergedRow {
+            fingerprint: row.get(0)?,
+            occurrences: row.get(1)?,
+            merged_at: row.get(2)?,
+            merged_by: row.get(3)?,
+        })
+    };
+    let merged = tx.query(&MERGED, &values![id, MERGED_SHOWN], merged).await?;
+    Ok(Some(IssueDetail { issue, windows, minutes, events, events_stored, formers, merged }))
 }
 
-/// The day up to the last occurrence, minute by minute.
+/// The day up to the last occurrence, minute by minute, with what is merged into the issue.
 async fn minutes(tx: &mut Tx, issue: i64, last_seen: Time) -> Result<Vec<MinuteCount>, Error> {
     const DAY_MINUTES: i64 = 24 * 60;
     // The servers have an index for this. SQLite, whose tables are ordered by the minute first, is asked minute by minute.
     const SERVERS: &str = "SELECT t.at, t.outcome, CAST(sum(t.total) AS BIGINT) FROM tallies t \
-         WHERE t.issue = ?1 AND t.span_ms = ?4 AND t.at BETWEEN ?2 AND ?3 GROUP BY t.at, t.outcome ORDER BY t.at, t.outcome";
+         WHERE t.span_ms = ?3 AND t.at BETWEEN ?1 AND ?2 AND t.issue IN (?*) GROUP BY t.at, t.outcome";
     static MINUTES: Sql = Sql::spelled(
-        "WITH RECURSIVE minute (at) AS (SELECT ?2 UNION ALL SELECT at + ?4 FROM minute WHERE at + ?4 <= ?3) \
+        "WITH RECURSIVE minute (at) AS (SELECT ?1 UNION ALL SELECT at + ?3 FROM minute WHERE at + ?3 <= ?2) \
          SELECT t.at, t.outcome, sum(t.total) FROM minute CROSS JOIN tallies t \
-             ON t.span_ms = ?4 AND t.at = minute.at AND t.issue = ?1 GROUP BY t.at, t.outcome ORDER BY t.at, t.outcome",
+             ON t.span_ms = ?3 AND t.at = minute.at AND t.issue IN (?*) GROUP BY t.at, t.outcome",
         SERVERS,
         SERVERS,
     );
+    static MERGED: Sql = Sql::new("SELECT issue FROM merges WHERE target = ?");
+    let mut issues = tx.query(&MERGED, &values![issue], |row| row.get::<i64>(0)).await?;
+    issues.push(issue);
+    let list: Vec<Value<'_>> = issues.into_iter().map(Value::from).collect();
     let from = Time(last_seen.minute().ms() - (DAY_MINUTES - 1) * MINUTE_MS);
-    tx.query(&MINUTES, &values![issue, from, last_seen, MINUTE_MS], |row| {
-        Ok(MinuteCount { at: row.get(0)?, outcome: row.get(1)?, total: row.get(2)? })
-    })
-    .await
+    let read = |row: &Row<'_>| Ok((row.get::<Time>(0)?, row.get::<String>(1)?, row.get::<u64>(2)?));
+    let mut totals: BTreeMap<(Time, String), u64> = BTreeMap::new();
+    for (at, outcome, total) in tx.query_list(&MINUTES, &values![from, last_seen, MINUTE_MS], &list, read).await? {
+        *totals.entry((at, outcome)).or_default() += total;
+    }
+    Ok(totals.into_iter().map(|((at, outcome), total)| MinuteCount { at, outcome, total }).collect())
 }
 
 /// See [`super::Archive::alerts`].

@@ -5,13 +5,14 @@
 //! the order of their numbers, and nothing but standings. (Rows of issues are read without a lock: which index, and so
 //! which order, a server takes to lock the rows of a join is its own choice.)
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use super::issues::haystack;
 use super::sql::{Dialect, Row, Sql, Tx, Value, values};
-use super::{Error, rows};
-use crate::event::{Attributes, Event, Packed};
-use crate::issue::{CauseKey, Fingerprint, Standing, State};
+use super::{Error, former, rows, segments};
+use crate::event::{Attributes, Packed};
+use crate::issue::{CauseKey, Fingerprint, Former, Rules, Standing, State};
 use crate::time::Time;
 
 /// The columns that [`known`] reads.
@@ -23,6 +24,8 @@ macro_rules! known_columns {
         )
     };
 }
+pub(super) use known_columns;
+
 /// An issue as the gate meets it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Known {
@@ -40,40 +43,77 @@ pub(super) struct Known {
 pub(super) struct Fresh<'a> {
     pub(super) fingerprint: Fingerprint,
     pub(super) cause: CauseKey,
-    pub(super) rules: u8,
+    pub(super) rules: &'a Rules,
     pub(super) project: &'a str,
-    pub(super) normalize: for<'e> fn(&'e Event<'_>) -> Attributes<'e>,
     /// What it is made of when it is new.
     pub(super) event: &'a Packed,
     pub(super) seen_at: Time,
 }
 
-/// Finds or makes these issues, and locks them. In their order.
-pub(super) async fn lock_or_make(tx: &mut Tx, fresh: &[Fresh<'_>]) -> Result<Vec<Known>, Error> {
-    let fingerprints: Vec<Fingerprint> = fresh.iter().map(|one| one.fingerprint).collect();
-    if tx.dialect() == Dialect::Sqlite {
-        let mut found = lock(tx, &fingerprints).await?;
-        let missing: Vec<&Fresh<'_>> = fresh.iter().filter(|one| !found.contains_key(&one.fingerprint)).collect();
-        let rows: Vec<_> = missing.iter().flat_map(|one| row_of_new(one)).collect();
-        let ids = tx.insert_numbered(&MAKE, ISSUE_COLUMNS, &rows).await?;
-        found.extend(missing.iter().zip(ids).map(|(one, id)| (one.fingerprint, Known { id, ..Known::default() })));
-        return in_order(fresh, &mut found);
+impl Fresh<'_> {
+    /// The identities that its event had before.
+    pub(super) fn formers(&self) -> Vec<Former> {
+        (self.rules.formers)(&self.event.event())
     }
-    let mut ids = ids(tx, &fingerprints).await?;
-    let mut missing: Vec<&Fresh<'_>> = fresh.iter().filter(|one| !ids.contains_key(&one.fingerprint)).collect();
-    if !missing.is_empty() {
-        missing.sort_unstable_by_key(|one| one.fingerprint);
-        make(tx, &missing).await?;
-        let made: Vec<Fingerprint> = missing.iter().map(|one| one.fingerprint).collect();
-        ids.extend(self::ids(tx, &made).await?);
-    }
-    let mut found = lock_numbered(tx, &ids).await?;
-    in_order(fresh, &mut found)
 }
 
-fn in_order(fresh: &[Fresh<'_>], found: &mut HashMap<Fingerprint, Known>) -> Result<Vec<Known>, Error> {
+/// Finds or makes these issues, and locks them. In their order. What was one of them under a former name goes on as that;
+/// those for which `alerts` says that they would alert are asked whether they were.
+pub(super) async fn lock_or_make(
+    tx: &mut Tx,
+    fresh: &[Fresh<'_>],
+    expiry: Duration,
+    now: Time,
+    alerts: impl Fn(usize, &Known) -> bool + Send,
+) -> Result<Vec<Known>, Error> {
+    let mut found = match tx.dialect() {
+        Dialect::Sqlite => find_or_make_alone(tx, fresh, now).await?,
+        _ => find_or_make(tx, fresh, now).await?,
+    };
     let gone = || Error::Busy("an issue was forgotten just now".to_owned());
-    fresh.iter().map(|one| found.remove(&one.fingerprint).ok_or_else(gone)).collect()
+    let known: Result<Vec<Known>, Error> =
+        fresh.iter().map(|one| found.remove(&one.fingerprint).ok_or_else(gone)).collect();
+    let mut known = known?;
+    let asked = fresh.iter().zip(&mut known).enumerate().filter(|(nth, (_, known))| alerts(*nth, known));
+    former::join(tx, asked.map(|(_, pair)| pair).collect(), expiry, now).await?;
+    Ok(known)
+}
+
+/// On SQLite, which has one writer: nothing to lock, and nobody else makes the same issue.
+async fn find_or_make_alone(tx: &mut Tx, fresh: &[Fresh<'_>], now: Time) -> Result<HashMap<Fingerprint, Known>, Error> {
+    let fingerprints: Vec<Fingerprint> = fresh.iter().map(|one| one.fingerprint).collect();
+    let mut found = lock(tx, &fingerprints).await?;
+    let mut missing = missing(fresh, |fingerprint| found.contains_key(fingerprint));
+    let renamed = former::rename(tx, &missing).await?;
+    if !renamed.is_empty() {
+        found.extend(lock(tx, &renamed).await?);
+        missing.retain(|one| !found.contains_key(&one.fingerprint));
+    }
+    segments::note(tx, &missing, now).await?;
+    let rows: Vec<_> = missing.iter().flat_map(|one| row_of_new(one)).collect();
+    let ids = tx.insert_numbered(&MAKE, ISSUE_COLUMNS, &rows).await?;
+    found.extend(missing.iter().zip(ids).map(|(one, id)| (one.fingerprint, Known { id, ..Known::default() })));
+    Ok(found)
+}
+
+async fn find_or_make(tx: &mut Tx, fresh: &[Fresh<'_>], now: Time) -> Result<HashMap<Fingerprint, Known>, Error> {
+    let fingerprints: Vec<Fingerprint> = fresh.iter().map(|one| one.fingerprint).collect();
+    let mut ids = ids(tx, &fingerprints).await?;
+    let mut missing = missing(fresh, |fingerprint| ids.contains_key(fingerprint));
+    if !missing.is_empty() {
+        missing.sort_unstable_by_key(|one| one.fingerprint);
+        let renamed = former::rename(tx, &missing).await?;
+        missing.retain(|one| !renamed.contains(&one.fingerprint));
+        segments::note(tx, &missing, now).await?;
+        make(tx, &missing).await?;
+        let made: Vec<Fingerprint> = missing.iter().map(|one| one.fingerprint).chain(renamed).collect();
+        ids.extend(self::ids(tx, &made).await?);
+    }
+    lock_numbered(tx, &ids).await
+}
+
+fn missing<'f, 'e>(fresh: &'f [Fresh<'e>], is_there: impl Fn(&Fingerprint) -> bool) -> Vec<&'f Fresh<'e>> {
+    fresh.iter().filter(|one| !is_there(&one.fingerprint)).collect()
 }
 
 /// Locks the issues with these fingerprints; those that are not there are missing in the answer.
@@ -88,17 +128,43 @@ pub(super) async fn lock(tx: &mut Tx, fingerprints: &[Fingerprint]) -> Result<Ha
         let ids = ids(tx, fingerprints).await?;
         return lock_numbered(tx, &ids).await;
     }
-    let list: Vec<Value<'_>> = fingerprints.iter().copied().map(Value::from).collect();
-    let found = tx.query_list(&FIND, &[], &list, |row| Ok((row.get(0)?, known(row, 1)?))).await?;
-    Ok(found.into_iter().collect())
+    static FIND_BY_FORMER: Sql = Sql::new(concat!(
+        "SELECT f.fingerprint, ",
+        known_columns!(),
+        " FROM former_fingerprints f JOIN standings s ON s.issue = f.issue WHERE f.fingerprint IN (?*)"
+    ));
+    named(tx, [&FIND, &FIND_BY_FORMER], fingerprints, |row| known(row, 1), |known| known.id).await
 }
 
 /// The numbers of the issues with these fingerprints.
 async fn ids(tx: &mut Tx, fingerprints: &[Fingerprint]) -> Result<HashMap<Fingerprint, i64>, Error> {
     static IDS: Sql = Sql::new("SELECT fingerprint, id FROM issues WHERE fingerprint IN (?*)");
-    let list: Vec<Value<'_>> = fingerprints.iter().copied().map(Value::from).collect();
-    let found = tx.query_list(&IDS, &[], &list, |row| Ok((row.get(0)?, row.get(1)?))).await?;
-    Ok(found.into_iter().collect())
+    static IDS_BY_FORMER: Sql =
+        Sql::new("SELECT fingerprint, issue FROM former_fingerprints WHERE fingerprint IN (?*)");
+    named(tx, [&IDS, &IDS_BY_FORMER], fingerprints, |row| row.get(1), |id| *id).await
+}
+
+/// What goes by these names: first of all the names of now, then, for those that are not there, the names of before. No
+/// issue is among the answers twice.
+async fn named<T: Send>(
+    tx: &mut Tx,
+    queries: [&'static Sql; 2],
+    names: &[Fingerprint],
+    read: impl Fn(&Row<'_>) -> Result<T, Error> + Send + Sync,
+    id: impl Fn(&T) -> i64,
+) -> Result<HashMap<Fingerprint, T>, Error> {
+    let [by_name, by_former] = queries;
+    let read = |row: &Row<'_>| Ok((row.get(0)?, read(row)?));
+    let list: Vec<Value<'_>> = names.iter().copied().map(Value::from).collect();
+    let mut found: HashMap<Fingerprint, T> = tx.query_list(by_name, &[], &list, read).await?.into_iter().collect();
+    let missing = names.iter().copied().filter(|name| !found.contains_key(name));
+    let list: Vec<Value<'_>> = missing.map(Value::from).collect();
+    let by_former = tx.query_list(by_former, &[], &list, read).await?;
+    if !by_former.is_empty() {
+        let mut there: HashSet<i64> = found.values().map(&id).collect();
+        found.extend(by_former.into_iter().filter(|(_, one)| there.insert(id(one))));
+    }
+    Ok(found)
 }
 
 async fn lock_numbered(tx: &mut Tx, ids: &HashMap<Fingerprint, i64>) -> Result<HashMap<Fingerprint, Known>, Error> {
@@ -115,7 +181,7 @@ async fn lock_numbered(tx: &mut Tx, ids: &HashMap<Fingerprint, i64>) -> Result<H
     Ok(ids.iter().filter_map(|(fingerprint, id)| Some((*fingerprint, by_id.remove(id)?))).collect())
 }
 
-fn known(row: &Row<'_>, at: usize) -> Result<Known, Error> {
+pub(super) fn known(row: &Row<'_>, at: usize) -> Result<Known, Error> {
     Ok(Known {
         id: row.get(at)?,
         revision: row.get(at + 1)?,
@@ -137,11 +203,11 @@ static MAKE: Sql = Sql::new(
 
 fn row_of_new<'a>(one: &Fresh<'a>) -> [Value<'a>; ISSUE_COLUMNS] {
     let first = one.event.event();
-    let normalized: Attributes<'_> = (one.normalize)(&first);
+    let normalized: Attributes<'_> = (one.rules.normalize)(&first);
     values![
         one.fingerprint,
         one.cause,
-        one.rules,
+        one.rules.version,
         one.project,
         one.seen_at,
         rows::attributes_json(&first.attributes),

@@ -10,19 +10,23 @@ mod adopt;
 mod aside;
 #[cfg(test)]
 mod contract;
+mod former;
 mod grant;
 mod interim;
 mod issues;
 mod known;
 mod lease;
+mod merge;
 mod outbox;
 mod projects;
 mod retention;
 mod rows;
+mod segments;
 mod sql;
 mod standing;
 mod write_back;
 
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +35,8 @@ pub(crate) use admit::{Admitted, Batch, Remembered, Tally};
 pub(crate) use adopt::Adopted;
 pub(crate) use aside::Aside;
 pub(crate) use interim::{Interim, Provisional, Way};
-pub(crate) use issues::{AlertRow, DeliveryRow, IssueDetail, IssueFilter, MinuteCount, Page, WindowRow};
+pub(crate) use issues::{AlertRow, DeliveryRow, IssueDetail, IssueFilter, MergedRow, MinuteCount, Page, WindowRow};
+pub(crate) use merge::Unmergeable;
 pub(crate) use outbox::{Claim, End, Settlement};
 pub(crate) use projects::{KeyHash, KnownProject};
 pub(crate) use retention::Keep;
@@ -41,7 +46,7 @@ use write_back::WrittenBack;
 
 use crate::alert::Delivery;
 use crate::config;
-use crate::issue::{Action, Fingerprint, Issue};
+use crate::issue::{Action, Fingerprint, Issue, Place};
 use crate::time::Time;
 
 /// Why the archive did not do something. Nothing of it was stored, unless the error is [`Error::Unknown`].
@@ -258,6 +263,43 @@ impl Archive {
                 Box::pin(standing::act(tx, *fingerprint, action, by, note, *now))
             })
             .await
+    }
+
+    /// The path segments that were learned to be parameters.
+    pub(crate) async fn parameters(&self) -> Result<HashSet<Place>, Error> {
+        self.store.read((), |tx, ()| Box::pin(segments::parameters(tx))).await
+    }
+
+    /// The oldest rules of sameness that an issue may go by, when `present` are those of now.
+    pub(crate) async fn oldest_rules(&self, present: u8) -> Result<u8, Error> {
+        self.store.write(present, |tx, present| Box::pin(former::oldest_rules(tx, *present))).await
+    }
+
+    /// Counts one issue's occurrences with another's from now on. `None` when there is no such issue.
+    pub(crate) async fn merge(
+        &self,
+        issue: Fingerprint,
+        into: Fingerprint,
+        by: String,
+        expiry: Duration,
+        now: Time,
+    ) -> Result<Option<Result<Issue, Unmergeable>>, Error> {
+        self.store
+            .write((issue, into, by, expiry, now), |tx, (issue, into, by, expiry, now)| {
+                Box::pin(merge::merge(tx, (*issue, *into), by, *expiry, *now))
+            })
+            .await
+    }
+
+    /// Counts an issue's occurrences as its own again. Answers whether they were counted with another's; `None` when there
+    /// is no such issue.
+    pub(crate) async fn unmerge(&self, issue: Fingerprint) -> Result<Option<bool>, Error> {
+        self.store.write(issue, |tx, issue| Box::pin(merge::unmerge(tx, *issue))).await
+    }
+
+    /// What people merged: each issue, and the one that it is counted with.
+    pub(crate) async fn merges(&self) -> Result<HashMap<Fingerprint, Fingerprint>, Error> {
+        self.store.read((), |tx, ()| Box::pin(merge::by_people(tx))).await
     }
 
     /// The issues that people decided about since a moment, the newest decision first; at most `limit`.

@@ -2,8 +2,8 @@
 //!
 //! Promises: counts survive the folding of minutes to hours; an issue goes only with everything that belongs to it.
 
-use super::Error;
 use super::sql::{Sql, Tx, Value, values};
+use super::{Error, segments};
 use crate::config;
 use crate::issue::Fingerprint;
 use crate::time::{MINUTE_MS, Time};
@@ -73,6 +73,7 @@ pub(super) async fn forget(tx: &mut Tx, Keep(keep): &Keep, old_issues: &[i64], n
         let list: Vec<Value<'_>> = ids.into_iter().map(Value::from).collect();
         more |= tx.execute_list(forget, &[], &list).await? >= at_a_time;
     }
+    more |= segments::forget(tx, before(now, keep.events), ROWS_AT_A_TIME).await? >= at_a_time;
     more |= tx.execute(&WINDOWS, &values![old_alerts, ROWS_AT_A_TIME]).await? >= at_a_time;
     forget_issues(tx, old_issues, before(now, keep.issues)).await?;
     Ok(more || old_issues.len() >= ISSUES_AT_A_TIME)
@@ -142,6 +143,8 @@ async fn forget_issues(tx: &mut Tx, issues: &[i64], before: Time) -> Result<(), 
     static OF_ALERTS: Sql = Sql::new("DELETE FROM alerts WHERE issue = ?");
     static OF_WINDOWS: Sql = Sql::new("DELETE FROM windows WHERE issue = ?");
     static OF_EVENTS: Sql = Sql::new("DELETE FROM events WHERE issue = ?");
+    static OF_FORMER: Sql = Sql::new("DELETE FROM former_fingerprints WHERE issue = ?");
+    static OF_MERGES: Sql = Sql::new("DELETE FROM merges WHERE issue = ?1 OR target = ?1");
     static OF_STANDINGS: Sql = Sql::new("DELETE FROM standings WHERE issue = ?");
     static OF_ISSUES: Sql = Sql::new("DELETE FROM issues WHERE id = ?");
     for issue in issues {
@@ -151,7 +154,7 @@ async fn forget_issues(tx: &mut Tx, issues: &[i64], before: Time) -> Result<(), 
         let alerts = tx.query(&ITS_ALERTS, &values![*issue], |row| row.get::<i64>(0)).await?;
         let list: Vec<Value<'_>> = alerts.into_iter().map(Value::from).collect();
         tx.execute_list(&OF_DELIVERIES, &[], &list).await?;
-        for sql in [&OF_ALERTS, &OF_WINDOWS, &OF_EVENTS, &OF_STANDINGS, &OF_ISSUES] {
+        for sql in [&OF_ALERTS, &OF_WINDOWS, &OF_EVENTS, &OF_FORMER, &OF_MERGES, &OF_STANDINGS, &OF_ISSUES] {
             tx.execute(sql, &values![*issue]).await?;
         }
     }

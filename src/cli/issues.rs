@@ -1,4 +1,4 @@
-//! `bongsu issues`, `resolve`, `mute`, `ack`, `reopen`: what is wrong, and what people decide about it.
+//! `bongsu issues`, `resolve`, `mute`, `ack`, `reopen`, `merge`, `unmerge`: what is wrong, and what people decide about it.
 
 use std::process::ExitCode;
 
@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use super::{archive, print};
-use crate::archive::{Archive, IssueDetail, IssueFilter};
+use crate::archive::{Archive, IssueDetail, IssueFilter, MergedRow, Unmergeable};
 use crate::config::{Config, Span};
 use crate::issue::{Action, Fingerprint, Issue, State};
 use crate::server;
@@ -101,6 +101,15 @@ fn show(detail: &IssueDetail) {
             format!("{} to {}: {seen} times, {granted}/{} alerts", window.opened_at, window.ends_at, window.budget),
         ));
     }
+    if let Some(into) = issue.merged_into {
+        lines.push(("merged into", into.to_string()));
+    }
+    for merged in &detail.merged {
+        let by = if merged.merged_by.is_empty() { "the rules of sameness" } else { &merged.merged_by };
+        let MergedRow { fingerprint, occurrences, merged_at, .. } = merged;
+        lines.push(("merged", format!("{fingerprint} ({occurrences} times before), {merged_at}, {by}")));
+    }
+    lines.extend(detail.formers.iter().map(|former| ("formerly", former.to_string())));
     lines.push(("stored", format!("{} events", detail.events_stored)));
     for (name, value) in lines {
         print::line(&format!("{name:<12} {}", value.replace('\n', "\n             ")));
@@ -201,6 +210,52 @@ impl Mute {
         let now = server::now();
         let until = self.span.map(|span| now.plus(span.get()));
         self.words.act(&config, Action::Mute { until, more: self.more }, now).await
+    }
+}
+
+#[derive(Args)]
+pub(super) struct Merge {
+    /// The issue's fingerprint, or enough of its first digits
+    fingerprint: String,
+    /// The issue that its occurrences are counted with from now on
+    #[arg(long, value_name = "FINGERPRINT")]
+    into: String,
+    /// Who decides; without it, the user of this terminal
+    #[arg(long, env = "USER", default_value = "cli")]
+    by: String,
+}
+
+#[derive(Args)]
+pub(super) struct Unmerge {
+    /// The fingerprint of the issue that was merged into another, or enough of its first digits
+    fingerprint: String,
+}
+
+impl Merge {
+    pub(super) async fn run(self, config: Config) -> Result<ExitCode> {
+        let archive = archive(&config).await?;
+        let issue = find(&archive, &self.fingerprint).await?;
+        let into = find(&archive, &self.into).await?;
+        let by = if self.by.is_empty() { "cli".to_owned() } else { self.by };
+        let merged = archive.merge(issue, into, by, config.deliver.expiry.get(), server::now()).await?;
+        match merged.context("the issue has just gone")? {
+            Ok(into) => print::line(&format!("{issue}  merged into {}", into.fingerprint)),
+            Err(Unmergeable::Same) => bail!("{issue} and {into} are one issue already"),
+            Err(Unmergeable::NoTarget) => bail!("there is no issue {into}; `bongsu issues` lists them"),
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Unmerge {
+    pub(super) async fn run(self, config: Config) -> Result<ExitCode> {
+        let archive = archive(&config).await?;
+        let issue = find(&archive, &self.fingerprint).await?;
+        if !archive.unmerge(issue).await?.context("the issue has just gone")? {
+            bail!("{issue} is not merged into another issue");
+        }
+        print::line(&format!("{issue}  counted on its own again"));
+        Ok(ExitCode::SUCCESS)
     }
 }
 

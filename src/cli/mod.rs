@@ -62,6 +62,10 @@ enum Command {
     Ack(issues::Ack),
     /// Open an issue again, whatever it was
     Reopen(issues::Reopen),
+    /// Count an issue's occurrences with another's from now on
+    Merge(issues::Merge),
+    /// Count a merged issue's occurrences on its own again
+    Unmerge(issues::Unmerge),
     /// Print a shell's completions
     Completions(Completions),
 }
@@ -105,6 +109,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Mute(command) => block_on(command.run(config()?)),
         Command::Ack(command) => block_on(command.run(config()?)),
         Command::Reopen(command) => block_on(command.run(config()?)),
+        Command::Merge(command) => block_on(command.run(config()?)),
+        Command::Unmerge(command) => block_on(command.run(config()?)),
         Command::Completions(Completions { shell }) => {
             // By way of a text: it panics when its writer fails, and a reader may go away at any time.
             let mut script = Vec::new();

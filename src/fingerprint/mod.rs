@@ -5,6 +5,9 @@
 //! not here: the rules (`normalize`); protection against forged collisions (the archive keeps the attributes).
 
 mod explain;
+mod learned;
+mod merges;
+mod sameness;
 
 use std::cell::RefCell;
 
@@ -12,9 +15,12 @@ use xxhash_rust::xxh3::xxh3_128;
 
 pub use explain::{Comparison, Difference, Explained, Explanation, compare, explain};
 
+pub(crate) use merges::Merges;
+pub(crate) use sameness::Sameness;
+
 use crate::event::{Attributes, Event};
 use crate::issue::{CauseKey, Fingerprint};
-use crate::normalize;
+use crate::normalize::Version;
 
 /// What tells the kinds of identity apart before they are hashed.
 #[derive(Clone, Copy)]
@@ -32,19 +38,24 @@ enum Kind {
 /// A client's own `fingerprint` replaces the seven, inside its module and environment: two services never share an issue
 /// by an accident of words.
 pub fn identify(event: &Event<'_>, normalized: &Attributes<'_>) -> (Fingerprint, CauseKey) {
+    identify_as(Version::PRESENT, event, normalized)
+}
+
+/// The same, from attributes that an older rule set normalised: what an issue was known by before an upgrade.
+pub fn identify_as(version: Version, event: &Event<'_>, normalized: &Attributes<'_>) -> (Fingerprint, CauseKey) {
     let all = normalized.each().map(|(_, value)| &**value);
-    let default = hash(Kind::Attributes, all);
+    let default = hash(version, Kind::Attributes, all);
     let own = || {
         let default = format!("{default:032x}");
         let parts = event.fingerprint.iter().map(|part| if is_default(part) { default.as_str() } else { part });
-        hash(Kind::Client, [&*normalized.module, &*normalized.environment].into_iter().chain(parts))
+        hash(version, Kind::Client, [&*normalized.module, &*normalized.environment].into_iter().chain(parts))
     };
     let fingerprint = match &event.fingerprint[..] {
         [] => default,
         [only] if is_default(only) => default,
         _ => own(),
     };
-    let cause = hash(Kind::Cause, [&*normalized.category, &*normalized.location, &*normalized.detail]);
+    let cause = hash(version, Kind::Cause, [&*normalized.category, &*normalized.location, &*normalized.detail]);
     (Fingerprint(fingerprint), CauseKey(cause))
 }
 
@@ -61,10 +72,10 @@ thread_local! {
     static BYTES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-fn hash<'p>(kind: Kind, parts: impl IntoIterator<Item = &'p str>) -> u128 {
+fn hash<'p>(version: Version, kind: Kind, parts: impl IntoIterator<Item = &'p str>) -> u128 {
     BYTES.with_borrow_mut(|bytes| {
         bytes.clear();
-        bytes.extend_from_slice(&[normalize::VERSION, kind as u8]);
+        bytes.extend_from_slice(&[version.number(), kind as u8]);
         for part in parts {
             bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
             bytes.extend_from_slice(part.as_bytes());

@@ -4,7 +4,7 @@ use expect_test::{expect, expect_file};
 
 use super::*;
 use crate::event::{Exception, Frame};
-use crate::normalize::normalize;
+use crate::normalize::{normalize, normalize_as};
 
 fn event() -> Event<'static> {
     let attributes = Attributes {
@@ -106,7 +106,7 @@ fn version_1_answers_what_it_always_answered() {
     for line in golden.lines() {
         let (_, json) = line.rsplit_once('\t').expect("three columns");
         let event: Event<'_> = serde_json::from_str(json).expect("an event");
-        let (fingerprint, cause) = identity(&event);
+        let (fingerprint, cause) = identify_as(Version::V1, &event, &normalize_as(Version::V1, &event));
         answered.push_str(&format!("{fingerprint}\t{cause}\t{json}\n"));
     }
     expect_file!["../../tests/data/fingerprints.v1.tsv"].assert_eq(&answered);
@@ -115,8 +115,8 @@ fn version_1_answers_what_it_always_answered() {
 #[test]
 fn an_explanation_names_the_rules() {
     expect![[r#"
-        fingerprint  1bd5ffdc9442e048d3e1865d622c1226  (rules v1)
-        cause key    33c11644f62742c56fae63111b6ede13
+        fingerprint  3b1a517221f456368f1f5079e4786265  (rules v2)
+        cause key    5ce8dbb59317cac677221fce7118b07b
 
         category     Runtime
                  =>  runtime
@@ -151,7 +151,7 @@ fn a_comparison_names_what_decided() {
     other.attributes.detail = "order 7 is lost".into();
     other.attributes.location = "shop.OrderService.place(OrderService.java:31)".into();
     expect![[r#"
-        two errors: 1bd5ffdc9442e048d3e1865d622c1226 and 8de946dda3660ea6ecaebf6d8974dc01
+        two errors: 3b1a517221f456368f1f5079e4786265 and 877714f6904f79b7eae7e3593aa2c4bb
 
         separated by
           detail       a  order 10482 is locked by shop.Cart@1a2b3c4d

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Json;
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::Web;
 use super::view::{AlertView, DeliveryView, IssueDetailView, IssueView, List};
 use crate::alert::DeliveryState;
-use crate::archive::IssueFilter;
+use crate::archive::{IssueFilter, Unmergeable};
 use crate::config::Span;
 use crate::http::{Problem, Segment};
 use crate::issue::{Action, Fingerprint};
@@ -165,6 +165,69 @@ pub(super) async fn reopen(
     web.act(&headers, &fingerprint, body, |_, _| Ok(Action::Reopen)).await
 }
 
+/// Into what an issue is merged, and by whom.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Merge {
+    /// The other issue's fingerprint, or enough of its first digits.
+    into: String,
+    /// Who decides.
+    #[serde(default)]
+    by: String,
+}
+
+/// Counts the issue's occurrences with another's from now on. What it counted before stays with it, so that it can be taken
+/// out again. Answers the other issue.
+#[utoipa::path(post, path = "/api/v1/issues/{fingerprint}/merge", tag = "issues", request_body = Merge,
+    security(("api_token" = [])), params(("fingerprint" = String, Path)),
+    responses((status = 200, body = IssueView), (status = 400, body = Problem), (status = 401, body = Problem),
+        (status = 404, body = Problem)))]
+pub(super) async fn merge(
+    State(web): State<Arc<Web>>,
+    headers: HeaderMap,
+    Segment(fingerprint): Segment,
+    body: Body,
+) -> Answer<IssueView> {
+    web.authorize(&headers)?;
+    let body = web.body(body).await?;
+    let Merge { into, by } = serde_json::from_slice(&body).map_err(|error| bad(format!("the body: {error}")))?;
+    let by = if by.trim().is_empty() { "api".to_owned() } else { by };
+    let fingerprint = web.fingerprint(&fingerprint).await?;
+    let into = web.fingerprint(&into).await?;
+    let now = (web.now)();
+    match web.archive.merge(fingerprint, into, by, web.expiry, now).await.map_err(unavailable)? {
+        Some(Ok(issue)) => {
+            web.river.merges.set(web.archive.merges().await.map_err(unavailable)?);
+            web.river.admission.publish(std::slice::from_ref(&issue), now).await;
+            Ok(Json(issue.into()))
+        }
+        Some(Err(Unmergeable::Same)) => Err(bad(format!("{fingerprint} and {into} are one issue already"))),
+        Some(Err(Unmergeable::NoTarget)) => Err(no_issue(&into.to_string())),
+        None => Err(no_issue(&fingerprint.to_string())),
+    }
+}
+
+/// Counts the issue's occurrences as its own again.
+#[utoipa::path(post, path = "/api/v1/issues/{fingerprint}/unmerge", tag = "issues", security(("api_token" = [])),
+    params(("fingerprint" = String, Path)),
+    responses((status = 200, body = IssueView), (status = 400, body = Problem), (status = 401, body = Problem),
+        (status = 404, body = Problem)))]
+pub(super) async fn unmerge(
+    State(web): State<Arc<Web>>,
+    headers: HeaderMap,
+    Segment(fingerprint): Segment,
+) -> Answer<IssueView> {
+    web.authorize(&headers)?;
+    let fingerprint = web.fingerprint(&fingerprint).await?;
+    match web.archive.unmerge(fingerprint).await.map_err(unavailable)? {
+        Some(true) => web.river.merges.set(web.archive.merges().await.map_err(unavailable)?),
+        Some(false) => return Err(bad(format!("{fingerprint} is not merged into another issue"))),
+        None => return Err(no_issue(&fingerprint.to_string())),
+    }
+    let detail = web.archive.issue(fingerprint).await.map_err(unavailable)?;
+    detail.map(|detail| Json(detail.issue.into())).ok_or_else(|| no_issue(&fingerprint.to_string()))
+}
+
 fn mute_of(decision: &Decision, now: Time) -> Result<Action, Problem> {
     let until = match (&decision.until, &decision.span) {
         (Some(_), Some(_)) => return Err(bad("`until` and `for` exclude each other".to_owned())),
@@ -291,8 +354,17 @@ impl Web {
         issue.map(|issue| Json(issue.into())).ok_or_else(|| no_issue(&fingerprint.to_string()))
     }
 
-    /// What an action's body says. Read only after the token was found good, and within its limits.
+    /// What an action's body says. Read only after the token was found good.
     async fn decision(&self, body: Body) -> Result<Decision, Problem> {
+        let body = self.body(body).await?;
+        match body.is_empty() {
+            true => Ok(Decision::default()),
+            false => serde_json::from_slice(&body).map_err(|error| bad(format!("the body: {error}"))),
+        }
+    }
+
+    /// An action's body, within its limits.
+    async fn body(&self, body: Body) -> Result<Bytes, Problem> {
         let body = tokio::time::timeout(self.read_timeout, Limited::new(body, ACTION_BYTES_MAX).collect()).await;
         let body = body.map_err(|_| {
             let detail = format!("the body was not complete within {:?} (limits.read_timeout)", self.read_timeout);
@@ -305,11 +377,7 @@ impl Web {
             }
             false => bad(format!("the body could not be read: {error}")),
         })?;
-        let body = body.to_bytes();
-        match body.is_empty() {
-            true => Ok(Decision::default()),
-            false => serde_json::from_slice(&body).map_err(|error| bad(format!("the body: {error}"))),
-        }
+        Ok(body.to_bytes())
     }
 
     /// The one issue whose fingerprint begins like this.

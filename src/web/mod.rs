@@ -42,8 +42,8 @@ pub(crate) struct Web {
 #[openapi(
     info(title = "bongsu", description = "Error alerts: issues, alerts, deliveries, and what people decide about them."),
     paths(
-        api::issues, api::issue, api::acknowledge, api::resolve, api::mute, api::reopen, api::alerts, api::deliveries,
-        api::resend, health::healthz, health::readyz, health::metrics
+        api::issues, api::issue, api::acknowledge, api::resolve, api::mute, api::reopen, api::merge, api::unmerge,
+        api::alerts, api::deliveries, api::resend, health::healthz, health::readyz, health::metrics
     ),
     modifiers(&Tokens)
 )]
@@ -90,6 +90,8 @@ impl Web {
             .route("/api/v1/issues/{fingerprint}/resolve", post(api::resolve))
             .route("/api/v1/issues/{fingerprint}/mute", post(api::mute))
             .route("/api/v1/issues/{fingerprint}/reopen", post(api::reopen))
+            .route("/api/v1/issues/{fingerprint}/merge", post(api::merge))
+            .route("/api/v1/issues/{fingerprint}/unmerge", post(api::unmerge))
             .route("/api/v1/alerts", get(api::alerts))
             .route("/api/v1/deliveries", get(api::deliveries))
             .route("/api/v1/deliveries/{id}/resend", post(api::resend))

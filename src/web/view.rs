@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::archive::{AlertRow, DeliveryRow, IssueDetail, MinuteCount, Page, WindowRow};
+use crate::archive::{AlertRow, DeliveryRow, IssueDetail, MergedRow, MinuteCount, Page, WindowRow};
 use crate::event::{Attributes, Event};
 use crate::issue::{Issue, State, Window};
 use crate::time::Time;
@@ -72,8 +72,12 @@ pub(crate) struct IssueView {
     decided_by: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     note: String,
+    /// The issue that its occurrences are counted with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    merged_into: Option<String>,
     first_seen: String,
     last_seen: String,
+    /// With those of the issues that are merged into it; `alerts` and `suppressed` likewise.
     occurrences: u64,
     alerts: u64,
     /// Occurrences that did not alert.
@@ -103,6 +107,7 @@ impl From<Issue> for IssueView {
             decided_at: issue.decided.at.map(rfc3339),
             decided_by: issue.decided.by,
             note: issue.decided.note,
+            merged_into: issue.merged_into.map(|into| into.to_string()),
             first_seen: rfc3339(issue.first_seen),
             last_seen: rfc3339(issue.last_seen),
             occurrences: issue.occurrences,
@@ -168,6 +173,32 @@ pub(crate) struct IssueDetailView {
     events: Vec<EventView>,
     /// Events stored in all.
     events_stored: u64,
+    /// Fingerprints that it had under older rules of sameness.
+    former_fingerprints: Vec<String>,
+    /// What is merged into it, the latest merge first; at most 100.
+    merged: Vec<MergedView>,
+}
+
+/// An issue that is merged into another.
+#[derive(Serialize, ToSchema)]
+struct MergedView {
+    fingerprint: String,
+    /// What it counted before.
+    occurrences: u64,
+    merged_at: String,
+    /// Empty: the rules of sameness.
+    merged_by: String,
+}
+
+impl From<MergedRow> for MergedView {
+    fn from(row: MergedRow) -> MergedView {
+        MergedView {
+            fingerprint: row.fingerprint.to_string(),
+            occurrences: row.occurrences,
+            merged_at: rfc3339(row.merged_at),
+            merged_by: row.merged_by,
+        }
+    }
 }
 
 impl From<IssueDetail> for IssueDetailView {
@@ -178,6 +209,8 @@ impl From<IssueDetail> for IssueDetailView {
             minutes: detail.minutes.into_iter().map(MinuteView::from).collect(),
             events: detail.events.into_iter().map(EventView::from).collect(),
             events_stored: detail.events_stored,
+            former_fingerprints: detail.formers.iter().map(ToString::to_string).collect(),
+            merged: detail.merged.into_iter().map(MergedView::from).collect(),
         }
     }
 }

@@ -14,8 +14,10 @@ mod hostile;
 mod pods;
 mod readme;
 mod runtimes;
+mod sameness;
 #[path = "../servers/mod.rs"]
 mod servers;
 mod start;
 mod stores;
 mod tidy;
+mod upgrade;

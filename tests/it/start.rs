@@ -48,6 +48,16 @@ fn what_the_first_start_makes_is_shown_even_if_an_earlier_start_failed() {
 }
 
 #[tokio::test]
+async fn a_server_that_has_nothing_to_wait_for_stops_without_waiting() {
+    let mut server = Server::start("").await;
+    server.send(&json!({ "detail": "the last one" })).await;
+    assert!(server.stop().success());
+    let said = |what: &str| server.log().iter().any(|line| line.contains(what));
+    wait_for("its last word", || said("stopped")).await;
+    assert!(!said("WARN"), "{:#?}", server.log());
+}
+
+#[tokio::test]
 async fn a_second_server_on_the_same_archive_leaves_the_first_ones_outbox_alone() {
     // Refused for now, so that the delivery waits.
     let sink = Sink::reacting(|_, _| Reaction::status(503)).await;

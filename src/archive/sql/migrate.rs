@@ -9,8 +9,14 @@ use sqlx::{Executor, MySqlConnection, PgConnection, Row};
 use super::super::Error;
 use super::Tx;
 
-const POSTGRES: &[&str] = &[include_str!("../../../migrations/postgres/0001_first.sql")];
-const MYSQL: &[&str] = &[include_str!("../../../migrations/mysql/0001_first.sql")];
+const POSTGRES: &[&str] = &[
+    include_str!("../../../migrations/postgres/0001_first.sql"),
+    include_str!("../../../migrations/postgres/0002_identity.sql"),
+];
+const MYSQL: &[&str] = &[
+    include_str!("../../../migrations/mysql/0001_first.sql"),
+    include_str!("../../../migrations/mysql/0002_identity.sql"),
+];
 
 /// Any number that no one else uses for an advisory lock in this database: "bongsu" in ASCII.
 const LOCK: i64 = 0x62_6f_6e_67_73_75;

@@ -409,16 +409,16 @@ impl From<sqlx::Error> for Error {
         };
         if let Some(told) = told.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>() {
             return match told.number() {
-                // Waited too long for a lock; a deadlock; changed since it was read.
-                1205 | 1213 | 1020 => Error::Busy(why),
+                // Waited too long for a lock; a deadlock; changed since it was read; somebody made the same row meanwhile.
+                1205 | 1213 | 1020 | 1062 => Error::Busy(why),
                 // Too many connections; shutting down; killed.
                 1040 | 1053 | 1077 | 1317 | 1927 => Error::Lost(why),
                 _ => Error::Failed(why),
             };
         }
         match told.code().as_deref() {
-            // Serialization; a deadlock; waited too long for a lock.
-            Some("40001" | "40P01" | "55P03") => Error::Busy(why),
+            // Serialization; a deadlock; waited too long for a lock; somebody made the same row meanwhile.
+            Some("40001" | "40P01" | "55P03" | "23505") => Error::Busy(why),
             // Too many connections; shutting down; starting up; idle for too long.
             Some("53300" | "57P01" | "57P02" | "57P03" | "25P03") => Error::Lost(why),
             Some(code) if code.starts_with("08") => Error::Lost(why),

@@ -40,7 +40,10 @@ const LENGTHENED_BYTES: u64 = 1 << 20;
 /// Statements kept prepared on each connection: more than there are, so that none is prepared twice.
 const PREPARED_STATEMENTS: usize = 64;
 
-const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/sqlite/0001_first.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../../migrations/sqlite/0001_first.sql"),
+    include_str!("../../../migrations/sqlite/0002_identity.sql"),
+];
 
 type Job = Box<dyn FnOnce(&mut Tx, Place) -> Written + Send>;
 

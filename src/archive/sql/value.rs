@@ -8,7 +8,7 @@ use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use sqlx::Row as _;
 
 use super::super::Error;
-use crate::issue::{CauseKey, Fingerprint};
+use crate::issue::{CauseKey, Fingerprint, Place};
 use crate::time::Time;
 
 /// A value for a statement. A null has a type too: PostgreSQL asks for it.
@@ -93,6 +93,12 @@ impl From<Fingerprint> for Value<'_> {
 
 impl From<CauseKey> for Value<'_> {
     fn from(value: CauseKey) -> Self {
+        Value::Id(value.0.to_be_bytes())
+    }
+}
+
+impl From<Place> for Value<'_> {
+    fn from(value: Place) -> Self {
         Value::Id(value.0.to_be_bytes())
     }
 }
@@ -200,4 +206,5 @@ columns! {
     [u8; 32]: bytes, |bytes: &[u8]| bytes.try_into().ok();
     Fingerprint: bytes, |bytes: &[u8]| bytes.try_into().ok().map(u128::from_be_bytes).map(Fingerprint);
     CauseKey: bytes, |bytes: &[u8]| bytes.try_into().ok().map(u128::from_be_bytes).map(CauseKey);
+    Place: bytes, |bytes: &[u8]| bytes.try_into().ok().map(u128::from_be_bytes).map(Place);
 }

@@ -16,9 +16,9 @@ use crate::archive::{Archive, Aside, Error, IssueFilter};
 use crate::cache::{Cache, Claim, Marker, Settings, Sighting};
 use crate::config::{self, Config, Secret};
 use crate::event::{Attributes, Event, Packed};
+use crate::fingerprint::Sameness;
 use crate::issue::{CauseKey, Fingerprint, Policy, Reason};
 use crate::metrics::Metrics;
-use crate::normalize;
 use crate::outcome::Outcome;
 use crate::server;
 use crate::time::Time;
@@ -398,8 +398,7 @@ fn settings() -> admit::Settings {
         queued_events: QUEUED_MAX,
         samples_per_day: config::Retention::default().samples_per_day,
         expiry: QUIET,
-        rules: normalize::VERSION,
-        normalize: normalize::normalize,
+        rules: Arc::new(Sameness::default()).rules(),
         handoffs: Vec::new(),
         archive_max: QUIET,
         metrics: Arc::new(Metrics::new()),

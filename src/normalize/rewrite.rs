@@ -10,6 +10,7 @@ use std::thread::LocalKey;
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::version::Version;
 use crate::normalize::trail::Trail;
 
 /// What comes in the place of a cut.
@@ -162,11 +163,13 @@ impl Settled {
 
 /// Repeats a pass until it changes nothing, as far as that is not known of the text already.
 pub(super) fn settle_knowing<'t>(
-    settled: &'static LocalKey<Settled>,
+    version: Version,
+    settled: &'static LocalKey<[Settled; Version::ALL.len()]>,
     text: &'t str,
     mut pass: impl FnMut(&str) -> Option<String>,
 ) -> Cow<'t, str> {
     settled.with(|settled| {
+        let settled = &settled[version as usize];
         settle(text, |text| {
             if settled.has(text) {
                 return None;

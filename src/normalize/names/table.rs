@@ -5,6 +5,7 @@
 
 use super::Rule;
 use super::find::*;
+use super::{Version, Versions};
 
 /// A row for a place in code only.
 const fn at_place(
@@ -14,7 +15,7 @@ const fn at_place(
     before: &'static str,
     after: &'static str,
 ) -> Rule {
-    Rule { name, marker, find, anywhere: false, example: (before, after) }
+    Rule { name, marker, find, anywhere: false, versions: Versions::ALL, example: (before, after) }
 }
 
 /// A row for names wherever they stand, messages included.
@@ -25,13 +26,13 @@ const fn anywhere(
     before: &'static str,
     after: &'static str,
 ) -> Rule {
-    Rule { name, marker, find, anywhere: true, example: (before, after) }
+    Rule { name, marker, find, anywhere: true, versions: Versions::ALL, example: (before, after) }
 }
 
 type Find = fn(&super::Site<'_>) -> Option<super::Edit>;
 
 #[rustfmt::skip]
-pub(in crate::normalize::v1) const RULES: &[Rule] = &[
+pub(in crate::normalize) const RULES: &[Rule] = &[
     // The JVM: classes made at run time.
     anywhere("cglib", "$$EnhancerBy", tail, "a.Pay$$EnhancerBySpringCGLIB$$1a2b3c4d.save", "a.Pay.save"),
     anywhere("cglib-fast-class", "$$FastClassBy", tail, "a.Pay$$FastClassBySpringCGLIB$$9e.save", "a.Pay.save"),

@@ -12,6 +12,7 @@ use std::borrow::Cow;
 
 use super::rewrite::{Edit, Rewrite, if_changed, settle};
 use super::rows::Rows;
+use super::version::{Version, Versions};
 use crate::normalize::trail::Trail;
 #[cfg(test)]
 pub(super) use table::RULES as TABLE;
@@ -27,9 +28,23 @@ pub(super) struct Rule {
     find: fn(&Site<'_>) -> Option<Edit>,
     /// Whether it also holds for names inside a message.
     anywhere: bool,
+    /// The rule sets it is part of.
+    pub(super) versions: Versions,
     /// Before and after.
     #[cfg_attr(not(test), expect(dead_code, reason = "a test runs it, people read it"))]
     pub(super) example: (&'static str, &'static str),
+}
+
+impl Rule {
+    const fn since(mut self, version: Version) -> Rule {
+        self.versions = self.versions.since(version);
+        self
+    }
+
+    const fn until(mut self, version: Version) -> Rule {
+        self.versions = self.versions.until(version);
+        self
+    }
 }
 
 /// A place where a marker was found.
@@ -48,14 +63,25 @@ const WIDTH: usize = RULES.len().div_ceil(64);
 /// For each first byte of a marker, the rows it may be.
 type First = [Rows<WIDTH>; 256];
 
-static IN_PLACES: First = first_bytes(false);
-static IN_MESSAGES: First = first_bytes(true);
+/// By version.
+static IN_PLACES: [First; Version::ALL.len()] = by_version(false);
+static IN_MESSAGES: [First; Version::ALL.len()] = by_version(true);
 
-const fn first_bytes(anywhere_only: bool) -> First {
+const fn by_version(anywhere_only: bool) -> [First; Version::ALL.len()] {
+    let mut all = [[Rows::NONE; 256]; Version::ALL.len()];
+    let mut v = 0;
+    while v < all.len() {
+        all[v] = first_bytes(Version::ALL[v], anywhere_only);
+        v += 1;
+    }
+    all
+}
+
+const fn first_bytes(version: Version, anywhere_only: bool) -> First {
     let mut rows = [Rows::NONE; 256];
     let mut i = 0;
     while i < RULES.len() {
-        if RULES[i].anywhere || !anywhere_only {
+        if (RULES[i].anywhere || !anywhere_only) && RULES[i].versions.has(version) {
             rows[RULES[i].marker.as_bytes()[0] as usize].add(i);
         }
         i += 1;
@@ -82,13 +108,13 @@ static SECOND: [Rows<WIDTH>; 256] = {
 };
 
 /// A throw location, without what varies.
-pub(super) fn plain<'t>(text: &'t str, trail: &mut impl Trail) -> Cow<'t, str> {
-    settle(text, |text| pass(text, &IN_PLACES, trail))
+pub(super) fn plain<'t>(version: Version, text: &'t str, trail: &mut impl Trail) -> Cow<'t, str> {
+    settle(text, |text| pass(text, &IN_PLACES[version as usize], trail))
 }
 
 /// The names inside a message, without what varies.
-pub(super) fn plain_in_message<'t>(text: &'t str, trail: &mut impl Trail) -> Cow<'t, str> {
-    settle(text, |text| pass(text, &IN_MESSAGES, trail))
+pub(super) fn plain_in_message<'t>(version: Version, text: &'t str, trail: &mut impl Trail) -> Cow<'t, str> {
+    settle(text, |text| pass(text, &IN_MESSAGES[version as usize], trail))
 }
 
 fn pass(text: &str, firsts: &First, trail: &mut impl Trail) -> Option<String> {

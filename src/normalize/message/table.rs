@@ -5,20 +5,20 @@
 use super::On::{self, Byte, Word, WordBefore};
 use super::site::{Shape, Site};
 use super::values::{DIGITS, LETTERS, MIXED, WITH_DIGITS, WITH_LETTERS};
-use super::{Edit, Kind, Rule, codes, paths, quoted, times, values};
+use super::{Edit, Kind, Rule, Version, Versions, codes, paths, quoted, times, values};
 
 type Find = fn(&Site<'_>) -> Option<Edit>;
 
 const fn keep(name: &'static str, on: On, find: Find, example: &'static str) -> Rule {
-    Rule { name, kind: Kind::Keep, on, find, example: (example, example) }
+    Rule { name, kind: Kind::Keep, on, find, versions: Versions::ALL, example: (example, example) }
 }
 
 const fn mask(name: &'static str, on: On, find: Find, before: &'static str, after: &'static str) -> Rule {
-    Rule { name, kind: Kind::Mask, on, find, example: (before, after) }
+    Rule { name, kind: Kind::Mask, on, find, versions: Versions::ALL, example: (before, after) }
 }
 
 #[rustfmt::skip]
-pub(in crate::normalize::v1) const RULES: &[Rule] = &[
+pub(in crate::normalize) const RULES: &[Rule] = &[
     // Punctuation.
     mask("placeholder", Byte(b"<"), values::placeholder, "<num>", "<num>"),
     mask("scrubbed", Byte(b"["), values::scrubbed, "paid with [scrubbed:card]", "paid with <num>"),

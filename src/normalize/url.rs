@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 
 use super::plain;
+use super::version::{Version, Versions};
 use crate::normalize::trail::Trail;
 
 /// A row: a segment of this shape is a parameter.
@@ -14,24 +15,30 @@ pub(super) struct Rule {
     /// What `explain` prints.
     pub(super) name: &'static str,
     is: fn(&str) -> bool,
+    /// The rule sets it is part of.
+    pub(super) versions: Versions,
     /// A segment it takes.
     #[cfg_attr(not(test), expect(dead_code, reason = "a test runs it, people read it"))]
     pub(super) example: &'static str,
 }
 
+const fn row(name: &'static str, is: fn(&str) -> bool, example: &'static str) -> Rule {
+    Rule { name, is, versions: Versions::ALL, example }
+}
+
 /// In the order in which they are asked.
 #[rustfmt::skip]
 pub(super) const RULES: &[Rule] = &[
-    Rule { name: "route-pattern", is: route_pattern, example: "{orderId}" },
-    Rule { name: "missing-value", is: missing_value, example: "undefined" },
-    Rule { name: "number", is: number, example: "10482" },
-    Rule { name: "uuid", is: uuid, example: "123e4567-e89b-12d3-a456-426614174000" },
-    Rule { name: "date", is: date, example: "2024-01-05" },
-    Rule { name: "e-mail", is: email, example: "kim@example.com" },
-    Rule { name: "hex", is: hex, example: "9f86d081" },
-    Rule { name: "ulid", is: ulid, example: "01H0V8YKX8Q412T1TM7Z06TV0E" },
-    Rule { name: "mostly-digits", is: mostly_digits, example: "ORD-20240105-77" },
-    Rule { name: "random-text", is: random_text, example: "V1StGXR8Z5jdHi6BmyTa" },
+    row("route-pattern", route_pattern, "{orderId}"),
+    row("missing-value", missing_value, "undefined"),
+    row("number", number, "10482"),
+    row("uuid", uuid, "123e4567-e89b-12d3-a456-426614174000"),
+    row("date", date, "2024-01-05"),
+    row("e-mail", email, "kim@example.com"),
+    row("hex", hex, "9f86d081"),
+    row("ulid", ulid, "01H0V8YKX8Q412T1TM7Z06TV0E"),
+    row("mostly-digits", mostly_digits, "ORD-20240105-77"),
+    row("random-text", random_text, "V1StGXR8Z5jdHi6BmyTa"),
 ];
 
 /// What stands for a parameter.
@@ -40,13 +47,13 @@ const PARAMETER: &str = "{id}";
 const MISSING: &[&str] = &["NaN", "None", "null", "undefined", "[object Object]", "%5Bobject%20Object%5D"];
 
 /// The route behind a URL, a path or a route pattern.
-pub(super) fn path<'a>(url: &'a str, trail: &mut impl Trail) -> Cow<'a, str> {
+pub(super) fn path<'a>(version: Version, url: &'a str, trail: &mut impl Trail) -> Cow<'a, str> {
     if is_route(url) {
         return Cow::Borrowed(url);
     }
     let path = match plain::collapsed(url, trail) {
         Cow::Borrowed(url) => bare(url, trail),
-        Cow::Owned(url) => return Cow::Owned(path(&url, trail).into_owned()),
+        Cow::Owned(url) => return Cow::Owned(path(version, &url, trail).into_owned()),
     };
     let mut out = String::new();
     let mut same = true;
@@ -59,7 +66,7 @@ pub(super) fn path<'a>(url: &'a str, trail: &mut impl Trail) -> Cow<'a, str> {
         if name.is_empty() {
             continue;
         }
-        let kept = match parameter(name) {
+        let kept = match parameter(version, name) {
             Some(rule) => {
                 if name != PARAMETER {
                     trail.applied(rule, name, PARAMETER);
@@ -93,11 +100,11 @@ fn is_plain(segment: &str) -> bool {
 }
 
 /// The rule by which a segment is a parameter.
-pub(super) fn parameter(segment: &str) -> Option<&'static str> {
+pub(super) fn parameter(version: Version, segment: &str) -> Option<&'static str> {
     if is_plain(segment) && !missing_value(segment) {
         return None;
     }
-    RULES.iter().find(|rule| (rule.is)(segment)).map(|rule| rule.name)
+    RULES.iter().find(|rule| rule.versions.has(version) && (rule.is)(segment)).map(|rule| rule.name)
 }
 
 /// Without scheme, host, query and fragment.

@@ -17,6 +17,7 @@ use std::borrow::Cow;
 
 use super::rewrite::{Edit, Rewrite, Settled, if_changed, settle_knowing};
 use super::rows::Rows;
+use super::version::{Version, Versions};
 use super::{names, plain, url};
 use crate::normalize::trail::Trail;
 use site::{CLASS, Class, Shape, Site, Word};
@@ -53,12 +54,43 @@ pub(super) struct Rule {
     pub(super) kind: Kind,
     on: On,
     find: fn(&Site<'_>) -> Option<Edit>,
+    /// The rule sets it is part of.
+    pub(super) versions: Versions,
     /// Before and after.
     #[cfg_attr(not(test), expect(dead_code, reason = "a test runs it, people read it"))]
     pub(super) example: (&'static str, &'static str),
 }
 
+impl Rule {
+    const fn since(mut self, version: Version) -> Rule {
+        self.versions = self.versions.since(version);
+        self
+    }
+
+    const fn until(mut self, version: Version) -> Rule {
+        self.versions = self.versions.until(version);
+        self
+    }
+}
+
 const WIDTH: usize = RULES.len().div_ceil(64);
+
+/// The rows of each version.
+static OF_VERSION: [Rows<WIDTH>; Version::ALL.len()] = {
+    let mut rows = [Rows::NONE; Version::ALL.len()];
+    let mut v = 0;
+    while v < rows.len() {
+        let mut i = 0;
+        while i < RULES.len() {
+            if RULES[i].versions.has(Version::ALL[v]) {
+                rows[v].add(i);
+            }
+            i += 1;
+        }
+        v += 1;
+    }
+    rows
+};
 
 /// The rows to ask at a byte that is not a word's.
 static AT_BYTE: [Rows<WIDTH>; 256] = {
@@ -122,13 +154,14 @@ static BEFORE_BYTE: [Rows<WIDTH>; 256] = {
 };
 
 thread_local! {
-    static SETTLED: Settled = const { Settled::new() };
+    /// By version.
+    static SETTLED: [Settled; Version::ALL.len()] = const { [Settled::new(), Settled::new()] };
 }
 
 /// A message without its values.
-pub(super) fn masked<'t>(text: &'t str, trail: &mut impl Trail) -> Cow<'t, str> {
+pub(super) fn masked<'t>(version: Version, text: &'t str, trail: &mut impl Trail) -> Cow<'t, str> {
     let spaced = plain::collapsed(text, trail);
-    let masked = then(spaced, |text| settle_knowing(&SETTLED, text, |text| round(text, trail)));
+    let masked = then(spaced, |text| settle_knowing(version, &SETTLED, text, |text| round(version, text, trail)));
     // What was cut may leave two spaces where there was one.
     match masked {
         Cow::Owned(text) => Cow::Owned(plain::collapsed(&text, trail).into_owned()),
@@ -146,27 +179,28 @@ fn then<'t>(text: Cow<'t, str>, mut step: impl FnMut(&str) -> Cow<'_, str>) -> C
 }
 
 /// Names first: what a proxy put behind a class would look like a value.
-fn round(text: &str, trail: &mut impl Trail) -> Option<String> {
-    match names::plain_in_message(text, trail) {
-        Cow::Borrowed(text) => pass(text, trail),
-        Cow::Owned(named) => Some(pass(&named, trail).unwrap_or(named)),
+fn round(version: Version, text: &str, trail: &mut impl Trail) -> Option<String> {
+    match names::plain_in_message(version, text, trail) {
+        Cow::Borrowed(text) => pass(version, text, trail),
+        Cow::Owned(named) => Some(pass(version, &named, trail).unwrap_or(named)),
     }
 }
 
-fn pass(text: &str, trail: &mut impl Trail) -> Option<String> {
+fn pass(version: Version, text: &str, trail: &mut impl Trail) -> Option<String> {
     let mut rewrite = Rewrite::new(text);
-    let mut site = Site::new(text);
+    let mut site = Site::new(version, text);
+    let of_version = &OF_VERSION[version as usize];
     let bytes = text.as_bytes();
     while site.at < bytes.len() {
         let byte = bytes[site.at];
-        let rows = if CLASS[byte as usize] == Class::Word {
+        let rows = of_version.and(&if CLASS[byte as usize] == Class::Word {
             site.word = Word::read(bytes, site.at);
             let next = bytes.get(site.word.end).copied().unwrap_or(0);
             AT_SHAPE[site.word.shape as usize].and(&BEFORE_BYTE[next as usize])
         } else {
             site.word = Word::none(site.at);
             AT_BYTE[byte as usize]
-        };
+        });
         site.floor = rewrite.floor();
         let past = site.word.end.max(site.at + 1);
         site.at = match first(&site, rows) {

@@ -6,7 +6,7 @@
 use super::site::{Shape, Site, Word};
 use super::times::number_end;
 use super::{Edit, context};
-use crate::normalize::v1::{plain, url};
+use crate::normalize::{plain, url};
 
 /// What masked values look like, so that a masked message is left alone.
 pub(super) const PLACEHOLDERS: &[&str] = &[

@@ -4,7 +4,7 @@
 //! at ASCII bytes). Deliberately not here: names of frameworks; those are the table's.
 
 use super::Site;
-use crate::normalize::v1::rewrite::{Edit, Put};
+use crate::normalize::rewrite::{Edit, Put};
 
 /// How far a rule looks: no name is longer, and a look that finds nothing stays cheap on hostile text.
 const REACH: usize = 512;

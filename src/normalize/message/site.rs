@@ -4,6 +4,8 @@
 
 use std::cell::Cell;
 
+use crate::normalize::Version;
+
 /// What a byte is to the scanner.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Class {
@@ -105,6 +107,7 @@ impl Word {
 
 /// A place in a message.
 pub(super) struct Site<'t> {
+    pub(super) version: Version,
     pub(super) text: &'t str,
     /// Cuts must not begin before.
     pub(super) floor: usize,
@@ -122,8 +125,9 @@ pub(super) struct Site<'t> {
 }
 
 impl<'t> Site<'t> {
-    pub(super) fn new(text: &'t str) -> Site<'t> {
+    pub(super) fn new(version: Version, text: &'t str) -> Site<'t> {
         Site {
+            version,
             text,
             floor: 0,
             at: 0,

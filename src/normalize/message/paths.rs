@@ -6,8 +6,8 @@ use std::borrow::Cow;
 
 use super::site::Site;
 use super::{Edit, site::CLASS, site::Class};
-use crate::normalize::v1::rewrite::Put;
-use crate::normalize::v1::url;
+use crate::normalize::rewrite::Put;
+use crate::normalize::{Version, url};
 
 /// Directories whose files are made and thrown away.
 const TEMPORARY: &[&str] =
@@ -86,9 +86,9 @@ pub(super) fn parameters(site: &Site<'_>) -> Option<Edit> {
         // Stores fan their files out by the first digits of the hash.
         let fan = (1..=3).contains(&segment.len())
             && segment.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'))
-            && segments.peek().is_some_and(|next| url::parameter(next).is_some());
+            && segments.peek().is_some_and(|next| url::parameter(site.version, next).is_some());
         out.push('/');
-        out.push_str(&if fan { "{id}".into() } else { file_name(segment) });
+        out.push_str(&if fan { "{id}".into() } else { file_name(site.version, segment) });
     }
     let mut cut = end;
     if site.byte(end) == b'?' && !matches!(site.byte(end + 1), b' ' | b'\n' | 0 | b'"' | b'\'' | b')') {
@@ -100,16 +100,16 @@ pub(super) fn parameters(site: &Site<'_>) -> Option<Edit> {
 }
 
 /// A segment, or `{id}`; a file keeps its extension.
-fn file_name(segment: &str) -> Cow<'_, str> {
+fn file_name(version: Version, segment: &str) -> Cow<'_, str> {
     match segment.rsplit_once('.') {
         Some((stem, extension))
             if (1..=5).contains(&extension.len())
                 && extension.starts_with(|c: char| c.is_ascii_alphabetic())
-                && url::parameter(stem).is_some() =>
+                && url::parameter(version, stem).is_some() =>
         {
             format!("{{id}}.{extension}").into()
         }
-        _ if url::parameter(segment).is_some() => "{id}".into(),
+        _ if url::parameter(version, segment).is_some() => "{id}".into(),
         _ => segment.into(),
     }
 }

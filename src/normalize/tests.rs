@@ -12,44 +12,39 @@ fn rules_on(run: impl Fn(&mut Recorded) -> String) -> (String, Vec<&'static str>
 }
 
 fn message(text: &str) -> String {
-    message::masked(text, &mut Silent).into_owned()
+    message::masked(Version::PRESENT, text, &mut Silent).into_owned()
 }
 
 fn name(text: &str) -> String {
-    names::plain(text, &mut Silent).into_owned()
+    names::plain(Version::PRESENT, text, &mut Silent).into_owned()
 }
 
 fn route(text: &str) -> String {
-    url::path(text, &mut Silent).into_owned()
+    url::path(Version::PRESENT, text, &mut Silent).into_owned()
 }
 
 #[test]
 fn every_row_of_every_table_does_what_its_example_says() {
-    for rule in names::TABLE {
-        let (after, rules) = rules_on(|trail| names::plain(rule.example.0, trail).into_owned());
-        assert_eq!(
-            (after.as_str(), rules.contains(&rule.name)),
-            (rule.example.1, true),
-            "{} on {}: {rules:?}",
-            rule.name,
-            rule.example.0
-        );
-    }
-    for rule in message::TABLE {
-        let (after, rules) = rules_on(|trail| message::masked(rule.example.0, trail).into_owned());
-        let asked = rules.contains(&rule.name) || rule.example.0 == "<num>";
-        assert_eq!((after.as_str(), asked), (rule.example.1, true), "{} on {}: {rules:?}", rule.name, rule.example.0);
-        assert_eq!(
-            rule.kind == message::Kind::Keep,
-            rule.example.0 == rule.example.1 && rule.name != "placeholder",
-            "{}",
-            rule.name
-        );
-    }
-    for rule in url::RULES {
-        let path = format!("/a/{}/b", rule.example);
-        let (after, rules) = rules_on(|trail| url::path(&path, trail).into_owned());
-        assert_eq!((after.as_str(), rules.as_slice()), ("/a/{id}/b", &[rule.name][..]));
+    for version in Version::ALL {
+        for rule in names::TABLE.iter().filter(|rule| rule.versions.has(version)) {
+            let (before, expected) = rule.example;
+            let (after, rules) = rules_on(|trail| names::plain(version, before, trail).into_owned());
+            let asked = rules.contains(&rule.name);
+            assert_eq!((after.as_str(), asked), (expected, true), "{version:?} {} on {before}: {rules:?}", rule.name);
+        }
+        for rule in message::TABLE.iter().filter(|rule| rule.versions.has(version)) {
+            let (before, expected) = rule.example;
+            let (after, rules) = rules_on(|trail| message::masked(version, before, trail).into_owned());
+            let asked = rules.contains(&rule.name) || before == "<num>";
+            assert_eq!((after.as_str(), asked), (expected, true), "{version:?} {} on {before}: {rules:?}", rule.name);
+            let keeps = before == expected && rule.name != "placeholder";
+            assert_eq!(rule.kind == message::Kind::Keep, keeps, "{}", rule.name);
+        }
+        for rule in url::RULES.iter().filter(|rule| rule.versions.has(version)) {
+            let path = format!("/a/{}/b", rule.example);
+            let (after, rules) = rules_on(|trail| url::path(version, &path, trail).into_owned());
+            assert_eq!((after.as_str(), rules.as_slice()), ("/a/{id}/b", &[rule.name][..]));
+        }
     }
     for (rule, before, expected) in plain::EXAMPLES {
         let (after, rules) = rules_on(|trail| plain::module(before, trail).into_owned());

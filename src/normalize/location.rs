@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use super::{crates, names, plain};
+use super::{Version, crates, names, plain};
 use crate::event::{Event, Frame};
 use crate::normalize::trail::Trail;
 
@@ -78,12 +78,12 @@ const GENERATED: &[(&str, &str)] = &[
 ];
 
 /// The location as it is compared.
-pub(super) fn normalized<'a>(event: &'a Event<'_>, trail: &mut impl Trail) -> Cow<'a, str> {
+pub(super) fn normalized<'a>(version: Version, event: &'a Event<'_>, trail: &mut impl Trail) -> Cow<'a, str> {
     let given: &str = &event.attributes.location;
     // A proxy of a class still names the class and its function; only the file is generated.
     let generated = generated(given).filter(|rule| *rule != CLASS_PROXY);
     if !given.trim().is_empty() && generated.is_none() {
-        return tidy(Cow::Borrowed(given), trail);
+        return tidy(version, Cow::Borrowed(given), trail);
     }
     let frames = event.root().map_or(&[][..], |root| &root.frames);
     match pick(frames) {
@@ -95,9 +95,9 @@ pub(super) fn normalized<'a>(event: &'a Event<'_>, trail: &mut impl Trail) -> Co
                 chosen.push_str(function);
             }
             trail.applied(generated.unwrap_or("no-location"), given, &chosen);
-            tidy(Cow::Owned(chosen), trail)
+            tidy(version, Cow::Owned(chosen), trail)
         }
-        None => tidy(Cow::Borrowed(given), trail),
+        None => tidy(version, Cow::Borrowed(given), trail),
     }
 }
 
@@ -108,19 +108,19 @@ fn proxied_function(text: &str) -> Option<&str> {
     (end > 0).then_some(&rest[..end])
 }
 
-fn tidy<'a>(text: Cow<'a, str>, trail: &mut impl Trail) -> Cow<'a, str> {
+fn tidy<'a>(version: Version, text: Cow<'a, str>, trail: &mut impl Trail) -> Cow<'a, str> {
     match text {
         Cow::Borrowed(text) => match plain::collapsed(text, trail) {
-            Cow::Borrowed(text) => plain_name(text, trail),
-            Cow::Owned(text) => Cow::Owned(plain_name(&text, trail).into_owned()),
+            Cow::Borrowed(text) => plain_name(version, text, trail),
+            Cow::Owned(text) => Cow::Owned(plain_name(version, &text, trail).into_owned()),
         },
-        Cow::Owned(text) => Cow::Owned(tidy(Cow::Borrowed(&text), trail).into_owned()),
+        Cow::Owned(text) => Cow::Owned(tidy(version, Cow::Borrowed(&text), trail).into_owned()),
     }
 }
 
 /// A cut may leave white space at an end.
-fn plain_name<'t>(text: &'t str, trail: &mut impl Trail) -> Cow<'t, str> {
-    match names::plain(text, trail) {
+fn plain_name<'t>(version: Version, text: &'t str, trail: &mut impl Trail) -> Cow<'t, str> {
+    match names::plain(version, text, trail) {
         Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
         Cow::Owned(text) if text.trim().len() == text.len() => Cow::Owned(text),
         Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
