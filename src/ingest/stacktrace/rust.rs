@@ -29,6 +29,12 @@ pub(super) fn read(text: &str) -> Vec<Exception<'_>> {
     }
     end(&mut frames, called, ("", None));
     name_closures(&mut frames.frames);
+    // Without `RUST_BACKTRACE` the place of the panic is all there is.
+    if let Some((file, line)) =
+        text.lines().find_map(panicked).and_then(panic_place).filter(|_| frames.frames.is_empty())
+    {
+        push(&mut frames, super::frame("", "", file, line));
+    }
     if chain.is_empty() {
         chain.push(Exception::default());
     }
@@ -119,6 +125,12 @@ fn chain(text: &str) -> Vec<Exception<'_>> {
     chain
 }
 
+/// `src/main.rs:4:5:`, before Rust 1.73 `'order 7 is gone', src/main.rs:4:5`
+fn panic_place(rest: &str) -> Option<(&str, Option<u32>)> {
+    let place = rest.rsplit_once("', ").map_or(rest, |(_, place)| place).trim_end().trim_end_matches(':');
+    Some(with_line(place)).filter(|(_, line)| line.is_some())
+}
+
 /// `    0: no answer`, or the only one without a number.
 fn cause(line: &str) -> &str {
     let line = line.trim();
@@ -129,7 +141,10 @@ fn cause(line: &str) -> &str {
 fn message<'t>(rest: &'t str, from: &'t str) -> &'t str {
     match rest.strip_prefix('\'').and_then(|rest| rest.rsplit_once("', ")) {
         Some((message, _)) => message,
-        None => from.split_once('\n').map_or("", |(_, message)| message),
+        None => {
+            let message = from.split_once('\n').map_or("", |(_, message)| message);
+            message.split_once("\nnote: run with `RUST_BACKTRACE").map_or(message, |(message, _)| message)
+        }
     }
 }
 

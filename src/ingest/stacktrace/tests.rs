@@ -356,6 +356,17 @@ Stack backtrace:
 note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace",
         expect![[r#"
             [panic] order 7 is gone
+                 |  | src/main.rs:4
+        "#]],
+    );
+    check(
+        "\nthread 'tokio-runtime-worker' (12) panicked at crates/shop/src/pay.rs:4:5:
+order 7
+is gone
+note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace",
+        expect![[r#"
+            [panic] order 7\nis gone
+                 |  | crates/shop/src/pay.rs:4
         "#]],
     );
 }
