@@ -55,19 +55,19 @@ pub(super) fn fill<'a>(exceptions: &mut Vec<Exception<'a>>, stack: Option<&Text<
     if let [only] = &exceptions[..]
         && only.kind.contains('\n')
     {
-        let told = owned_as(&only.kind);
+        let told = told_by(&only.kind);
         if !told.is_empty() {
             *exceptions = told;
             return;
         }
     }
     if let Some(stack) = stack {
-        merge(exceptions, owned_as(stack));
+        merge(exceptions, told_by(stack));
     }
 }
 
-/// Borrowed where the text is.
-fn owned_as<'a>(text: &Text<'a>) -> Vec<Exception<'a>> {
+/// What a text tells, borrowed where the text is.
+fn told_by<'a>(text: &Text<'a>) -> Vec<Exception<'a>> {
     match text {
         Cow::Borrowed(text) => read(text),
         Cow::Owned(text) => read(text).into_iter().map(Exception::into_owned).collect(),
@@ -91,20 +91,19 @@ fn read(text: &str) -> Vec<Exception<'_>> {
 fn merge<'a>(exceptions: &mut Vec<Exception<'a>>, mut told: Vec<Exception<'a>>) {
     if told.len() > exceptions.len() {
         if let (Some(told), Some(sent)) = (told.first_mut(), exceptions.first_mut()) {
-            name(told, sent);
+            keep_words(told, sent);
         }
         *exceptions = told;
         return;
     }
-    for (sent, told) in exceptions.iter_mut().rev().zip(told.into_iter().rev()) {
-        let mut told = told;
-        name(&mut told, sent);
+    for (sent, mut told) in exceptions.iter_mut().rev().zip(told.into_iter().rev()) {
+        keep_words(&mut told, sent);
         *sent = told;
     }
 }
 
 /// The client's own words for an exception go before those of the text.
-fn name<'a>(told: &mut Exception<'a>, sent: &mut Exception<'a>) {
+fn keep_words<'a>(told: &mut Exception<'a>, sent: &mut Exception<'a>) {
     if !sent.kind.is_empty() {
         told.kind = std::mem::take(&mut sent.kind);
     }
@@ -123,7 +122,7 @@ fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
-/// What a line begins with: how far it is indented.
+/// How far a line is indented.
 fn indent(line: &str) -> usize {
     line.len() - line.trim_start().len()
 }

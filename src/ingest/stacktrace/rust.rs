@@ -16,13 +16,12 @@ pub(super) fn read(text: &str) -> Vec<Exception<'_>> {
     let mut chain = chain(text);
     let mut frames = Exception::default();
     let mut called = None;
-    // The numbers of `Caused by:` look like those of frames.
-    let heading = lines(text).find(|(_, line)| is_heading(line)).map_or(0, |(at, _)| at);
-    for (_, line) in lines(&text[heading..]) {
+    // The numbers of causes look like those of frames, but behind causes the frames have a heading.
+    let heading = lines(text).find(|(_, line)| is_heading(line)).map(|(at, _)| at);
+    let begin = heading.unwrap_or(if text.contains(CAUSES) { text.len() } else { 0 });
+    for (_, line) in lines(&text[begin..]) {
         match (function(line), place(line)) {
-            (Some(name), _) => {
-                end(&mut frames, called.replace(name), ("", None));
-            }
+            (Some(name), _) => end(&mut frames, called.replace(name), ("", None)),
             (None, Some(place)) => end(&mut frames, called.take(), place),
             (None, None) => {}
         }
@@ -107,7 +106,6 @@ fn is_standard(path: &str) -> bool {
 
 /// Titles: of a panic its message, of an error the list of its causes.
 fn chain(text: &str) -> Vec<Exception<'_>> {
-    // The numbers of causes look like those of frames, but behind causes the frames have a heading.
     let has_causes = text.contains(CAUSES);
     let end = lines(text).find(|(_, line)| is_heading(line) || !has_causes && function(line).is_some());
     let said = end.map_or(text, |(at, _)| &text[..at]);
@@ -120,6 +118,7 @@ fn chain(text: &str) -> Vec<Exception<'_>> {
     let values = std::iter::once(value.strip_prefix("Error: ").unwrap_or(value)).chain(causes.lines().map(cause));
     let mut chain = Vec::new();
     for value in values.filter(|value| !value.is_empty()).take(EXCEPTIONS_MAX) {
+        let kind = if chain.is_empty() { kind } else { "" };
         chain.push(Exception { kind: kind.into(), value: value.into(), ..Exception::default() });
     }
     chain

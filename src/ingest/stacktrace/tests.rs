@@ -360,6 +360,21 @@ note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace",
         "#]],
     );
     check(
+        "thread 'main' (1) panicked at src/main.rs:4:41:
+called `Result::unwrap()` on an `Err` value: order 7 was not paid
+
+Caused by:
+    0: no answer
+    1: refused
+note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace",
+        expect![[r#"
+            [panic] called `Result::unwrap()` on an `Err` value: order 7 was not paid
+            [] no answer
+            [] refused
+                 |  | src/main.rs:4
+        "#]],
+    );
+    check(
         "\nthread 'tokio-runtime-worker' (12) panicked at crates/shop/src/pay.rs:4:5:
 order 7
 is gone
