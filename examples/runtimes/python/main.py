@@ -90,7 +90,7 @@ def errors():
     yield "text-cause", lambda: shop.checkout(start + 13), None, True
     yield "text-context", lambda: shop.checkout_again(start + 14), None, True
     yield "text-group", lambda: shop.both(start + 15), None, True
-    yield "text-executed", lambda: shop.rule(start + 16), None, True
+    yield "executed-code as text", lambda: shop.rule(start + 16), None, True
 
 
 every = list(errors())

@@ -47,7 +47,8 @@ module Shop
   end
 
   def self.rule(number)
-    eval("raise 'rule #{number} failed'", binding, "rule-#{number}.rb", 1)
+    # Named as Ruby's own shells name what they run: `(irb#1)`.
+    eval("raise 'rule #{number} failed'", binding, "(rule##{number})", 1)
   end
 
   def self.anonymous_rule(number)
