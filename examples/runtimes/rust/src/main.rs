@@ -80,7 +80,8 @@ fn main() {
     }
     for (name, how, body) in all {
         std::panic::catch_unwind(std::panic::AssertUnwindSafe(body)).ok();
-        let [message, place, short, full] = SEEN.lock().unwrap().take().unwrap_or_else(|| panic!("{name} did not fail"));
+        let [message, place, short, full] =
+            SEEN.lock().unwrap().take().unwrap_or_else(|| panic!("{name} did not fail"));
         let mut event = json!({"category": "Runtime", "module": "shop", "environment": "prod", "detail": message});
         match how {
             Place => event["location"] = place.into(),
