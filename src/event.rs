@@ -241,7 +241,8 @@ impl<'a> Event<'a> {
 }
 
 impl Exception<'_> {
-    fn into_owned(self) -> Exception<'static> {
+    /// The same exception, free of the text it was read from.
+    pub(crate) fn into_owned(self) -> Exception<'static> {
         Exception {
             kind: own(self.kind),
             value: own(self.value),

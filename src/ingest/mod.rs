@@ -15,5 +15,6 @@ pub(crate) mod lenient;
 pub(crate) mod mend;
 pub(crate) mod native;
 pub(crate) mod sentry;
+mod stacktrace;
 
 pub(crate) use http::Ingest;

@@ -5,7 +5,7 @@
 
 use super::json::{Fault, Unreadable};
 use super::lenient::{self, Keep, Notes, Object, Objects, Value};
-use super::{bound, category, mend};
+use super::{bound, category, mend, stacktrace};
 use crate::config::{Limits, nearest};
 use crate::event::{Attributes, Event, Exception, Frame, Level, Text};
 use crate::outcome::{Reject, RejectReason};
@@ -199,7 +199,8 @@ impl<'de> Object<'de> for Native<'de> {
 impl<'a> Native<'a> {
     fn into_event(self, notes: Notes) -> Result<Event<'a>, Reject> {
         let mut attributes = self.attributes;
-        let exceptions = self.exception.map(NativeException::into_chain).unwrap_or_default();
+        let mut exceptions = self.exception.map(NativeException::into_chain).unwrap_or_default();
+        stacktrace::fill(&mut exceptions, self.stacktrace.as_ref());
         let root = exceptions.last();
         if attributes.detail.is_empty() {
             let said = root.map(|root| if root.value.is_empty() { &root.kind } else { &root.value });
@@ -348,6 +349,22 @@ mod tests {
                 Runtime||||||a error []
                 invalid: line 3 is not a JSON object: expected ident at line 1 column 2
                 Runtime||||||b error []
+            "#]],
+        );
+    }
+
+    #[test]
+    fn a_stack_that_is_sent_as_text_is_read() {
+        check(
+            r#"{"stacktrace":"shop.BizException: refused\n\tat shop.Pay.pay(Pay.java:7)\nCaused by: a.Timeout: no answer\n\tat a.B.c(B.java:1)"}
+               {"detail":"not paid","stacktrace":"panic: refused\n\ngoroutine 1 [running]:\nmain.main()\n\t/app/main.go:9"}
+               {"exception":"TypeError: no price\n    at total (/app/shop.js:3:4)"}
+               {"detail":"x","exception":"Boom:\nnot a stack","stacktrace":"nor this"}"#,
+            expect![[r#"
+                Biz||||||no answer error ["shop.BizException", "a.Timeout"]
+                Runtime||||||not paid error ["panic"]
+                Runtime||||||no price error ["TypeError"]
+                Runtime||||||x error ["Boom:\nnot a stack"]
             "#]],
         );
     }
