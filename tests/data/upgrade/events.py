@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Prints 500 different errors as native events, one a line: what the store of an older version is filled with.
 
-Always the same ones. Kinds of error with values that vary, in five services and several environments; some of
-them an older rule set told apart by what a newer one takes for a value.
+Always the same ones: kinds of error with values that vary, in five services. Each has an environment of its own, but for
+those that rule set 1 tells apart by what is a value.
 """
 import json
 import random
@@ -24,12 +24,16 @@ KINDS = [
     ("Runtime", "POST", "/v1/jobs", "shop::job::Runner::run", "lock poisoned at 0x{hex} after {n} ms"),
 ]
 SERVICES = ["order-api", "pay-api", "cs-api", "stock-api", "search-api"]
-NAMES = ["김민수", "이서연", "박도현", "최지우", "정하윤"]
-WORDS = ["mango", "harbor", "ember", "lagoon", "quartz", "walnut"]
+NAMES = [family + given for family in "김이박최정강조" for given in ("민수", "서연", "도현", "지우", "하윤", "수빈", "예준")]
+WORDS = ["mango", "harbor", "ember", "lagoon", "quartz", "walnut", "saffron"]
+# Of KINDS: what rule set 1 takes for different errors.
+TOLD_APART = [3, 7]
 FIELDS = ["price", "user", "items", "total"]
 
 
-def filled(text):
+def filled(text, nth):
+    """The text with a value for each mark; names and words are another for each `nth` of one kind."""
+    words = iter([WORDS[nth % 7], WORDS[nth // 7 % 7]])
     for key, value in {
         "{n}": lambda: str(random.randint(100, 99_999)),
         "{d}": lambda: str(random.randint(1, 9)),
@@ -38,8 +42,8 @@ def filled(text):
         "{HEX}": lambda: "%016X" % random.getrandbits(64),
         "{hash}": lambda: "%08x" % random.getrandbits(32),
         "{date}": lambda: "2025%02d%02d" % (random.randint(1, 12), random.randint(1, 28)),
-        "{name}": lambda: random.choice(NAMES),
-        "{word}": lambda: random.choice(WORDS),
+        "{name}": lambda: NAMES[nth % len(NAMES)],
+        "{word}": lambda: next(words, WORDS[0]),
         "{field}": lambda: random.choice(FIELDS),
         "{code}": lambda: str(random.choice([4201, 4202, 4203])),
     }.items():
@@ -49,11 +53,13 @@ def filled(text):
 
 
 for nth in range(500):
-    category, method, url, location, detail = (filled(text) for text in KINDS[nth % len(KINDS)])
+    kind, round = nth % len(KINDS), nth // len(KINDS)
+    category, method, url, location, detail = (filled(text, round) for text in KINDS[kind])
+    apart = kind in TOLD_APART
     event = {
         "category": category,
-        "module": SERVICES[nth // len(KINDS) % len(SERVICES)],
-        "environment": f"zone-{nth // (len(KINDS) * len(SERVICES))}",
+        "module": SERVICES[0 if apart else round % len(SERVICES)],
+        "environment": "prod" if apart else f"zone-{round // len(SERVICES)}",
         "url": url, "method": method, "location": location, "detail": detail,
     }
     print(json.dumps(event, ensure_ascii=False))
