@@ -106,7 +106,7 @@ impl Server {
         // not touch the first one's outbox, and what the first start makes can be shown only once.
         let channels = Channels::new(&config).map_err(anyhow::Error::msg)?;
         let routes = Routes::new(&config).map_err(anyhow::Error::msg)?;
-        let sameness = Arc::new(Sameness::default());
+        let sameness = Arc::new(Sameness::new(&config.sameness).map_err(anyhow::Error::msg)?);
         let scrubber = Scrubber::new(&config.scrub).map_err(anyhow::Error::msg)?;
         let courier = Courier::new(&config.outgoing, config.deliver.timeout.get())?;
         let pod = getrandom::u64()?;

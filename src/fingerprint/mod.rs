@@ -4,10 +4,13 @@
 //! every release; attributes are length-prefixed, so no two different septuples can be written the same. Deliberately
 //! not here: the rules (`normalize`); protection against forged collisions (the archive keeps the attributes).
 
+mod compile;
 mod explain;
 mod learned;
 mod merges;
+mod own;
 mod sameness;
+mod shield;
 
 use std::cell::RefCell;
 
@@ -31,6 +34,8 @@ enum Kind {
     Client = 2,
     /// Of what one cause breaks, wherever it does.
     Cause = 3,
+    /// Of a part of an error that the user split.
+    Split = 4,
 }
 
 /// The identity of an event, and the coarser one of its cause.
