@@ -157,7 +157,8 @@ fn protects(configured: &config::Sameness, problems: &mut Vec<String>) -> Vec<Pr
         let matchers = matchers(&protect.matchers, &place, problems);
         let at = attribute(&protect.attribute, &place, problems);
         if at.is_some_and(|at| !can_be_protected(at)) {
-            problems.push(format!("{place}: nothing is masked in {}; protect detail, url or location", protect.attribute));
+            problems
+                .push(format!("{place}: nothing is masked in {}; protect detail, url or location", protect.attribute));
         }
         let regex = expression(&protect.pattern, &place, problems);
         if let (Some(attribute), Some(regex)) = (at, regex) {
@@ -239,8 +240,7 @@ fn by(name: &str, place: &str, problems: &mut Vec<String>) -> Option<By> {
         "level" => Some(By::Level),
         "exception.type" => Some(By::ExceptionType),
         _ => {
-            let known =
-                SEVEN.into_iter().chain(["tags.NAME", "release", "server", "user", "level", "exception.type"]);
+            let known = SEVEN.into_iter().chain(["tags.NAME", "release", "server", "user", "level", "exception.type"]);
             let list = known.clone().collect::<Vec<_>>().join(", ");
             problems.push(format!("{place}: cannot split by {name:?}{}; known are {list}", hint(name, known)));
             None

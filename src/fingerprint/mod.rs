@@ -11,12 +11,17 @@ mod merges;
 mod own;
 mod sameness;
 mod shield;
+mod spans;
+mod suggest;
 
 use std::cell::RefCell;
 
 use xxhash_rust::xxh3::xxh3_128;
 
-pub use explain::{Comparison, Difference, Explained, Explanation, compare, explain};
+pub use explain::{Comparison, Difference, Explained, Explanation};
+pub use suggest::Suggestion;
+
+pub(crate) use explain::{compare, explain};
 
 pub(crate) use merges::Merges;
 pub(crate) use sameness::Sameness;
@@ -91,5 +96,7 @@ fn hash<'p>(version: Version, kind: Kind, parts: impl IntoIterator<Item = &'p st
     })
 }
 
+#[cfg(test)]
+mod pairs;
 #[cfg(test)]
 mod tests;

@@ -167,7 +167,8 @@ impl Own {
         if self.routes.is_empty() {
             return None;
         }
-        let path: Vec<&str> = path_of(url).split('/').filter(|segment| !segment.is_empty()).collect();
+        let path = path_of(url).split('/').map(|segment| segment.split(';').next().unwrap_or_default().trim());
+        let path: Vec<&str> = path.filter(|segment| !segment.is_empty()).collect();
         self.routes.iter().enumerate().find(|(_, route)| route.matches(&path))
     }
 
@@ -237,6 +238,19 @@ impl Mask {
 }
 
 impl By {
+    /// As it is written.
+    pub(super) fn name(&self) -> String {
+        match self {
+            By::Attribute(at) => SEVEN[*at].to_owned(),
+            By::Tag(name) => format!("tags.{name}"),
+            By::Release => "release".to_owned(),
+            By::Server => "server".to_owned(),
+            By::User => "user".to_owned(),
+            By::Level => "level".to_owned(),
+            By::ExceptionType => "exception.type".to_owned(),
+        }
+    }
+
     /// What the event has there.
     pub(super) fn value<'v>(&self, event: &'v Event<'_>, whole: &'v Attributes<'_>) -> &'v str {
         match self {

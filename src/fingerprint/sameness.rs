@@ -25,11 +25,18 @@ pub(crate) struct Sameness {
     learned: Learned,
     /// What the user adds.
     own: Option<Box<Own>>,
+    /// The same as it was written.
+    configured: config::Sameness,
 }
 
 impl Default for Sameness {
     fn default() -> Sameness {
-        Sameness { oldest: AtomicU8::new(normalize::VERSION), learned: Learned::default(), own: None }
+        Sameness {
+            oldest: AtomicU8::new(normalize::VERSION),
+            learned: Learned::default(),
+            own: None,
+            configured: config::Sameness::default(),
+        }
     }
 }
 
@@ -49,7 +56,28 @@ impl Sameness {
     /// # Errors
     /// What is wrong with the user's, a line each.
     pub(crate) fn new(configured: &config::Sameness) -> Result<Sameness, String> {
-        Ok(Sameness { own: compile::own(configured)?, ..Sameness::default() })
+        Ok(Sameness { own: compile::own(configured)?, configured: configured.clone(), ..Sameness::default() })
+    }
+
+    /// What the user adds, as it was written.
+    pub(super) fn configured(&self) -> &config::Sameness {
+        &self.configured
+    }
+
+    /// What was learned, with other rules of the user's.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub(crate) fn with(&self, configured: &config::Sameness) -> Result<Sameness, String> {
+        let other = Sameness::new(configured)?;
+        other.learned.set(self.learned.get());
+        other.remember(self.oldest.load(Ordering::Acquire));
+        Ok(other)
+    }
+
+    /// What the user splits errors by.
+    pub(super) fn splits(&self) -> impl Iterator<Item = &By> {
+        self.own.iter().flat_map(|own| own.splits.values().flatten())
     }
 
     /// The identity of an event, and the coarser one of its cause.
