@@ -8,6 +8,7 @@ mod check;
 mod issues;
 mod print;
 mod project;
+mod rules;
 mod sameness;
 mod send;
 mod serve;
@@ -52,6 +53,9 @@ enum Command {
     Fingerprint(sameness::FingerprintOf),
     /// Explain sameness: an event's attributes before and after; of two, what separates them, and what would join them
     Explain(sameness::Explain),
+    /// Try rules of sameness
+    #[command(subcommand)]
+    Rules(rules::Rules),
     /// List issues, or show one
     Issues(issues::List),
     /// Say that an issue is over: the next occurrence is a regression and alerts at once
@@ -104,6 +108,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Send(command) => block_on(command.run(config()?)),
         Command::Fingerprint(command) => command.run(&config()?),
         Command::Explain(command) => block_on(command.run(config()?)),
+        Command::Rules(command) => block_on(command.run(config()?)),
         Command::Issues(command) => block_on(command.run(config()?)),
         Command::Resolve(command) => block_on(command.run(config()?)),
         Command::Mute(command) => block_on(command.run(config()?)),
