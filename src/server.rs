@@ -25,7 +25,7 @@ use crate::cache::{self, Cache};
 use crate::config::{self, Config, Limits};
 use crate::deliver::{self, Channels, Courier, Pacer, Routes, Worker};
 use crate::fingerprint::{Merges, Sameness};
-use crate::ingest::Ingest;
+use crate::ingest::{Ingest, native};
 use crate::keys::{self, Keys};
 use crate::metrics::Metrics;
 use crate::normalize;
@@ -178,8 +178,12 @@ impl Server {
         let closing_lag = if shared.is_some() { CLOSING_LAG_TURNS * write_back } else { Duration::ZERO };
         let web = Web::new(archive.clone(), Arc::clone(&river), token, expiry, read_timeout, Arc::clone(&granted), now);
         let ingest = Ingest::new(Arc::clone(&river), keys, config.limits.clone(), normalize::location::of_frames, now);
-        let app =
-            ingest.router().merge(web.router(Ingest::description())).method_not_allowed_fallback(web::wrong_method);
+        let limits = config.limits.clone();
+        let read = Arc::new(move |text: &str| native::one(text, &limits, now()).map_err(|reject| reject.detail));
+        let app = ingest
+            .router()
+            .merge(web.router(Ingest::description(), read))
+            .method_not_allowed_fallback(web::wrong_method);
         let channels = channels.iter().map(|channel| Arc::clone(channel.name())).collect();
         let name = keys::new_key().into();
         let keep = Keep(config.retention);

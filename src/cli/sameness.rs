@@ -57,13 +57,13 @@ impl FingerprintOf {
                 Err(_) => ((number + 1).to_string(), line),
             };
             // A bad line does not take the good ones with it.
-            match one(event, &config.limits) {
+            match native::one(event, &config.limits, server::now()) {
                 Ok(event) => {
                     let (fingerprint, _) = sameness.identify(&event);
                     print::line(&format!("{id}\t{fingerprint}"));
                 }
                 Err(why) => {
-                    print::error(&format!("line {}: {why:#}", number + 1));
+                    print::error(&format!("line {}: {}", number + 1, why.detail));
                     good = false;
                 }
             }
@@ -131,15 +131,6 @@ fn read(file: &Path) -> Result<String> {
         return Ok(text);
     }
     std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
-}
-
-/// The one event of a line.
-fn one(text: &str, limits: &Limits) -> Result<Event<'static>> {
-    let found: Result<Vec<Event<'static>>, String> = events(text, limits)?.into_iter().collect();
-    match <[Event<'static>; 1]>::try_from(found.map_err(anyhow::Error::msg)?) {
-        Ok([event]) => Ok(event),
-        Err(others) => bail!("one event a line is wanted; there are {}", others.len()),
-    }
 }
 
 /// The events of a text: good ones, or what is wrong with each.
