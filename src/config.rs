@@ -4,6 +4,7 @@
 //! appear in `Debug`. Deliberately not here: opening anything the configuration names; `bongsu check` does that.
 
 mod load;
+mod sameness;
 mod value;
 
 use std::collections::BTreeMap;
@@ -13,7 +14,8 @@ use std::time::Duration;
 use serde::Deserialize;
 
 pub use load::{ConfigError, from_toml, load};
-pub(crate) use load::{check_project_name, nearest};
+pub(crate) use load::{check_project_name, hint, nearest};
+pub use sameness::{Mask, Merge, Protect, Sameness, SamenessRule, Split};
 pub use value::{Secret, Span};
 
 use crate::issue::Policy;
@@ -42,6 +44,8 @@ pub struct Config {
     pub route: Vec<Route>,
     /// What people are told of bongsu's own stores.
     pub health: Health,
+    /// What is added to the rules of sameness.
+    pub sameness: Sameness,
     /// What is replaced by a mark before anything is stored or sent.
     pub scrub: Scrub,
     /// Limits on what comes in.
@@ -69,6 +73,7 @@ impl Default for Config {
             channel: Vec::new(),
             route: Vec::new(),
             health: Health::default(),
+            sameness: Sameness::default(),
             scrub: Scrub::default(),
             limits: Limits::default(),
             deliver: Deliver::default(),

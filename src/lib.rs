@@ -28,6 +28,7 @@ mod http;
 mod ingest;
 pub mod issue;
 mod keys;
+mod matching;
 mod metrics;
 pub mod normalize;
 mod outcome;

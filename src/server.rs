@@ -26,7 +26,7 @@ use crate::config::{self, Config, Limits};
 use crate::deliver::{self, Channels, Courier, Pacer, Routes, Worker};
 use crate::fingerprint::{Merges, Sameness};
 use crate::health::Herald;
-use crate::ingest::Ingest;
+use crate::ingest::{Ingest, native};
 use crate::keys::{self, Keys};
 use crate::metrics::Metrics;
 use crate::normalize;
@@ -137,7 +137,7 @@ impl Server {
         // not touch the first one's outbox, and what the first start makes can be shown only once.
         let channels = Channels::new(&config).map_err(anyhow::Error::msg)?;
         let routes = Routes::new(&config).map_err(anyhow::Error::msg)?;
-        let sameness = Arc::new(Sameness::default());
+        let sameness = Arc::new(Sameness::new(&config.sameness).map_err(anyhow::Error::msg)?);
         let scrubber = Scrubber::new(&config.scrub).map_err(anyhow::Error::msg)?;
         let courier = Courier::new(&config.outgoing, config.deliver.timeout.get())?;
         let pod = getrandom::u64()?;
@@ -200,8 +200,12 @@ impl Server {
         let closing_lag = if shared.is_some() { CLOSING_LAG_TURNS * write_back } else { Duration::ZERO };
         let web = Web::new(archive.clone(), Arc::clone(&river), token, expiry, read_timeout, Arc::clone(&granted), now);
         let ingest = Ingest::new(Arc::clone(&river), keys, config.limits.clone(), normalize::location::of_frames, now);
-        let app =
-            ingest.router().merge(web.router(Ingest::description())).method_not_allowed_fallback(web::wrong_method);
+        let limits = config.limits.clone();
+        let read = Arc::new(move |text: &str| native::one(text, &limits, now()).map_err(|reject| reject.detail));
+        let app = ingest
+            .router()
+            .merge(web.router(Ingest::description(), read))
+            .method_not_allowed_fallback(web::wrong_method);
         let name = keys::new_key().into();
         let keep = Keep(config.retention);
         let away_at_ms = AtomicI64::new(0);

@@ -19,6 +19,7 @@ mod lease;
 mod merge;
 mod outbox;
 mod projects;
+mod replay;
 mod retention;
 mod rows;
 mod segments;
@@ -39,6 +40,7 @@ pub(crate) use issues::{AlertRow, DeliveryRow, IssueDetail, IssueFilter, MergedR
 pub(crate) use merge::Unmergeable;
 pub(crate) use outbox::{Claim, End, Settlement};
 pub(crate) use projects::{KeyHash, KnownProject};
+pub(crate) use replay::{Shown, Stored};
 pub(crate) use retention::Keep;
 use sql::{Server, Sqlite, Work};
 pub(crate) use write_back::Counted;

@@ -12,6 +12,7 @@ use crate::archive::Keep;
 use crate::cache::{self, Cache};
 use crate::config::{Channel, ChannelKind, Config};
 use crate::deliver::{Channels, Courier, Routes};
+use crate::fingerprint::Sameness;
 use crate::scrub::Scrubber;
 use crate::server::cache_settings;
 
@@ -81,6 +82,7 @@ fn configuration(config: &Config, file: Option<PathBuf>) -> Vec<Finding> {
     let compiled = |what: &str, result: Result<(), String>| Finding::of(what, result.map(|()| "good".to_owned()));
     findings.push(compiled("channels", Channels::new(config).map(drop)));
     findings.push(compiled("routes", Routes::new(config).map(drop)));
+    findings.push(compiled("rules of sameness", Sameness::new(&config.sameness).map(drop)));
     findings.push(compiled("scrub rules", Scrubber::new(&config.scrub).map(drop)));
     findings.push(compiled("log", log_filter(&config.log).map(drop).map_err(|error| error.to_string())));
     if config.cache.url.is_some() {

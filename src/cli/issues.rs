@@ -259,7 +259,7 @@ impl Unmerge {
     }
 }
 
-async fn find(archive: &Archive, prefix: &str) -> Result<Fingerprint> {
+pub(super) async fn find(archive: &Archive, prefix: &str) -> Result<Fingerprint> {
     match archive.fingerprints(prefix.to_lowercase()).await?.as_slice() {
         [one] => Ok(*one),
         [] => bail!("there is no issue {prefix:?}; `bongsu issues` lists them"),

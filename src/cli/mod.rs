@@ -8,6 +8,7 @@ mod check;
 mod issues;
 mod print;
 mod project;
+mod rules;
 mod sameness;
 mod send;
 mod serve;
@@ -50,8 +51,11 @@ enum Command {
     Send(send::Send),
     /// Print the fingerprint of each event of a file of JSON lines
     Fingerprint(sameness::FingerprintOf),
-    /// Explain an event's sameness: attributes before and after; with two events, what separates them
+    /// Explain sameness: an event's attributes before and after; of two, what separates them, and what would join them
     Explain(sameness::Explain),
+    /// Try rules of sameness
+    #[command(subcommand)]
+    Rules(rules::Rules),
     /// List issues, or show one
     Issues(issues::List),
     /// Say that an issue is over: the next occurrence is a regression and alerts at once
@@ -102,8 +106,9 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Bench(command) => command.run(&config()?),
         Command::Project(command) => block_on(command.run(config()?)),
         Command::Send(command) => block_on(command.run(config()?)),
-        Command::Fingerprint(command) => command.run(&config()?.limits),
-        Command::Explain(command) => command.run(&config()?.limits),
+        Command::Fingerprint(command) => command.run(&config()?),
+        Command::Explain(command) => block_on(command.run(config()?)),
+        Command::Rules(command) => block_on(command.run(config()?)),
         Command::Issues(command) => block_on(command.run(config()?)),
         Command::Resolve(command) => block_on(command.run(config()?)),
         Command::Mute(command) => block_on(command.run(config()?)),

@@ -9,11 +9,14 @@ use clap::Args;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::issues::find;
 use super::print;
-use crate::config::Limits;
+use crate::archive::Archive;
+use crate::config::{Config, Limits};
 use crate::event::Event;
+use crate::fingerprint::{self, Sameness};
 use crate::ingest::native;
-use crate::{fingerprint, normalize, server};
+use crate::server;
 
 #[derive(Args)]
 pub(super) struct FingerprintOf {
@@ -23,10 +26,11 @@ pub(super) struct FingerprintOf {
 
 #[derive(Args)]
 pub(super) struct Explain {
-    /// One or two native events as JSON (a list, or one a line); `-` is standard input
-    file: PathBuf,
-    /// A second file: its first event is compared with the first one's
-    second: Option<PathBuf>,
+    /// A file of one or two native events as JSON (a list, or one a line), `-` for standard input; or an issue: its
+    /// fingerprint, or enough of its first digits, for its latest stored event
+    a: String,
+    /// Another file or issue: its first event is compared with the first one's
+    b: Option<String>,
     /// For machines
     #[arg(long)]
     json: bool,
@@ -43,7 +47,8 @@ struct Named<'a> {
 
 impl FingerprintOf {
     /// Prints `id<TAB>fingerprint` for each line: the line's number where there is no id.
-    pub(super) fn run(self, limits: &Limits) -> Result<ExitCode> {
+    pub(super) fn run(self, config: &Config) -> Result<ExitCode> {
+        let sameness = Sameness::new(&config.sameness).map_err(anyhow::Error::msg)?;
         let text = read(&self.file)?;
         let mut good = true;
         for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
@@ -52,13 +57,13 @@ impl FingerprintOf {
                 Err(_) => ((number + 1).to_string(), line),
             };
             // A bad line does not take the good ones with it.
-            match one(event, limits) {
+            match native::one(event, &config.limits, server::now()) {
                 Ok(event) => {
-                    let (fingerprint, _) = fingerprint::identify(&event, &normalize::normalize(&event));
+                    let (fingerprint, _) = sameness.identify(&event);
                     print::line(&format!("{id}\t{fingerprint}"));
                 }
                 Err(why) => {
-                    print::error(&format!("line {}: {why:#}", number + 1));
+                    print::error(&format!("line {}: {}", number + 1, why.detail));
                     good = false;
                 }
             }
@@ -68,19 +73,46 @@ impl FingerprintOf {
 }
 
 impl Explain {
-    pub(super) fn run(self, limits: &Limits) -> Result<ExitCode> {
-        let mut found = events(&read(&self.file)?, limits)?;
-        if let Some(second) = &self.second {
-            found.truncate(1);
-            found.extend(events(&read(second)?, limits)?.into_iter().take(1));
+    pub(super) async fn run(self, config: Config) -> Result<ExitCode> {
+        let sameness = Sameness::new(&config.sameness).map_err(anyhow::Error::msg)?;
+        let mut archive = None;
+        let mut found = Vec::new();
+        for place in [Some(&self.a), self.b.as_ref()].into_iter().flatten() {
+            let mut there = self.events(place, &config, &mut archive).await?;
+            if self.b.is_some() {
+                there.truncate(1);
+            }
+            found.append(&mut there);
         }
-        let found: Vec<Event<'_>> = found.into_iter().collect::<Result<_, _>>().map_err(anyhow::Error::msg)?;
+        if let Some(archive) = &archive {
+            sameness.learn(archive.parameters().await?);
+        }
         match found.as_slice() {
-            [one] => self.show(&fingerprint::explain(one)),
-            [a, b] => self.show(&fingerprint::compare(a, b)),
+            [one] => self.show(&fingerprint::explain(&sameness, one)),
+            [a, b] => self.show(&fingerprint::compare(&sameness, a, b)),
             others => bail!("one or two events are wanted; there are {}", others.len()),
         }
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// The events of a file, or the latest of an issue. The archive is opened only for that.
+    async fn events(&self, place: &str, config: &Config, archive: &mut Option<Archive>) -> Result<Vec<Event<'static>>> {
+        let file = Path::new(place);
+        let digits = place.len() <= 32 && place.bytes().all(|b| b.is_ascii_hexdigit());
+        if place == "-" || file.exists() || !digits {
+            let read = events(&read(file)?, &config.limits)?;
+            return read.into_iter().collect::<Result<_, _>>().map_err(anyhow::Error::msg);
+        }
+        if archive.is_none() {
+            *archive = Some(super::archive(config).await?);
+        }
+        let archive = archive.as_ref().context("it was opened")?;
+        let fingerprint = find(archive, place).await?;
+        let detail = archive.issue(fingerprint).await?.context("the issue has just gone")?;
+        let latest = detail.events.into_iter().next();
+        let (_, event) =
+            latest.with_context(|| format!("no event of issue {fingerprint} is stored any more (retention.events)"))?;
+        Ok(vec![event])
     }
 
     fn show(&self, told: &(impl std::fmt::Display + serde::Serialize)) {
@@ -99,15 +131,6 @@ fn read(file: &Path) -> Result<String> {
         return Ok(text);
     }
     std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
-}
-
-/// The one event of a line.
-fn one(text: &str, limits: &Limits) -> Result<Event<'static>> {
-    let found: Result<Vec<Event<'static>>, String> = events(text, limits)?.into_iter().collect();
-    match <[Event<'static>; 1]>::try_from(found.map_err(anyhow::Error::msg)?) {
-        Ok([event]) => Ok(event),
-        Err(others) => bail!("one event a line is wanted; there are {}", others.len()),
-    }
 }
 
 /// The events of a text: good ones, or what is wrong with each.

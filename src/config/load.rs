@@ -147,6 +147,11 @@ pub(crate) fn nearest<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> 
         .map(|(_, word)| word)
 }
 
+/// ` (did you mean "prod"?)`, when one of the known words is near.
+pub(crate) fn hint<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> String {
+    nearest(wrong, known).map_or_else(String::new, |word| format!(" (did you mean {word:?}?)"))
+}
+
 impl Config {
     /// Everything that is wrong though each value alone is well formed.
     fn problems(&self) -> Vec<String> {
@@ -374,14 +379,36 @@ mod tests {
         read.policy = default.policy.clone();
         assert_eq!(format!("{read:?}"), format!("{default:?}"));
 
-        let sections =
-            ["archive", "cache", "api", "policy", "scrub", "limits", "deliver", "retention", "outgoing", "log"];
-        let lists = ["[project]", "[channel]", "[route]"];
-        for section in sections.iter().chain(&lists).chain(&["nothing"]) {
+        let sections = [
+            "archive",
+            "cache",
+            "api",
+            "policy",
+            "sameness",
+            "scrub",
+            "limits",
+            "deliver",
+            "retention",
+            "outgoing",
+            "log",
+        ];
+        let lists = ["[project]", "[channel]", "[route]"].into_iter().chain([
+            "[sameness.rule]",
+            "[sameness.mask]",
+            "[sameness.protect]",
+            "[sameness.merge]",
+            "[sameness.split]",
+        ]);
+        for section in sections.into_iter().chain(lists).chain(["nothing"]) {
             let error = toml::from_str::<Config>(&format!("[{section}]\nno_such_key = 1")).unwrap_err();
             let known: Vec<&str> = error.message().split('`').skip(3).step_by(2).collect();
             for key in known.iter().filter(|key| !sections.contains(key)) {
-                let written = [format!("\n{key} = "), format!("\n# {key} = "), format!("\n# [[{key}]]")];
+                let written = [
+                    format!("\n{key} = "),
+                    format!("\n# {key} = "),
+                    format!("\n# [[{key}]]"),
+                    format!("\n# [[sameness.{key}]]"),
+                ];
                 assert!(written.iter().any(|form| documented.contains(form)), "{section}: {key} is not documented");
             }
         }

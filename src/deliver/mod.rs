@@ -9,7 +9,6 @@ mod backoff;
 mod channels;
 mod console;
 mod courier;
-mod glob;
 mod judge;
 mod message;
 mod pacer;

@@ -8,12 +8,12 @@
 use std::sync::Arc;
 
 use crate::alert::Route;
-use crate::config::{self, Config, PolicySettings, nearest};
-use crate::event::{Event, Level};
+use crate::config::{self, Config, PolicySettings, hint};
+use crate::event::Event;
 use crate::issue::Policy;
+use crate::matching::Matchers;
 
 use super::channels;
-use super::glob::Glob;
 
 /// All routes, compiled.
 #[derive(Clone, Debug)]
@@ -25,22 +25,12 @@ pub(crate) struct Routes {
 
 #[derive(Clone, Debug)]
 struct Rule {
-    matchers: Vec<Matcher>,
+    matchers: Matchers,
     /// What an event gets that falls under this rule alone.
     route: Arc<Route>,
     /// Whether the rule has a policy of its own, or leaves that to a later one.
     has_policy: bool,
     go_on: bool,
-}
-
-#[derive(Clone, Debug)]
-enum Matcher {
-    /// One of the seven, by its position in [`crate::event::Attributes::each`].
-    Attribute(usize, Glob),
-    Project(Glob),
-    /// That grave, or graver.
-    Level(Level),
-    Tag(String, Glob),
 }
 
 impl Routes {
@@ -64,7 +54,7 @@ impl Routes {
 
     /// Under what the event of that project falls.
     pub(crate) fn of(&self, event: &Event<'_>, project: &str) -> Arc<Route> {
-        let mut matching = self.rules.iter().filter(|rule| rule.matches(event, project));
+        let mut matching = self.rules.iter().filter(|rule| rule.matchers.matches(event, project));
         let Some(first) = matching.next() else { return Arc::clone(&self.otherwise) };
         if !first.go_on {
             return Arc::clone(&first.route);
@@ -96,35 +86,12 @@ fn together(rules: &[&Rule]) -> Route {
     Route { policy: Arc::clone(&decides.route.policy), channels }
 }
 
-impl Rule {
-    fn matches(&self, event: &Event<'_>, project: &str) -> bool {
-        self.matchers.iter().all(|matcher| match matcher {
-            Matcher::Attribute(at, glob) => glob.matches(event.attributes.each()[*at].1),
-            Matcher::Project(glob) => glob.matches(project),
-            Matcher::Level(least) => event.level >= *least,
-            Matcher::Tag(name, glob) => {
-                event.tags.iter().any(|(tag, value)| same_tag(tag, name) && glob.matches(value))
-            }
-        })
-    }
-}
-
-/// Tag names without regard to case, and to which of `.`, `_` and `-` joins their words: the same tag set by an
-/// environment variable, by a property and in code arrives in three spellings.
-fn same_tag(a: &str, b: &str) -> bool {
-    let plain = |byte: u8| if matches!(byte, b'_' | b'-') { b'.' } else { byte.to_ascii_lowercase() };
-    a.len() == b.len() && a.bytes().zip(b.bytes()).all(|(a, b)| plain(a) == plain(b))
-}
-
 fn rule(configured: &config::Route, default_policy: &Arc<Policy>, all: &[Arc<str>]) -> Result<Rule, Vec<String>> {
     let mut problems = Vec::new();
-    let mut matchers = Vec::new();
-    for (name, pattern) in &configured.matchers {
-        match matcher(name, pattern) {
-            Ok(matcher) => matchers.push(matcher),
-            Err(what) => problems.push(what),
-        }
-    }
+    let matchers = Matchers::new(&configured.matchers).unwrap_or_else(|wrong| {
+        problems = wrong;
+        Matchers::default()
+    });
     let mut channels: Vec<Arc<str>> = Vec::new();
     for name in &configured.channels {
         match all.iter().find(|channel| ***channel == **name) {
@@ -146,39 +113,12 @@ fn rule(configured: &config::Route, default_policy: &Arc<Policy>, all: &[Arc<str
     Ok(Rule { matchers, route: Arc::new(Route { policy, channels }), has_policy, go_on: configured.go_on })
 }
 
-fn matcher(name: &str, pattern: &str) -> Result<Matcher, String> {
-    const LEVELS: [Level; 5] = [Level::Debug, Level::Info, Level::Warning, Level::Error, Level::Fatal];
-    let attributes = crate::event::Attributes::default().each().map(|(attribute, _)| attribute);
-    if let Some(at) = attributes.iter().position(|attribute| *attribute == name) {
-        return Ok(Matcher::Attribute(at, Glob::new(pattern)));
-    }
-    match name.split_once('.') {
-        Some(("tags", tag)) if !tag.is_empty() => return Ok(Matcher::Tag(tag.to_owned(), Glob::new(pattern))),
-        _ => {}
-    }
-    match name {
-        "project" => Ok(Matcher::Project(Glob::new(pattern))),
-        "level" => Level::parse(pattern).map(Matcher::Level).ok_or_else(|| {
-            format!("{pattern:?} is not a level{}", hint(pattern, LEVELS.iter().map(|level| level.as_str())))
-        }),
-        _ => {
-            let known = attributes.into_iter().chain(["level", "project", "tags.NAME"]);
-            let list = known.clone().collect::<Vec<_>>().join(", ");
-            Err(format!("cannot match {name:?}{}; known are {list}", hint(name, known)))
-        }
-    }
-}
-
-/// ` (did you mean "prod"?)`, when one of the known words is near.
-fn hint<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> String {
-    nearest(wrong, known).map_or_else(String::new, |word| format!(" (did you mean {word:?}?)"))
-}
-
 #[cfg(test)]
 mod tests {
     use expect_test::{Expect, expect};
 
     use super::*;
+    use crate::event::Level;
 
     const CHANNELS: &str = r#"
         [[channel]]

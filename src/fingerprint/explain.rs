@@ -3,11 +3,13 @@
 //! Promises: everything said here comes from the code that decides. As data for machines (`Serialize`), as aligned text
 //! for people (`Display`). Deliberately not here: colours, reading of files (`cli`).
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::Serialize;
 
-use super::identify;
+use super::sameness::Sameness;
+use super::suggest::{self, Suggestion};
 use crate::event::Event;
 use crate::issue::{CauseKey, Fingerprint};
 use crate::normalize::{self, Applied};
@@ -55,52 +57,58 @@ pub struct Comparison {
     pub separated_by: Vec<Difference>,
     /// The attributes that differ as sent, and that the rules made equal.
     pub made_equal: Vec<Difference>,
+    /// What to write in the configuration to have it otherwise; each was tried.
+    pub suggestions: Vec<Suggestion>,
 }
 
 /// One attribute of two events.
 #[derive(Clone, Debug, Serialize)]
 pub struct Difference {
     /// Its name; `fingerprint` for the clients' own parts.
-    pub attribute: &'static str,
+    pub attribute: Cow<'static, str>,
     /// As the clients sent it.
     pub original: [String; 2],
     /// As it is compared.
     pub normalized: [String; 2],
+    /// What the rules changed or protected in each, in order.
+    pub applied: [Vec<Applied>; 2],
 }
 
 /// Explains one event.
-pub fn explain(event: &Event<'_>) -> Explanation {
-    let (normalized, changes) = normalize::normalize_traced(event);
-    let (fingerprint, cause) = identify(event, &normalized);
-    let attributes = event.attributes.each().into_iter().zip(normalized.each());
+pub(crate) fn explain(sameness: &Sameness, event: &Event<'_>) -> Explanation {
+    let (compared, changes) = sameness.trace(event);
+    let attributes = event.attributes.each().into_iter().zip(compared.normalized.each());
     let explained = attributes.map(|((attribute, original), (_, normalized))| Explained {
         attribute,
         original: original.to_string(),
         normalized: normalized.to_string(),
-        applied: changes.iter().filter(|change| change.attribute == attribute).cloned().collect(),
+        applied: of(attribute, &changes),
     });
     Explanation {
         version: normalize::VERSION,
-        fingerprint,
-        cause,
+        fingerprint: compared.fingerprint,
+        cause: compared.cause,
         client_fingerprint: event.fingerprint.iter().map(|part| part.to_string()).collect(),
         attributes: explained.collect(),
     }
 }
 
+fn of(attribute: &str, changes: &[Applied]) -> Vec<Applied> {
+    changes.iter().filter(|change| change.attribute == attribute).cloned().collect()
+}
+
 /// Explains two events against each other.
-pub fn compare(a: &Event<'_>, b: &Event<'_>) -> Comparison {
-    let (normalized_a, normalized_b) = (normalize::normalize(a), normalize::normalize(b));
-    let (fingerprint_a, cause_a) = identify(a, &normalized_a);
-    let (fingerprint_b, cause_b) = identify(b, &normalized_b);
+pub(crate) fn compare(sameness: &Sameness, a: &Event<'_>, b: &Event<'_>) -> Comparison {
+    let [(one, changes_a), (other, changes_b)] = [a, b].map(|event| sameness.trace(event));
     let originals = a.attributes.each().into_iter().zip(b.attributes.each());
-    let normals = normalized_a.each().into_iter().zip(normalized_b.each());
+    let normals = one.normalized.each().into_iter().zip(other.normalized.each());
     let (mut separated_by, mut made_equal) = (Vec::new(), Vec::new());
     for (((attribute, original_a), (_, original_b)), ((_, normal_a), (_, normal_b))) in originals.zip(normals) {
         let difference = || Difference {
-            attribute,
+            attribute: attribute.into(),
             original: [original_a.to_string(), original_b.to_string()],
             normalized: [normal_a.to_string(), normal_b.to_string()],
+            applied: [of(attribute, &changes_a), of(attribute, &changes_b)],
         };
         if normal_a != normal_b {
             separated_by.push(difference());
@@ -108,16 +116,27 @@ pub fn compare(a: &Event<'_>, b: &Event<'_>) -> Comparison {
             made_equal.push(difference());
         }
     }
-    let by_client = !a.fingerprint.is_empty() || !b.fingerprint.is_empty();
-    if by_client {
+    if !a.fingerprint.is_empty() || !b.fingerprint.is_empty() {
         attribute_clients_parts(a, b, &mut separated_by);
     }
+    let same = one.fingerprint == other.fingerprint;
+    if !same
+        && separated_by.is_empty()
+        && let Some((by, values)) = suggest::told_apart_by(sameness, [a, b])
+    {
+        separated_by.push(plain(format!("own split by {by}"), values));
+    }
+    let suggestions = match same {
+        true => suggest::separate(sameness, [a, b]),
+        false => suggest::join(sameness, [a, b]).into_iter().collect(),
+    };
     Comparison {
-        same: fingerprint_a == fingerprint_b,
-        same_cause: cause_a == cause_b,
-        fingerprints: [fingerprint_a, fingerprint_b],
+        same,
+        same_cause: one.cause == other.cause,
+        fingerprints: [one.fingerprint, other.fingerprint],
         separated_by,
         made_equal,
+        suggestions,
     }
 }
 
@@ -126,12 +145,16 @@ fn attribute_clients_parts(a: &Event<'_>, b: &Event<'_>, separated_by: &mut Vec<
     let names_default = |event: &Event<'_>| event.fingerprint.iter().any(|part| super::is_default(part));
     let decided = !a.fingerprint.is_empty() && !b.fingerprint.is_empty() && !names_default(a) && !names_default(b);
     if decided {
-        separated_by.retain(|difference| matches!(difference.attribute, "module" | "environment"));
+        separated_by.retain(|difference| matches!(&*difference.attribute, "module" | "environment"));
     }
     if a.fingerprint != b.fingerprint {
-        let parts = [a, b].map(|event| event.fingerprint.join(", "));
-        separated_by.push(Difference { attribute: "fingerprint", original: parts.clone(), normalized: parts });
+        separated_by.push(plain("fingerprint", [a, b].map(|event| event.fingerprint.join(", "))));
     }
+}
+
+/// A difference that no rule of normalising touches.
+fn plain(name: impl Into<Cow<'static, str>>, values: [String; 2]) -> Difference {
+    Difference { attribute: name.into(), original: values.clone(), normalized: values, applied: Default::default() }
 }
 
 /// Wide enough for the longest name of an attribute.
@@ -158,6 +181,19 @@ impl fmt::Display for Line<'_> {
     }
 }
 
+/// What rules did to one attribute.
+fn list(f: &mut fmt::Formatter<'_>, indent: &str, applied: &[Applied]) -> fmt::Result {
+    let width = applied.iter().map(|change| change.rule.chars().count()).max().unwrap_or(0);
+    for Applied { rule, from, to, .. } in applied {
+        if from == to {
+            writeln!(f, "{indent}- {rule:width$}  {} (kept)", Line(from))?;
+        } else {
+            writeln!(f, "{indent}- {rule:width$}  {} => {}", Line(from), Line(to))?;
+        }
+    }
+    Ok(())
+}
+
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{:NAME_COLUMNS$}  {}  (rules v{})", "fingerprint", self.fingerprint, self.version)?;
@@ -177,14 +213,7 @@ impl fmt::Display for Explanation {
             if one.normalized != one.original {
                 writeln!(f, "{:>NAME_COLUMNS$}  {}", "=>", Line(&one.normalized))?;
             }
-            let width = one.applied.iter().map(|change| change.rule.len()).max().unwrap_or(0);
-            for Applied { rule, from, to, .. } in &one.applied {
-                if from == to {
-                    writeln!(f, "{:NAME_COLUMNS$}  - {rule:width$}  {} (kept)", "", Line(from))?;
-                } else {
-                    writeln!(f, "{:NAME_COLUMNS$}  - {rule:width$}  {} => {}", "", Line(from), Line(to))?;
-                }
-            }
+            list(f, &format!("{:NAME_COLUMNS$}  ", ""), &one.applied)?;
         }
         Ok(())
     }
@@ -199,21 +228,39 @@ impl fmt::Display for Comparison {
             let cause = if self.same_cause { " (of one cause)" } else { "" };
             writeln!(f, "two errors{cause}: {a} and {b}")?;
         }
-        for (title, differences) in [("separated by", &self.separated_by), ("made equal", &self.made_equal)] {
-            if differences.is_empty() || self.same && title == "separated by" {
+        let apart = if self.same { "differs, and does not count" } else { "separated by" };
+        for (title, differences) in [(apart, &self.separated_by), ("made equal", &self.made_equal)] {
+            if differences.is_empty() {
                 continue;
             }
             writeln!(f, "\n{title}")?;
-            for one in differences {
-                writeln!(f, "  {:NAME_COLUMNS$}  a  {}", one.attribute, Line(&one.original[0]))?;
-                writeln!(f, "  {:NAME_COLUMNS$}  b  {}", "", Line(&one.original[1]))?;
-                if one.normalized[0] == one.normalized[1] {
-                    writeln!(f, "  {:>NAME_COLUMNS$}     {}", "=>", Line(&one.normalized[0]))?;
-                } else if one.normalized != one.original {
-                    writeln!(f, "  {:>NAME_COLUMNS$}  a  {}", "=>", Line(&one.normalized[0]))?;
-                    writeln!(f, "  {:>NAME_COLUMNS$}  b  {}", "=>", Line(&one.normalized[1]))?;
-                }
-            }
+            differences.iter().try_for_each(|one| one.show(f))?;
+        }
+        let title = if self.same { "to tell them apart" } else { "to make them one" };
+        for Suggestion { what, toml } in &self.suggestions {
+            writeln!(f, "\n{title}: {what}\n\n{}", toml.trim_end())?;
+        }
+        if self.suggestions.is_empty() {
+            writeln!(f, "\n{title}: no rule was found that would do it")?;
+        }
+        Ok(())
+    }
+}
+
+impl Difference {
+    fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let indent = format!("  {:NAME_COLUMNS$}  ", "");
+        writeln!(f, "  {:NAME_COLUMNS$}  a  {}", self.attribute, Line(&self.original[0]))?;
+        writeln!(f, "{indent}b  {}", Line(&self.original[1]))?;
+        if self.normalized[0] == self.normalized[1] {
+            writeln!(f, "  {:>NAME_COLUMNS$}     {}", "=>", Line(&self.normalized[0]))?;
+        } else if self.normalized != self.original {
+            writeln!(f, "  {:>NAME_COLUMNS$}  a  {}", "=>", Line(&self.normalized[0]))?;
+            writeln!(f, "  {:>NAME_COLUMNS$}  b  {}", "=>", Line(&self.normalized[1]))?;
+        }
+        let both = self.applied[0] == self.applied[1];
+        for (name, applied) in [("a", &self.applied[0]), ("b", &self.applied[1])].into_iter().skip(usize::from(both)) {
+            list(f, &format!("{indent}{}  ", if both { " " } else { name }), applied)?;
         }
         Ok(())
     }

@@ -39,6 +39,11 @@ impl Learned {
         self.any.store(any, Ordering::Release);
     }
 
+    /// What is learned now.
+    pub(super) fn get(&self) -> HashSet<Place> {
+        self.places.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Puts parameters into the path where that was learned. Answers the path there was, when it changed.
     pub(super) fn apply<'a>(&self, normalized: &mut Attributes<'a>) -> Option<Cow<'a, str>> {
         if !self.any.load(Ordering::Acquire) {

@@ -4,16 +4,24 @@
 //! every release; attributes are length-prefixed, so no two different septuples can be written the same. Deliberately
 //! not here: the rules (`normalize`); protection against forged collisions (the archive keeps the attributes).
 
+mod compile;
 mod explain;
 mod learned;
 mod merges;
+mod own;
 mod sameness;
+mod shield;
+mod spans;
+mod suggest;
 
 use std::cell::RefCell;
 
 use xxhash_rust::xxh3::xxh3_128;
 
-pub use explain::{Comparison, Difference, Explained, Explanation, compare, explain};
+pub use explain::{Comparison, Difference, Explained, Explanation};
+pub use suggest::Suggestion;
+
+pub(crate) use explain::{compare, explain};
 
 pub(crate) use merges::Merges;
 pub(crate) use sameness::Sameness;
@@ -31,6 +39,8 @@ enum Kind {
     Client = 2,
     /// Of what one cause breaks, wherever it does.
     Cause = 3,
+    /// Of a part of an error that the user split.
+    Split = 4,
 }
 
 /// The identity of an event, and the coarser one of its cause.
@@ -86,5 +96,7 @@ fn hash<'p>(version: Version, kind: Kind, parts: impl IntoIterator<Item = &'p st
     })
 }
 
+#[cfg(test)]
+mod pairs;
 #[cfg(test)]
 mod tests;

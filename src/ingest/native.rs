@@ -66,6 +66,17 @@ pub(crate) fn read<T>(
     }
 }
 
+/// Reads a text that is one event.
+pub(crate) fn one(text: &str, limits: &Limits, now: Time) -> Result<Event<'static>, Reject> {
+    let read = read(text.as_bytes(), limits, now, |events| {
+        events.into_iter().map(|event| event.map(Event::into_owned)).collect::<Result<Vec<_>, _>>()
+    });
+    match <[Event<'static>; 1]>::try_from(read??) {
+        Ok([event]) => Ok(event),
+        Err(others) => Err(Reject::invalid(format!("one event is wanted; there are {}", others.len()))),
+    }
+}
+
 fn read_text<'a>(text: &'a str, limits: &Limits, now: Time) -> Result<Events<'a>, Reject> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let place = Place { limits, now, origin: bound::Origin::of(text.as_bytes()) };

@@ -8,7 +8,11 @@ use crate::normalize::trail::{Recorded, Silent};
 fn rules_on(run: impl Fn(&mut Recorded) -> String) -> (String, Vec<&'static str>) {
     let mut trail = Recorded::default();
     let after = run(&mut trail);
-    (after, trail.changes.into_iter().map(|change| change.rule).collect())
+    let name = |rule| match rule {
+        Cow::Borrowed(name) => name,
+        Cow::Owned(other) => unreachable!("{other} is no built-in rule"),
+    };
+    (after, trail.changes.into_iter().map(|change| name(change.rule)).collect())
 }
 
 /// The placeholders of a version, for what stands in a row that holds in several.

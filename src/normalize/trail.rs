@@ -3,6 +3,8 @@
 //! Promises: the rules report every change to a `Trail` and never ask which one it is; `Silent` costs nothing.
 //! Deliberately not here: how an explanation is shown (`fingerprint::explain`).
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 /// One change made by one rule.
@@ -11,7 +13,7 @@ pub struct Applied {
     /// Which of the seven.
     pub attribute: &'static str,
     /// The rule's name.
-    pub rule: &'static str,
+    pub rule: Cow<'static, str>,
     /// What stood there.
     pub from: String,
     /// What stands there now. The same as `from` when the rule protected it from being masked.
@@ -47,7 +49,7 @@ impl Trail for Recorded {
     }
 
     fn applied(&mut self, rule: &'static str, from: &str, to: &str) {
-        let change = Applied { attribute: self.attribute, rule, from: from.into(), to: to.into() };
+        let change = Applied { attribute: self.attribute, rule: rule.into(), from: from.into(), to: to.into() };
         self.changes.push(change);
     }
 }

@@ -25,7 +25,7 @@ const PAGE_MAX: usize = 500;
 /// Bytes of an action's body: a name and a note.
 const ACTION_BYTES_MAX: usize = 16 << 10;
 
-type Answer<T> = Result<Json<T>, Problem>;
+pub(super) type Answer<T> = Result<Json<T>, Problem>;
 
 /// Which issues.
 #[derive(Deserialize, utoipa::IntoParams)]
@@ -365,14 +365,19 @@ impl Web {
 
     /// An action's body, within its limits.
     async fn body(&self, body: Body) -> Result<Bytes, Problem> {
-        let body = tokio::time::timeout(self.read_timeout, Limited::new(body, ACTION_BYTES_MAX).collect()).await;
+        self.body_within(body, ACTION_BYTES_MAX).await
+    }
+
+    /// A body of so many bytes at most.
+    pub(super) async fn body_within(&self, body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
+        let body = tokio::time::timeout(self.read_timeout, Limited::new(body, bytes_max).collect()).await;
         let body = body.map_err(|_| {
             let detail = format!("the body was not complete within {:?} (limits.read_timeout)", self.read_timeout);
             Problem::new(StatusCode::REQUEST_TIMEOUT, "body too slow", detail)
         })?;
         let body = body.map_err(|error| match error.is::<LengthLimitError>() {
             true => {
-                let detail = "an action's body has at most 16 KiB";
+                let detail = format!("this request's body has at most {} KiB", bytes_max >> 10);
                 Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body too large", detail)
             }
             false => bad(format!("the body could not be read: {error}")),
@@ -381,7 +386,7 @@ impl Web {
     }
 
     /// The one issue whose fingerprint begins like this.
-    async fn fingerprint(&self, prefix: &str) -> Result<Fingerprint, Problem> {
+    pub(super) async fn fingerprint(&self, prefix: &str) -> Result<Fingerprint, Problem> {
         let found = self.archive.fingerprints(prefix.to_owned()).await.map_err(unavailable)?;
         match found.as_slice() {
             [one] => Ok(*one),
@@ -402,15 +407,15 @@ fn limit(asked: Option<usize>) -> Result<usize, Problem> {
     }
 }
 
-fn bad(detail: String) -> Problem {
+pub(super) fn bad(detail: String) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "bad request", detail)
 }
 
-fn no_issue(fingerprint: &str) -> Problem {
+pub(super) fn no_issue(fingerprint: &str) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "not found", format!("there is no issue {fingerprint:?}"))
 }
 
-fn unavailable(error: crate::archive::Error) -> Problem {
+pub(super) fn unavailable(error: crate::archive::Error) -> Problem {
     tracing::error!(%error, "the archive did not answer a question");
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "the archive does not answer").retry_after(5)
 }

@@ -4,20 +4,22 @@
 //! length. Deliberately not here: anything that sends alerts or counts events.
 
 mod api;
+mod explain;
 mod health;
 mod view;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::Request;
 use axum::http::{StatusCode, header};
 use axum::routing::{get, post};
+use axum::{Extension, Router};
 use subtle::ConstantTimeEq;
 use tokio::sync::Notify;
 use utoipa::OpenApi;
 
+pub(crate) use explain::ReadEvent;
 pub(crate) use view::{IssueDetailView, IssueView};
 
 use crate::archive::{Archive, KeyHash};
@@ -43,7 +45,7 @@ pub(crate) struct Web {
     info(title = "bongsu", description = "Error alerts: issues, alerts, deliveries, and what people decide about them."),
     paths(
         api::issues, api::issue, api::acknowledge, api::resolve, api::mute, api::reopen, api::merge, api::unmerge,
-        api::alerts, api::deliveries, api::resend, health::healthz, health::readyz, health::metrics
+        api::alerts, api::deliveries, api::resend, explain::explain, health::healthz, health::readyz, health::metrics
     ),
     modifiers(&Tokens)
 )]
@@ -78,8 +80,9 @@ impl Web {
         Web { archive, river, token, expiry, read_timeout, granted, now }
     }
 
-    /// The routes. `described_elsewhere`: the description of other doors of the same server.
-    pub(crate) fn router(self, described_elsewhere: utoipa::openapi::OpenApi) -> Router {
+    /// The routes. `described_elsewhere`: the description of other doors of the same server; `read`: how an event is read
+    /// that is sent to be explained.
+    pub(crate) fn router(self, described_elsewhere: utoipa::openapi::OpenApi, read: ReadEvent) -> Router {
         let mut description = Description::openapi();
         description.merge(described_elsewhere);
         let openapi = move || std::future::ready(http::json(200, "application/json", &description));
@@ -95,6 +98,7 @@ impl Web {
             .route("/api/v1/alerts", get(api::alerts))
             .route("/api/v1/deliveries", get(api::deliveries))
             .route("/api/v1/deliveries/{id}/resend", post(api::resend))
+            .route("/api/v1/explain", post(explain::explain).layer(Extension(read)))
             .route("/api/openapi.json", get(openapi))
             .route("/healthz", get(health::healthz))
             .route("/readyz", get(health::readyz))

@@ -1,4 +1,4 @@
-//! Patterns of routes: text in which `*` stands for any run of characters.
+//! Patterns of matchers: text in which `*` stands for any run of characters.
 //!
 //! Promises: linear in the text, whatever the pattern; ASCII letters match in either case. Deliberately not here: `?`,
 //! character sets, alternatives; a second route says "or" more readably.
