@@ -384,6 +384,7 @@ mod tests {
             "cache",
             "api",
             "policy",
+            "health",
             "sameness",
             "scrub",
             "limits",

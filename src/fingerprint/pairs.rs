@@ -84,23 +84,23 @@ fn a_name_in_the_message() {
         "module=billing | detail=tenant acme is over its limit of 300",
         "module=billing | detail=tenant globex is over its limit of 80",
         expect![[r#"
-        two errors: 967f8b5f3f2f4f10becb74b0979f1b3c and 8c1ccf7639638204470f7a6eb3c96490
+            two errors: 262c857ad18734626257b2f9229e3f6f and 6c63a5f5d15213bc2e3c6aa40719aa24
 
-        separated by
-          detail       a  tenant acme is over its limit of 300
-                       b  tenant globex is over its limit of 80
-                   =>  a  tenant acme is over its limit of <num>
-                   =>  b  tenant globex is over its limit of <num>
-                       a  - number  300 => <num>
-                       b  - number  80 => <num>
+            separated by
+              detail       a  tenant acme is over its limit of 300
+                           b  tenant globex is over its limit of 80
+                       =>  a  tenant acme is over its limit of <any>
+                       =>  b  tenant globex is over its limit of <any>
+                           a  - number  300 => <any>
+                           b  - number  80 => <any>
 
-        to make them one: they become one error, what differs in detail no longer counts
+            to make them one: they become one error, what differs in detail no longer counts
 
-        [[sameness.mask]]
-        attribute = "detail"
-        pattern = '\btenant \w+'
-        put = "tenant <any>"
-    "#]],
+            [[sameness.mask]]
+            attribute = "detail"
+            pattern = '\btenant \w+'
+            put = "tenant <any>"
+        "#]],
     );
 }
 
@@ -228,17 +228,18 @@ fn messages_with_nothing_in_common() {
         "detail=disk is full",
         "detail=the queue has overflown again",
         expect![[r#"
-        two errors: e9b6a2f0666941fe3dad28865ecfd117 and c7a7506d5ee6c0a7dbb13626ad6a1f2d
+            two errors: e9b6a2f0666941fe3dad28865ecfd117 and c7a7506d5ee6c0a7dbb13626ad6a1f2d
 
-        separated by
-          detail       a  disk is full
-                       b  the queue has overflown again
+            separated by
+              detail       a  disk is full
+                           b  the queue has overflown again
 
-        to make them one: they become one error, what differs in detail no longer counts
+            to make them one: no rule of fewer words joins them: merge these two
 
-        [sameness]
-        ignore = ["detail"]
-    "#]],
+            [[sameness.merge]]
+            fingerprint = "c7a7506d5ee6c0a7dbb13626ad6a1f2d"
+            into = "e9b6a2f0666941fe3dad28865ecfd117"
+        "#]],
     );
 }
 
@@ -272,21 +273,21 @@ fn equal_by_a_number_that_matters() {
         "release=1.0 | detail=shard 3 is down",
         "release=1.0 | detail=shard 7 is down",
         expect![[r#"
-        the same error: 6057ba16bdf8fbf05d91bff0dbab031f
+            the same error: ce9496b1ff85362e7051731409109daf
 
-        made equal
-          detail       a  shard 3 is down
-                       b  shard 7 is down
-                   =>     shard <num> is down
-                       a  - number  3 => <num>
-                       b  - number  7 => <num>
+            made equal
+              detail       a  shard 3 is down
+                           b  shard 7 is down
+                       =>     shard <any> is down
+                           a  - number  3 => <any>
+                           b  - number  7 => <any>
 
-        to tell them apart: they become two errors: what differs in detail counts
+            to tell them apart: they become two errors: what differs in detail counts
 
-        [[sameness.protect]]
-        attribute = "detail"
-        pattern = '\bshard \d+'
-    "#]],
+            [[sameness.protect]]
+            attribute = "detail"
+            pattern = '\bshard \d+'
+        "#]],
     );
 }
 
@@ -312,7 +313,24 @@ fn equal_and_of_two_releases() {
 fn separated_by_a_split() {
     let whole = sameness("").identify(&event("detail=shard is down")).0;
     let split = format!("[[sameness.split]]\nfingerprint = \"{whole}\"\nby = [\"tags.tenant\"]");
-    check(&split, "tenant=acme | detail=shard is down", "tenant=globex | detail=shard is down", expect![[""]]);
+    check(
+        &split,
+        "tenant=acme | detail=shard is down",
+        "tenant=globex | detail=shard is down",
+        expect![[r#"
+        two errors (of one cause): 099c346b405f83b05fd810c88e72359d and c3ae1b9b1669ca13a3aa7fa5576e42d2
+
+        separated by
+          own split by tags.tenant  a  acme
+                       b  globex
+
+        to make them one: no rule of fewer words joins them: merge these two
+
+        [[sameness.merge]]
+        fingerprint = "c3ae1b9b1669ca13a3aa7fa5576e42d2"
+        into = "099c346b405f83b05fd810c88e72359d"
+    "#]],
+    );
 }
 
 #[test]

@@ -175,10 +175,11 @@ fn a_comparison_names_what_decided() {
                        a  - file-and-line  (<generated>) => (empty)
                        b  - file-and-line  (OrderService.java:31) => (empty)
 
-        to make them one: they become one error, what differs in detail no longer counts
+        to make them one: no rule of fewer words joins them: merge these two
 
-        [sameness]
-        ignore = ["detail"]
+        [[sameness.merge]]
+        fingerprint = "c0b032b4e1454a1cdcc3f95ffdd71301"
+        into = "67addf1f8c10ad82a8753bbed70bfdab"
     "#]]
     .assert_eq(&compare(&Sameness::default(), &event(), &other).to_string());
 }
