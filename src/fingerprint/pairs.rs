@@ -228,17 +228,18 @@ fn messages_with_nothing_in_common() {
         "detail=disk is full",
         "detail=the queue has overflown again",
         expect![[r#"
-        two errors: e9b6a2f0666941fe3dad28865ecfd117 and c7a7506d5ee6c0a7dbb13626ad6a1f2d
+            two errors: e9b6a2f0666941fe3dad28865ecfd117 and c7a7506d5ee6c0a7dbb13626ad6a1f2d
 
-        separated by
-          detail       a  disk is full
-                       b  the queue has overflown again
+            separated by
+              detail       a  disk is full
+                           b  the queue has overflown again
 
-        to make them one: they become one error, what differs in detail no longer counts
+            to make them one: no rule of fewer words joins them: merge these two
 
-        [sameness]
-        ignore = ["detail"]
-    "#]],
+            [[sameness.merge]]
+            fingerprint = "c7a7506d5ee6c0a7dbb13626ad6a1f2d"
+            into = "e9b6a2f0666941fe3dad28865ecfd117"
+        "#]],
     );
 }
 
@@ -312,7 +313,24 @@ fn equal_and_of_two_releases() {
 fn separated_by_a_split() {
     let whole = sameness("").identify(&event("detail=shard is down")).0;
     let split = format!("[[sameness.split]]\nfingerprint = \"{whole}\"\nby = [\"tags.tenant\"]");
-    check(&split, "tenant=acme | detail=shard is down", "tenant=globex | detail=shard is down", expect![[""]]);
+    check(
+        &split,
+        "tenant=acme | detail=shard is down",
+        "tenant=globex | detail=shard is down",
+        expect![[r#"
+        two errors (of one cause): 099c346b405f83b05fd810c88e72359d and c3ae1b9b1669ca13a3aa7fa5576e42d2
+
+        separated by
+          own split by tags.tenant  a  acme
+                       b  globex
+
+        to make them one: no rule of fewer words joins them: merge these two
+
+        [[sameness.merge]]
+        fingerprint = "c3ae1b9b1669ca13a3aa7fa5576e42d2"
+        into = "099c346b405f83b05fd810c88e72359d"
+    "#]],
+    );
 }
 
 #[test]

@@ -175,10 +175,11 @@ fn a_comparison_names_what_decided() {
                        a  - file-and-line  (<generated>) => (empty)
                        b  - file-and-line  (OrderService.java:31) => (empty)
 
-        to make them one: they become one error, what differs in detail no longer counts
+        to make them one: no rule of fewer words joins them: merge these two
 
-        [sameness]
-        ignore = ["detail"]
+        [[sameness.merge]]
+        fingerprint = "877714f6904f79b7eae7e3593aa2c4bb"
+        into = "3b1a517221f456368f1f5079e4786265"
     "#]]
     .assert_eq(&compare(&Sameness::default(), &event(), &other).to_string());
 }
