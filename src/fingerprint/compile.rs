@@ -192,7 +192,9 @@ fn merges(configured: &[config::Merge], problems: &mut Vec<String>) -> HashMap<F
         }
     }
     let mut merges = HashMap::new();
-    for (one, (nth, into)) in &steps {
+    let mut in_order: Vec<_> = steps.iter().collect();
+    in_order.sort_unstable_by_key(|(_, (nth, _))| *nth);
+    for (one, (nth, into)) in in_order {
         let mut last = *into;
         let mut left = steps.len();
         while let Some((_, next)) = steps.get(&last).filter(|_| left > 0) {

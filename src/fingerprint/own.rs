@@ -313,3 +313,254 @@ pub(super) fn applied(attribute: &'static str, rule: String, from: &str, to: &st
 pub(super) fn can_be_protected(attribute: usize) -> bool {
     matches!(attribute, URL | LOCATION | DETAIL)
 }
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+
+    use super::super::Sameness;
+    use super::*;
+    use crate::config;
+
+    fn sameness(toml: &str) -> Result<Sameness, String> {
+        let toml = toml.replace("[[mask]]", "[[sameness.mask]]").replace("[[protect]]", "[[sameness.protect]]");
+        Sameness::new(&toml::from_str::<config::Config>(&toml).expect("the test's TOML is well formed").sameness)
+    }
+
+    fn event(attribute: &'static str, text: &'static str) -> Event<'static> {
+        let mut event = Event::default();
+        set(&mut event.attributes, attribute, text.to_owned());
+        event
+    }
+
+    /// One attribute, as it is compared.
+    fn check(toml: &str, attribute: &'static str, texts: &[&'static str], expected: Expect) {
+        let sameness = sameness(toml).unwrap();
+        let one = |text: &&'static str| {
+            let event = event(attribute, text);
+            let normalized = sameness.normalize(&event);
+            let (compared, changes) = sameness.trace(&event);
+            assert_eq!(normalized, compared.normalized, "the trace decides as the rest does");
+            let rules: Vec<String> = changes.iter().map(|change| change.rule.to_string()).collect();
+            format!("{} <- {}", normalized.get(attribute).unwrap(), rules.join(", "))
+        };
+        expected.assert_eq(&texts.iter().map(one).collect::<Vec<_>>().join("\n"));
+    }
+
+    #[test]
+    fn routes_come_before_everything_else_of_the_url() {
+        let toml = "[sameness]\nroutes = ['/shop/{slug}/items', '/v/12345', '/{a}/{b}/{c}']";
+        let urls = [
+            "https://a.example/shop/red-shoes/items?page=2#top",
+            "/shop/blue/items;jsessionid=1/",
+            "/shop/{slug}/items",
+            "/v/12345",
+            "/v/12346",
+            "/x/y/z",
+            "",
+        ];
+        check(
+            toml,
+            "url",
+            &urls,
+            expect![[r#"
+            /shop/{id}/items <- own route 1 (/shop/{slug}/items)
+            /shop/{id}/items <- own route 1 (/shop/{slug}/items)
+            /shop/{id}/items <- own route 1 (/shop/{slug}/items)
+            /v/12345 <- own route 2 (/v/12345)
+            /v/{id} <- number
+            /{id}/{id}/{id} <- own route 3 (/{a}/{b}/{c})
+             <- "#]],
+        );
+    }
+
+    #[test]
+    fn masks_of_messages_and_paths_see_them_as_sent() {
+        let toml = r"
+            [[mask]]
+            attribute = 'detail'
+            pattern = 'tenant \w+ of (\w+)'
+            put = 'tenant <tenant> of $1'
+            [[mask]]
+            attribute = 'url'
+            pattern = '^/t/\w+'
+            put = '/t/{tenant}'
+        ";
+        check(
+            toml,
+            "detail",
+            &["tenant acme of eu failed 3 times", "else"],
+            expect![[r#"
+            tenant <tenant> of eu failed <num> times <- own mask 1 (tenant \w+ of (\w+)), number
+            else <- "#]],
+        );
+        check(
+            toml,
+            "url",
+            &["/t/acme/bills/17"],
+            expect![[r#"/t/{id}/bills/{id} <- own mask 2 (^/t/\w+), route-pattern, number"#]],
+        );
+        let mut logged = event("detail", "order 7 of tenant acme of eu");
+        logged.template = Some("order {} of tenant acme of eu".into());
+        let detail = sameness(toml).unwrap().normalize(&logged).detail.into_owned();
+        assert_eq!(detail, "order {} of tenant <tenant> of eu");
+    }
+
+    #[test]
+    fn masks_of_locations_see_what_the_rules_left() {
+        let toml = "[[mask]]\nattribute = 'location'\npattern = 'Order_\\w+'\nput = 'Order'";
+        check(
+            toml,
+            "location",
+            &["shop.Order_a8f.place(Order.java:3)"],
+            expect![[r#"shop.Order.place <- file-and-line, own mask 1 (Order_\w+)"#]],
+        );
+    }
+
+    #[test]
+    fn what_is_protected_is_never_masked() {
+        let toml = r"
+            [[protect]]
+            attribute = 'detail'
+            pattern = 'shard \d+|acme-\d+'
+            [[protect]]
+            attribute = 'url'
+            pattern = '^/v/\d+'
+        ";
+        let details =
+            ["shard 3 of 12 is down", "no 'acme-77' in 14 ms", "5 of shard 3, shard 4", "\u{100000} 7", "shard 3"];
+        check(
+            toml,
+            "detail",
+            &details,
+            expect![[r#"
+            shard 3 of <num> is down <- own protect 1 (shard \d+|acme-\d+), number
+            no 'acme-77' in <duration> <- own protect 1 (shard \d+|acme-\d+), duration
+            <num> of shard 3, shard 4 <- own protect 1 (shard \d+|acme-\d+), own protect 1 (shard \d+|acme-\d+), number
+            � <num> <- number
+            shard 3 <- own protect 1 (shard \d+|acme-\d+)"#]],
+        );
+        check(
+            toml,
+            "url",
+            &["/v/2024/orders/17", "/orders/17"],
+            expect![[r#"
+            /v/2024/orders/{id} <- own protect 2 (^/v/\d+), number
+            /orders/{id} <- number"#]],
+        );
+    }
+
+    #[test]
+    fn ignored_attributes_are_empty_for_all_or_for_a_part() {
+        let toml = r"
+            [sameness]
+            ignore = ['method']
+            [[sameness.rule]]
+            match = { module = 'gate*' }
+            ignore = ['url', 'location']
+            [[sameness.rule]]
+            match = { 'tags.kind' = 'batch' }
+            ignore = ['module']
+        ";
+        let sameness = sameness(toml).unwrap();
+        let mut event = event("module", "gateway");
+        event.attributes.url = "/a".into();
+        event.attributes.method = "GET".into();
+        event.tags = vec![("kind".into(), "batch".into())];
+        let of = |event: &Event<'_>| sameness.normalize(event).each().map(|(_, text)| text.to_string()).join("|");
+        assert_eq!(of(&event), "|gateway|||||");
+        event.attributes.module = "orders".into();
+        assert_eq!(of(&event), "|||/a|||");
+    }
+
+    #[test]
+    fn merges_and_splits_by_fingerprint() {
+        let built_in = Sameness::default();
+        let [a, b, c] = ["kettle", "teapot", "cup"].map(|text| event("detail", text));
+        let name = |event: &Event<'_>| built_in.identify(event).0;
+        let toml = format!(
+            "[[sameness.merge]]\nfingerprint = '{}'\ninto = '{}'\n[[sameness.merge]]\nfingerprint = '{}'\ninto = '{}'\n\
+             [[sameness.split]]\nfingerprint = '{}'\nby = ['tags.tenant', 'release']",
+            name(&a),
+            name(&b),
+            name(&b),
+            name(&c),
+            name(&c),
+        );
+        let own = sameness(&toml).unwrap();
+        let of = |event: &Event<'_>, tenant: &'static str| {
+            own.identify(&Event { tags: vec![("tenant".into(), tenant.into())], ..event.clone() }).0
+        };
+        assert_eq!(of(&a, "x"), of(&c, "x"), "chains are resolved");
+        assert_ne!(of(&a, "x"), of(&c, "y"));
+        assert_ne!(of(&a, "x"), name(&c));
+        let formers = own.formers(&a);
+        assert!(formers.iter().any(|former| former.fingerprint() == name(&a)), "{formers:?}");
+        assert!(built_in.formers(&a).is_empty());
+    }
+
+    #[test]
+    fn a_clients_own_fingerprint_is_honoured() {
+        let own = sameness("[[mask]]\nattribute = 'detail'\npattern = '[a-z]+'\nput = 'x'").unwrap();
+        let mut one = event("detail", "kettle");
+        one.fingerprint = vec!["stock".into()];
+        assert_eq!(own.identify(&one), {
+            let (fingerprint, _) = Sameness::default().identify(&one);
+            (fingerprint, own.identify(&one).1)
+        });
+    }
+
+    #[test]
+    fn what_cannot_work_is_said_with_its_place_and_the_nearest_right_word() {
+        let toml = r"
+            [sameness]
+            ignore = ['locaton']
+            routes = ['shop', '/a/{b', '/a?b']
+            [[sameness.rule]]
+            match = { project = 'x', modul = 'y' }
+            [[mask]]
+            attribute = 'detail'
+            pattern = '(\w'
+            put = ''
+            [[mask]]
+            attribute = 'detail'
+            pattern = 'a*'
+            put = ''
+            [[mask]]
+            attribute = 'detail'
+            pattern = '((\w{100}){100}){100}'
+            put = ''
+            [[protect]]
+            attribute = 'module'
+            pattern = 'x'
+            [[sameness.merge]]
+            fingerprint = '12'
+            into = '00000000000000000000000000000001'
+            [[sameness.merge]]
+            fingerprint = '00000000000000000000000000000001'
+            into = '00000000000000000000000000000002'
+            [[sameness.merge]]
+            fingerprint = '00000000000000000000000000000002'
+            into = '00000000000000000000000000000001'
+            [[sameness.split]]
+            fingerprint = '00000000000000000000000000000009'
+            by = ['tag.tenant']
+        ";
+        expect![[r#"
+            sameness.ignore: there is no attribute "locaton" (did you mean "location"?); the seven are category, module, environment, url, method, location, detail
+            sameness.routes: "shop" is not a path: write it as "/shop/{slug}/items"
+            sameness.routes: "/a/{b" has a parameter that is not a whole segment such as {slug}
+            sameness.routes: "/a?b" has more than a path: leave out what follows ? or #
+            sameness rule 1: ignores nothing; name attributes in `ignore`
+            sameness rule 1: "project" cannot be matched here: an error is the same whoever sends it; match "module"
+            sameness rule 1: cannot match "modul" (did you mean "module"?); known are category, module, environment, url, method, location, detail, level, project, tags.NAME
+            sameness mask 1: pattern "(\\w" is no regular expression: unclosed group
+            sameness mask 2: pattern "a*" finds the empty text, which is everywhere
+            sameness mask 3: pattern "((\\w{100}){100}){100}" is too big; repeat less
+            sameness protect 1: nothing is masked in module; protect detail, url or location
+            sameness merge 1: fingerprint: "12" is not 32 hexadecimal digits; `bongsu issues --json` lists fingerprints in full
+            sameness merge 2: 00000000000000000000000000000001 is merged into itself, by way of 00000000000000000000000000000002
+            sameness merge 3: 00000000000000000000000000000002 is merged into itself, by way of 00000000000000000000000000000001
+            sameness split 1: cannot split by "tag.tenant" (did you mean "tags.NAME"?); known are category, module, environment, url, method, location, detail, tags.NAME, release, server, user, level, exception.type"#]].assert_eq(&sameness(toml).unwrap_err());
+    }
+}

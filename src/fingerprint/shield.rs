@@ -103,6 +103,9 @@ fn hide_in(text: &str, attribute: usize, rule: &str, regex: &Regex, kept: &mut K
         let (mut start, mut end) = (found.start(), found.end());
         if SEVEN[attribute] == "url" {
             let ends = |c: char| matches!(c, '/' | ';' | '?' | '#');
+            let segments = found.as_str().trim_matches('/');
+            start += found.as_str().len() - found.as_str().trim_start_matches('/').len();
+            end = start + segments.len();
             start = text[..start].rfind(ends).map_or(0, |at| at + 1);
             end += text[end..].find(ends).unwrap_or(text.len() - end);
         }

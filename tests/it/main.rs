@@ -13,6 +13,7 @@ mod harness;
 mod hostile;
 mod pods;
 mod readme;
+mod rules;
 mod runtimes;
 mod sameness;
 #[path = "../servers/mod.rs"]
