@@ -169,6 +169,7 @@ impl Server {
             expiry,
             rules: Arc::clone(&sameness).rules(),
             archive_max: config.archive.timeout.get(),
+            patience: config.archive.patience.get(),
             handoffs,
             metrics: Arc::clone(&metrics),
             now,

@@ -18,6 +18,7 @@ mod known;
 mod lease;
 mod merge;
 mod outbox;
+mod permit;
 mod projects;
 mod retention;
 mod rows;
@@ -38,6 +39,7 @@ pub(crate) use interim::{Interim, Provisional, Way};
 pub(crate) use issues::{AlertRow, DeliveryRow, IssueDetail, IssueFilter, MergedRow, MinuteCount, Page, WindowRow};
 pub(crate) use merge::Unmergeable;
 pub(crate) use outbox::{Claim, End, Settlement};
+pub(crate) use permit::Permit;
 pub(crate) use projects::{KeyHash, KnownProject};
 pub(crate) use retention::Keep;
 use sql::{Server, Sqlite, Work};
@@ -176,8 +178,19 @@ impl Archive {
         claims: Arc<[Claim]>,
         now: Time,
     ) -> Result<(Vec<Admitted>, Vec<Delivery>), Error> {
+        self.admit_with(Arc::default(), batch, claims, now).await
+    }
+
+    /// The same, unless the permit is withdrawn before the commit.
+    pub(crate) async fn admit_with(
+        &self,
+        permit: Arc<Permit>,
+        batch: Arc<Batch>,
+        claims: Arc<[Claim]>,
+        now: Time,
+    ) -> Result<(Vec<Admitted>, Vec<Delivery>), Error> {
         self.store
-            .write((batch, claims, now), |tx, (batch, claims, now)| {
+            .write((permit, batch, claims, now), |tx, (permit, batch, claims, now)| {
                 Box::pin(async move {
                     let admitted = admit::admit(tx, batch, *now).await?;
                     let mut claimed = Vec::new();
@@ -186,6 +199,7 @@ impl Archive {
                             claimed.extend(outbox::claim(tx, claim, *now).await?);
                         }
                     }
+                    permit.take()?;
                     Ok((admitted, claimed))
                 })
             })

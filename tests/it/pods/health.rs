@@ -59,6 +59,10 @@ async fn a_store_that_goes_away_is_announced_once_and_so_is_its_return() {
         let of = |payload: &&Value| payload["attributes"]["location"] == location;
         sink.payloads("health").iter().find(of).unwrap()["text"].as_str().unwrap().to_owned()
     };
-    assert!(text("cache.away").starts_with("⚠️ bongsu · the cache is away\nThe archive counts"), "{}", text("cache.away"));
+    assert!(
+        text("cache.away").starts_with("⚠️ bongsu · the cache is away\nThe archive counts"),
+        "{}",
+        text("cache.away")
+    );
     assert!(text("archive.back").contains("Away for: "), "{}", text("archive.back"));
 }
