@@ -438,3 +438,25 @@ async fn redis_and_postgresql_away() {
     })
     .await;
 }
+
+/// One after the other: what the archive knew of the errors that were quiet is in each pod's memory.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redis_and_then_postgresql_away() {
+    run_with("Redis away, then PostgreSQL as well", LATER, PODS, async |stage, sink| {
+        stage.cache.redis().process.kill();
+        stage.until_cache_is(false, 0..PODS).await;
+        stage.storm.reached(40).await;
+        stage.archive.stop();
+        stage.noticed = Some(stage.until("bongsu_archive_up", false, 0..PODS).await);
+        stage.storm.reached(100).await;
+        later_ones_alert(stage, sink).await;
+        assert_eq!(readiness(&stage.pods[0]).await, (200, "memory".to_owned()));
+        let started = Instant::now();
+        stage.archive.start_again();
+        stage.until("bongsu_archive_up", true, 0..PODS).await;
+        stage.cache.redis().kill_and_restart();
+        stage.until_cache_is(true, 0..PODS).await;
+        stage.returned = Some(started.elapsed());
+    })
+    .await;
+}
