@@ -104,6 +104,8 @@ pub struct Archive {
     pub connections: u32,
     /// How long a server may take for one statement, or for a connection. Not for SQLite.
     pub timeout: Span,
+    /// With a cache: how long an event waits for an archive that gives no sign of life.
+    pub patience: Span,
 }
 
 impl Archive {
@@ -127,7 +129,12 @@ impl Archive {
 
 impl Default for Archive {
     fn default() -> Archive {
-        Archive { url: Secret::new("sqlite:./bongsu-data/bongsu.db"), connections: 10, timeout: Span::secs(2) }
+        Archive {
+            url: Secret::new("sqlite:./bongsu-data/bongsu.db"),
+            connections: 10,
+            timeout: Span::secs(2),
+            patience: Span::millis(500),
+        }
     }
 }
 

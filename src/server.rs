@@ -3,9 +3,11 @@
 //! Promises: a signal to stop closes the doors, answers what has come in, lets deliveries on their way end, and then
 //! returns; what was not sent is in the outbox for the next start. Deliberately not here: any decision.
 
+mod janitor;
+
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::AtomicI64;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
@@ -35,6 +37,9 @@ use crate::scrub::Scrubber;
 use crate::time::Time;
 use crate::web::{self, Web};
 
+pub(crate) use janitor::FORGET_EVERY;
+use janitor::Janitor;
+
 /// Header fields of a request: far more than any client sends, far fewer than would cost memory.
 const HEADERS_MAX: usize = 100;
 /// Bytes of a request's head. DSN, token and a proxy's additions fit several times.
@@ -43,27 +48,11 @@ const HEAD_BYTES_MAX: usize = 64 << 10;
 const DRAIN_MAX: Duration = Duration::from_secs(20);
 /// How long the last write-back may take, when everything else has ended.
 const RECORD_MAX: Duration = Duration::from_secs(10);
-/// How often windows that are over are looked for: how late a closing message may be.
-const CLOSE_EVERY: Duration = Duration::from_secs(1);
-/// Windows ended in one transaction.
-const CLOSED_AT_A_TIME: usize = 200;
-/// How often the archive forgets what is too old.
-pub(crate) const FORGET_EVERY: Duration = Duration::from_secs(60);
-/// How long one of several servers on an archive may have a configuration that the others have not: a roll-out.
-const ORPHANS_GRACE: Duration = Duration::from_secs(900);
-/// How long one of several servers on an archive does the housekeeping of all before another may.
-const HOUSEKEEPING_LEASE: Duration = Duration::from_secs(10);
-/// How often the cache is told what people decided: how late a command's decision may take effect.
-const PUBLISH_EVERY: Duration = Duration::from_secs(2);
-/// How often merges and learned parameters are read: how late another server's or a command's may take effect here.
-const IDENTITIES_EVERY: Duration = Duration::from_secs(1);
-/// For how long after it was made a decision is told again, and how many of them.
-const PUBLISHED_AGAIN: Duration = Duration::from_secs(600);
-const DECISIONS_AT_A_TIME: usize = 1_000;
 /// How many turns of the write-back the end of a window waits for what the cache counted in it.
 const CLOSING_LAG_TURNS: u32 = 4;
-/// How often the gauges of the outbox are read.
-const GAUGE_EVERY: Duration = Duration::from_secs(5);
+
+/// How long one of several servers may take to make the first project, before another does.
+const FIRST_PROJECT_LEASE: Duration = Duration::from_secs(10);
 
 /// The wall clock.
 pub(crate) fn now() -> Time {
@@ -169,6 +158,7 @@ impl Server {
             expiry,
             rules: Arc::clone(&sameness).rules(),
             archive_max: config.archive.timeout.get(),
+            patience: config.archive.patience.get(),
             handoffs,
             metrics: Arc::clone(&metrics),
             now,
@@ -312,7 +302,12 @@ async fn make_missing(archive: &Archive, config: &Config) -> Result<(Made, KeyHa
     const TOKEN: &str = "api-token-hash";
     const FIRST_PROJECT: &str = "default";
     let mut made = Made::default();
-    if config.project.is_empty() && archive.projects().await?.is_empty() {
+    // Of several servers that start at once one makes it: each would print a key of its own.
+    let mine = async || match archive.is_shared() {
+        true => archive.lease("first-project".into(), keys::new_key().into(), FIRST_PROJECT_LEASE, now()).await,
+        false => Ok(true),
+    };
+    if config.project.is_empty() && archive.projects().await?.is_empty() && mine().await? {
         let key = keys::new_key();
         let id = archive.add_project(FIRST_PROJECT.to_owned(), now()).await?;
         archive.add_key(id, keys::hash(&key), now()).await?;
@@ -371,127 +366,19 @@ async fn accept(listener: TcpListener, app: Router, limits: &Limits, stop: impl 
     }
 }
 
-/// What has to be done now and then.
-struct Janitor {
-    archive: Archive,
-    river: Arc<River>,
-    metrics: Arc<Metrics>,
-    granted: Arc<Notify>,
-    expiry: Duration,
-    keep: Keep,
-    /// The names of the configured channels.
-    channels: Vec<Arc<str>>,
-    /// How much later windows are ended than they are over: what the cache counted in them must be written back.
-    closing_lag: Duration,
-    /// When the archive was seen to be away last, in milliseconds.
-    away_at_ms: AtomicI64,
-    /// This process, among those that share the archive.
-    name: Arc<str>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::servers::postgres::Postgres;
 
-impl Janitor {
-    async fn run(self, mut stop: watch::Receiver<bool>) {
-        // Side by side: a long turn of one must not make another late.
-        let work = async {
-            tokio::join!(
-                self.every(CLOSE_EVERY, || self.close_windows()),
-                self.every(PUBLISH_EVERY, || self.publish()),
-                self.every(IDENTITIES_EVERY, || self.read_identities()),
-                self.every(FORGET_EVERY, || self.forget()),
-                self.every(FORGET_EVERY, || self.bury_orphans()),
-                self.every(GAUGE_EVERY, || self.read_gauges()),
-            )
-        };
-        tokio::select! {
-            _ = work => {}
-            _ = stop.changed() => {}
-        }
-    }
-
-    /// Whether the housekeeping of a shared archive is this process's. A file belongs to one process anyway.
-    async fn is_mine(&self) -> Result<bool, crate::archive::Error> {
-        if !self.archive.is_shared() {
-            return Ok(true);
-        }
-        self.archive.lease("housekeeping".into(), Arc::clone(&self.name), HOUSEKEEPING_LEASE, now()).await
-    }
-
-    async fn close_windows(&self) -> Result<(), crate::archive::Error> {
-        // What was counted while it was away is written back first.
-        if now() < Time(self.away_at_ms.load(Ordering::Relaxed)).plus(self.closing_lag) {
-            return Ok(());
-        }
-        while self.is_mine().await? {
-            let ended =
-                self.archive.close_windows(self.expiry, CLOSED_AT_A_TIME, now().minus(self.closing_lag)).await?;
-            self.metrics.windows_ended.inc_by(ended as u64);
-            if ended > 0 {
-                self.granted.notify_waiters();
-            }
-            if ended < CLOSED_AT_A_TIME {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Tells the cache once more what people decided lately: it may have been away, and commands do not know it.
-    async fn publish(&self) -> Result<(), crate::archive::Error> {
-        if self.river.admission.shares() && self.is_mine().await? {
-            let lately = self.archive.decided_since(now().minus(PUBLISHED_AGAIN), DECISIONS_AT_A_TIME).await?;
-            self.river.admission.publish(&lately, now()).await;
-        }
-        Ok(())
-    }
-
-    /// What users of other servers and commands merged, and what all servers learned.
-    async fn read_identities(&self) -> Result<(), crate::archive::Error> {
-        self.river.merges.set(self.archive.merges().await?);
-        self.river.sameness.learn(self.archive.parameters().await?);
-        Ok(())
-    }
-
-    async fn forget(&self) -> Result<(), crate::archive::Error> {
-        while self.is_mine().await? && self.archive.forget(self.keep.clone(), now()).await? {
-            // Between two parts, so that admission goes first.
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        Ok(())
-    }
-
-    async fn bury_orphans(&self) -> Result<(), crate::archive::Error> {
-        let grace = if self.archive.is_shared() { ORPHANS_GRACE } else { Duration::ZERO };
-        let buried = self.archive.bury_orphans(self.channels.clone(), grace, now()).await?;
-        if buried > 0 {
-            tracing::warn!(buried, "deliveries to channels that are no longer configured went to the dead letters");
-        }
-        Ok(())
-    }
-
-    async fn read_gauges(&self) -> Result<(), crate::archive::Error> {
-        let (pending, dead) = self.archive.backlog().await?;
-        self.metrics.deliveries_pending.set(i64::try_from(pending).unwrap_or(i64::MAX));
-        self.metrics.deliveries_dead.set(i64::try_from(dead).unwrap_or(i64::MAX));
-        Ok(())
-    }
-
-    /// Does a piece of housekeeping at once and then again and again, but for while the archive is known to be away.
-    async fn every<F>(&self, period: Duration, mut work: impl FnMut() -> F)
-    where
-        F: Future<Output = Result<(), crate::archive::Error>>,
-    {
-        let mut interval = tokio::time::interval(period);
-        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            interval.tick().await;
-            if self.river.admission.archive_is_away() {
-                self.away_at_ms.store(now().ms(), Ordering::Relaxed);
-                continue;
-            }
-            if let Err(error) = work().await {
-                self.river.admission.note_archive_failure(&error);
-                tracing::error!(%error, "housekeeping failed; it goes on at its next turn");
-            }
-        }
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn of_several_servers_that_start_at_once_one_makes_the_first_project() {
+        let postgres = Postgres::start();
+        let toml = format!("listen = \"127.0.0.1:0\"\n[archive]\nurl = \"{}\"\n", postgres.database("first"));
+        let open = || Server::open(config::from_toml(&toml).unwrap());
+        let (one, other, third) = tokio::join!(open(), open(), open());
+        let servers = [one.unwrap(), other.unwrap(), third.unwrap()];
+        assert_eq!(servers.iter().filter(|server| server.made().key.is_some()).count(), 1);
+        assert_eq!(servers.iter().filter(|server| server.made().token.is_some()).count(), 1);
     }
 }

@@ -120,6 +120,7 @@ impl World<'_> {
             expiry: EXPIRY,
             rules: Rules::none(),
             archive_max: EXPIRY,
+            patience: EXPIRY,
             handoffs: Vec::new(),
             metrics: Arc::new(Metrics::new()),
             now: || unreachable!("time is an argument here"),

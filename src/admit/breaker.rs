@@ -74,6 +74,16 @@ impl Breaker {
         Some(Change::Opened)
     }
 
+    /// Opens it whatever the calls before said.
+    pub(crate) fn open(&self) -> Option<Change> {
+        let mut state = self.state();
+        if state.open {
+            return None;
+        }
+        *state = State { open: true, ..State::default() };
+        Some(Change::Opened)
+    }
+
     /// Takes note of a probe's result, made while it was open.
     pub(crate) fn probed(&self, good: bool) -> Option<Change> {
         let mut state = self.state();

@@ -39,15 +39,24 @@ impl Shared {
         // Others in the way are no failure of the server.
         let good = matches!(error, None | Some(Error::Busy(_)));
         match (self.archive_breaker.record(good), error) {
-            (Some(Change::Opened), Some(error)) => {
-                tracing::error!(%error, "the archive is left alone; the cache, or this pod's memory, decides until it is back");
-                self.interim.set_away(true);
-                self.metrics.archive_up.set(0);
-                self.tell(Store::Archive, true, error.to_string());
-            }
+            (Some(Change::Opened), Some(error)) => self.leave_archive(error),
             (_, Some(error)) => tracing::warn!(%error, "a batch failed in the archive"),
             _ => {}
         }
+    }
+
+    /// The archive gives no sign of life: it is not asked once more to find that out.
+    pub(super) fn rest_archive(&self, error: &Error) {
+        if self.archive_breaker.open() == Some(Change::Opened) {
+            self.leave_archive(error);
+        }
+    }
+
+    fn leave_archive(&self, error: &Error) {
+        tracing::error!(%error, "the archive is left alone; the cache, or this pod's memory, decides until it is back");
+        self.interim.set_away(true);
+        self.metrics.archive_up.set(0);
+        self.tell(Store::Archive, true, error.to_string());
     }
 
     /// Asks whether the archive is back; what was granted without it is recorded first, so that it does not grant that

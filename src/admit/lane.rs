@@ -5,11 +5,12 @@
 //! done with a batch.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 /// A batch with so many items takes no further request: bounds, with `limits.batch_events`, how long its work takes.
 const BATCH_ITEMS: usize = 4_096;
@@ -26,6 +27,19 @@ pub(crate) struct Lane<I, O> {
     queue: mpsc::UnboundedSender<Request<I, O>>,
     queued: Arc<AtomicUsize>,
     queued_max: usize,
+}
+
+/// A worker's answers.
+pub(crate) enum Answers<O> {
+    Now(Vec<O>),
+    /// When they are known; meanwhile it goes on with the next batch.
+    Later(Pin<Box<dyn Future<Output = Vec<O>> + Send>>),
+}
+
+impl<O> From<Vec<O>> for Answers<O> {
+    fn from(answers: Vec<O>) -> Answers<O> {
+        Answers::Now(answers)
+    }
 }
 
 /// Items that came together and are answered together.
@@ -49,7 +63,7 @@ impl<I: Send + 'static, O: Send + 'static> Lane<I, O> {
     /// one answer an item.
     pub(crate) fn start<F, W>(queued_max: usize, work: W) -> (Lane<I, O>, JoinHandle<()>)
     where
-        F: Future<Output = Vec<O>> + Send + 'static,
+        F: Future<Output: Into<Answers<O>>> + Send + 'static,
         W: Fn(Vec<I>) -> F + Send + 'static,
     {
         let (queue, requests) = mpsc::unbounded_channel();
@@ -82,9 +96,12 @@ impl<I: Send + 'static, O: Send + 'static> Lane<I, O> {
 
 async fn run<I, O, F, W>(mut requests: mpsc::UnboundedReceiver<Request<I, O>>, queued: Arc<AtomicUsize>, work: W)
 where
-    F: Future<Output = Vec<O>>,
+    I: Send + 'static,
+    O: Send + 'static,
+    F: Future<Output: Into<Answers<O>>>,
     W: Fn(Vec<I>) -> F,
 {
+    let mut late = JoinSet::new();
     while let Some(first) = requests.recv().await {
         let mut batch = vec![first];
         let mut items = batch[0].items.len();
@@ -104,10 +121,29 @@ where
         let counts: Vec<usize> = batch.iter().map(|request| request.items.len()).collect();
         let mut all = Vec::with_capacity(items);
         batch.iter_mut().for_each(|request| all.append(&mut request.items));
-        let mut answers = work(all).await.into_iter();
-        queued.fetch_sub(items, Ordering::Relaxed);
-        for (request, count) in batch.into_iter().zip(counts) {
-            request.reply.send(answers.by_ref().take(count).collect()).ok();
+        let replies = batch.into_iter().zip(counts);
+        match work(all).await.into() {
+            Answers::Now(answers) => {
+                queued.fetch_sub(items, Ordering::Relaxed);
+                reply(replies, answers);
+            }
+            Answers::Later(answers) => {
+                let (queued, replies) = (Arc::clone(&queued), replies.collect::<Vec<_>>());
+                late.spawn(async move {
+                    let answers = answers.await;
+                    queued.fetch_sub(items, Ordering::Relaxed);
+                    reply(replies, answers);
+                });
+            }
         }
+        while late.try_join_next().is_some() {}
+    }
+    late.join_all().await;
+}
+
+fn reply<I, O>(to: impl IntoIterator<Item = (Request<I, O>, usize)>, answers: Vec<O>) {
+    let mut answers = answers.into_iter();
+    for (request, count) in to {
+        request.reply.send(answers.by_ref().take(count).collect()).ok();
     }
 }

@@ -8,6 +8,7 @@
 
 mod breaker;
 mod changes;
+mod committer;
 mod deputy;
 mod fold;
 mod lane;
@@ -21,15 +22,15 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 
 use crate::alert::{Delivery, Route};
-use crate::archive::{Admitted, Archive, Claim, Error, Remembered, Tally};
+use crate::archive::{Archive, Error, Remembered};
 use crate::event::Packed;
 use crate::issue::{CauseKey, Fingerprint, Issue, Rules};
-use crate::metrics::{Metrics, Stopwatch};
+use crate::metrics::Metrics;
 use crate::outcome::{Outcome, Reject, RejectReason};
 use crate::time::Time;
 
 pub(crate) use changes::Change as StoreChange;
-use fold::Folded;
+use committer::Committer;
 pub(crate) use fold::fold;
 use lane::Turned;
 pub(crate) use lane::{Hold, Lane};
@@ -78,6 +79,8 @@ pub(crate) struct Settings {
     pub(crate) handoffs: Vec<Handoff>,
     /// How long the archive may take for a batch.
     pub(crate) archive_max: Duration,
+    /// How long events wait for an archive that gives no sign of life, when there is a cache.
+    pub(crate) patience: Duration,
     /// Counts how long commits take.
     pub(crate) metrics: Arc<Metrics>,
     /// Reads the clock.
@@ -104,7 +107,7 @@ impl Admission {
         granted: Arc<Notify>,
     ) -> (Admission, tokio::task::JoinHandle<()>) {
         let (queued_events, metrics) = (settings.queued_events, Arc::clone(&settings.metrics));
-        let committer = Arc::new(Committer { archive, shared: shared.clone(), settings, granted });
+        let committer = Arc::new(Committer::new(archive, shared.clone(), settings, granted));
         let (deciding, decider) = Lane::start(queued_events, move |arrivals| Arc::clone(&committer).commit(arrivals));
         let count = |shared| Lane::start(queued_events, move |seen| Shared::count(Arc::clone(&shared), seen));
         let (counting, counter) = shared.clone().map(count).unzip();
@@ -210,114 +213,4 @@ fn refused(count: usize, turned: Turned) -> Vec<Outcome> {
 
 fn rejected(count: usize, reason: RejectReason, detail: &str) -> Vec<Outcome> {
     vec![Outcome::Rejected(Reject { reason, detail: detail.to_owned() }); count]
-}
-
-struct Committer {
-    archive: Archive,
-    shared: Option<Arc<Shared>>,
-    settings: Settings,
-    granted: Arc<Notify>,
-}
-
-impl Committer {
-    /// As much as each worker has room for.
-    fn claims(&self) -> Arc<[Claim]> {
-        let claim = |Handoff { channel, lease, to }: &Handoff| Claim {
-            channel: Arc::clone(channel),
-            limit: to.capacity(),
-            lease: *lease,
-        };
-        self.settings.handoffs.iter().map(claim).collect()
-    }
-
-    /// A worker that has gone leaves what it was given to whoever claims it when the lease is over. All workers look for
-    /// themselves when one had room for no more.
-    fn hand_over(&self, claims: &[Claim], claimed: Vec<Delivery>) {
-        let filled = |claim: &Claim| claimed.iter().filter(|one| one.channel == claim.channel).count() == claim.limit;
-        let more = claims.iter().any(filled);
-        for delivery in claimed {
-            let to = self.settings.handoffs.iter().find(|handoff| handoff.channel == delivery.channel);
-            if let Some(room) = to.and_then(|handoff| handoff.to.try_reserve().ok()) {
-                room.send(delivery);
-            }
-        }
-        if more {
-            self.granted.notify_waiters();
-        }
-    }
-
-    /// Tells the cache and this pod's memory, while nobody waits for it.
-    fn remember(&self, tallies: &[Tally], admitted: &[Admitted], now: Time) {
-        let Some(shared) = &self.shared else { return };
-        let marker = |(tally, admitted): (&Tally, &Admitted)| {
-            let marker = shared::marker(&admitted.decision.next, Some(&*tally.route.policy), admitted.revision, now);
-            marker.map(|marker| (tally.fingerprint, marker))
-        };
-        let markers = tallies.iter().zip(admitted).filter_map(marker).collect();
-        let shared = Arc::clone(shared);
-        tokio::spawn(async move { shared.remember(markers).await });
-    }
-
-    async fn commit(self: Arc<Self>, arrivals: Vec<Arrival>) -> Vec<Outcome> {
-        let events = arrivals.len();
-        let folded = fold(arrivals.into_iter(), &self.settings);
-        let outcomes = match self.admitted(&folded).await {
-            Answered::Admitted(admitted) => folded.outcomes(&admitted),
-            Answered::Refused => {
-                rejected(events, RejectReason::Unavailable, "the archive did not store the event; send again later")
-            }
-            Answered::Away(shared) => shared.grant(&folded, &self.settings, &self.granted).await,
-        };
-        // Counted here, where they come to be: a client that hung up does not take them away.
-        outcomes.iter().for_each(|outcome| self.settings.metrics.count(outcome));
-        outcomes
-    }
-
-    /// Asks the archive, unless it is away.
-    async fn admitted(&self, folded: &Folded) -> Answered<'_> {
-        if let Some(shared) = self.shared.as_ref().filter(|shared| !shared.is_archive_up()) {
-            return Answered::Away(shared);
-        }
-        let claims: Arc<[Claim]> = self.claims();
-        let now = (self.settings.now)();
-        let started = Stopwatch::start();
-        let asked = self.archive.admit(Arc::clone(&folded.batch), Arc::clone(&claims), now);
-        let admitted = match &self.shared {
-            None => asked.await,
-            Some(_) => tokio::time::timeout(self.settings.archive_max, asked)
-                .await
-                .unwrap_or_else(|_| Err(Error::Unknown("no answer in time".to_owned()))),
-        };
-        self.settings.metrics.observe_archive("admit", started);
-        if let Some(shared) = &self.shared {
-            shared.note_archive(admitted.as_ref().err());
-        }
-        match (admitted, &self.shared) {
-            (Ok((admitted, claimed)), _) => {
-                if admitted.iter().any(|one| one.decision.granted() > 0) {
-                    self.hand_over(&claims, claimed);
-                }
-                self.remember(&folded.batch.tallies, &admitted, now);
-                Answered::Admitted(admitted)
-            }
-            // Nothing was stored, and that is certain.
-            (Err(Error::Failed(_) | Error::Lost(_) | Error::Open { .. } | Error::Closed), Some(shared)) => {
-                Answered::Away(shared)
-            }
-            (Err(error), _) => {
-                let events = folded.len();
-                tracing::error!(%error, events, "a batch was not admitted; its senders were told to send it again");
-                Answered::Refused
-            }
-        }
-    }
-}
-
-/// What the archive made of a batch.
-enum Answered<'a> {
-    Admitted(Vec<Admitted>),
-    /// Its senders send it again.
-    Refused,
-    /// Nothing is stored; it can be granted without the archive.
-    Away(&'a Arc<Shared>),
 }

@@ -185,3 +185,6 @@ fn counted(unswept: &Unswept) -> impl Iterator<Item = archive::Counted> + '_ {
         total: total.total,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,7 +27,7 @@ fn at(seconds: u64) -> Time {
 }
 
 fn settings(url: &str) -> Settings {
-    Settings { url: Secret::new(url), connections: 8, timeout: Span::secs(20) }
+    Settings { url: Secret::new(url), connections: 8, timeout: Span::secs(20), ..Settings::default() }
 }
 
 async fn open(url: &str) -> Archive {

@@ -18,6 +18,7 @@ mod known;
 mod lease;
 mod merge;
 mod outbox;
+mod permit;
 mod projects;
 mod replay;
 mod retention;
@@ -39,6 +40,7 @@ pub(crate) use interim::{Interim, Provisional, Way};
 pub(crate) use issues::{AlertRow, DeliveryRow, IssueDetail, IssueFilter, MergedRow, MinuteCount, Page, WindowRow};
 pub(crate) use merge::Unmergeable;
 pub(crate) use outbox::{Claim, End, Settlement};
+pub(crate) use permit::Permit;
 pub(crate) use projects::{KeyHash, KnownProject};
 pub(crate) use replay::{Shown, Stored};
 pub(crate) use retention::Keep;
@@ -178,8 +180,19 @@ impl Archive {
         claims: Arc<[Claim]>,
         now: Time,
     ) -> Result<(Vec<Admitted>, Vec<Delivery>), Error> {
+        self.admit_with(Arc::default(), batch, claims, now).await
+    }
+
+    /// The same, unless the permit is withdrawn before the commit.
+    pub(crate) async fn admit_with(
+        &self,
+        permit: Arc<Permit>,
+        batch: Arc<Batch>,
+        claims: Arc<[Claim]>,
+        now: Time,
+    ) -> Result<(Vec<Admitted>, Vec<Delivery>), Error> {
         self.store
-            .write((batch, claims, now), |tx, (batch, claims, now)| {
+            .write((permit, batch, claims, now), |tx, (permit, batch, claims, now)| {
                 Box::pin(async move {
                     let admitted = admit::admit(tx, batch, *now).await?;
                     let mut claimed = Vec::new();
@@ -188,6 +201,7 @@ impl Archive {
                             claimed.extend(outbox::claim(tx, claim, *now).await?);
                         }
                     }
+                    permit.take()?;
                     Ok((admitted, claimed))
                 })
             })

@@ -210,6 +210,9 @@ impl Config {
         must(self.archive.timeout.get() >= Duration::from_millis(100), &|| {
             "archive.timeout: use 100ms or more".to_owned()
         });
+        must(self.archive.patience.get() >= Duration::from_millis(50), &|| {
+            "archive.patience: use 50ms or more".to_owned()
+        });
         if self.archive.sqlite_path().is_some() {
             return;
         }

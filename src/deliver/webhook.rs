@@ -9,7 +9,7 @@ use std::fmt::Write;
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
 use serde::Serialize;
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 
 use crate::alert::{Alert, Delivery, Kind};
 use crate::config::Secret;
@@ -48,7 +48,7 @@ impl Webhook {
         let mut headers = vec![
             own("Content-Type", "application/json".to_owned()),
             own("User-Agent", concat!("bongsu/", env!("CARGO_PKG_VERSION")).to_owned()),
-            own("Idempotency-Key", format!("bongsu-delivery-{}", delivery.id)),
+            own("Idempotency-Key", idempotency_key(delivery)),
         ];
         if let Some(secret) = &self.secret {
             headers.push(own("X-Bongsu-Signature", signature(secret, now, &body)));
@@ -56,6 +56,19 @@ impl Webhook {
         headers.extend(self.headers.iter().cloned());
         Parcel::Post { url: self.url.clone(), headers, body }
     }
+}
+
+/// The same for every attempt of one delivery, whoever makes it: an alert that was granted while the archive was away keeps
+/// its key when it is recorded.
+fn idempotency_key(delivery: &Delivery) -> String {
+    let Delivery { channel, alert, .. } = delivery;
+    let (kind, opened_at) = (alert.kind.name(), alert.window_opened_at.ms());
+    let said = format!("{kind} {} {opened_at} {} {channel}", alert.fingerprint, alert.ordinal);
+    let mut key = "bongsu-".to_owned();
+    for byte in &Sha256::digest(said)[..16] {
+        let _ = write!(key, "{byte:02x}");
+    }
+    key
 }
 
 /// `t=<unix seconds>,v1=<hex of HMAC-SHA256 over "{t}.{body}">`. The moment is signed too, so that a recorded request
@@ -173,7 +186,6 @@ fn root<'a>(event: &'a Event<'static>) -> Option<Root<'a>> {
 mod tests {
     use expect_test::{Expect, expect};
     use jiff::tz::TimeZone;
-    use sha2::Digest;
 
     use super::*;
     use crate::config::Locale;
@@ -358,16 +370,18 @@ mod tests {
     }
 
     #[test]
-    fn the_idempotency_key_is_the_same_for_every_attempt() {
-        let key = |attempt, now| {
-            let delivery = Delivery { attempt, fence: i64::from(attempt), ..sample::delivery(sample::alert(1)) };
+    fn the_idempotency_key_is_the_same_for_every_attempt_also_before_the_alert_is_recorded() {
+        let key = |id, attempt, ordinal, now| {
+            let alert = Alert { id, ..sample::alert(ordinal) };
+            let delivery = Delivery { id, attempt, fence: i64::from(attempt), ..sample::delivery(alert) };
             let Parcel::Post { headers, .. } = hook().compose(&delivery, &style(), now) else {
                 panic!("a webhook posts")
             };
             headers.into_iter().find(|(name, _)| name == "Idempotency-Key").map(|(_, value)| value)
         };
-        assert_eq!(key(1, sample::NOW), Some(Secret::new("bongsu-delivery-7")));
-        assert_eq!(key(1, sample::NOW), key(9, Time(sample::NOW.ms() + 60_000)));
+        assert!(key(7, 1, 1, sample::NOW).is_some_and(|key| key.expose().starts_with("bongsu-")));
+        assert_eq!(key(-3, 1, 1, sample::NOW), key(7, 9, 1, Time(sample::NOW.ms() + 60_000)));
+        assert_ne!(key(7, 1, 1, sample::NOW), key(7, 1, 2, sample::NOW));
     }
 
     #[test]

@@ -85,6 +85,24 @@ impl Process {
         self.signal("CONT");
     }
 
+    /// Stops it in its tracks, and with it the processes that it started itself.
+    pub fn pause_all(&self) {
+        self.pause();
+        self.children().into_iter().for_each(|pid| signal(pid, "STOP"));
+    }
+
+    /// Lets all of them go on.
+    pub fn resume_all(&self) {
+        self.children().into_iter().for_each(|pid| signal(pid, "CONT"));
+        self.resume();
+    }
+
+    fn children(&self) -> Vec<u32> {
+        let id = self.child.id();
+        let list = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).expect("Linux lists children");
+        list.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
+    }
+
     /// Ends it without a chance to save anything.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
@@ -98,9 +116,13 @@ impl Process {
     }
 
     fn signal(&self, signal: &str) {
-        let sent = Command::new("sh").arg("-c").arg(format!("kill -{signal} {}", self.child.id())).status();
-        assert!(sent.unwrap().success());
+        self::signal(self.child.id(), signal);
     }
+}
+
+fn signal(pid: u32, signal: &str) {
+    let sent = Command::new("sh").arg("-c").arg(format!("kill -{signal} {pid}")).status();
+    assert!(sent.unwrap().success());
 }
 
 impl Drop for Process {

@@ -401,6 +401,7 @@ fn settings() -> admit::Settings {
         rules: Arc::new(Sameness::default()).rules(),
         handoffs: Vec::new(),
         archive_max: QUIET,
+        patience: QUIET,
         metrics: Arc::new(Metrics::new()),
         now: server::now,
     }

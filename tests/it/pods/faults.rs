@@ -371,6 +371,25 @@ async fn postgresql_away_for_the_whole_window() {
     .await;
 }
 
+/// It keeps its connections and answers nothing: events are acknowledged all the same, by the cache.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgresql_paused_for_the_whole_window() {
+    run_with("PostgreSQL paused for the rest of the storm", LATER, 1, async |stage, sink| {
+        let ArchiveServer::Postgres(postgres) = &stage.archive else { unreachable!("it runs on PostgreSQL") };
+        postgres.process().pause_all();
+        stage.noticed = Some(stage.until("bongsu_archive_up", false, 0..PODS).await);
+        stage.storm.reached(100).await;
+        later_ones_alert(stage, sink).await;
+        assert_eq!(readiness(&stage.pods[0]).await, (200, "cache".to_owned()));
+        postgres.process().resume_all();
+        let started = Instant::now();
+        stage.until("bongsu_archive_up", true, 0..PODS).await;
+        stage.returned = Some(started.elapsed());
+        assert_eq!(readiness(&stage.pods[0]).await, (200, "cache+archive".to_owned()));
+    })
+    .await;
+}
+
 /// What `/readyz` says: its status, and who decides.
 async fn readiness(pod: &Server) -> (u16, String) {
     let response = client().get(format!("{}/readyz", pod.base())).send().await.unwrap();
@@ -415,6 +434,28 @@ async fn redis_and_postgresql_away() {
         stage.cache.redis().kill_and_restart();
         stage.archive.start_again();
         stage.until("bongsu_archive_up", true, 0..PODS).await;
+        stage.returned = Some(started.elapsed());
+    })
+    .await;
+}
+
+/// One after the other: what the archive knew of the errors that were quiet is in each pod's memory.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redis_and_then_postgresql_away() {
+    run_with("Redis away, then PostgreSQL as well", LATER, PODS, async |stage, sink| {
+        stage.cache.redis().process.kill();
+        stage.until_cache_is(false, 0..PODS).await;
+        stage.storm.reached(40).await;
+        stage.archive.stop();
+        stage.noticed = Some(stage.until("bongsu_archive_up", false, 0..PODS).await);
+        stage.storm.reached(100).await;
+        later_ones_alert(stage, sink).await;
+        assert_eq!(readiness(&stage.pods[0]).await, (200, "memory".to_owned()));
+        let started = Instant::now();
+        stage.archive.start_again();
+        stage.until("bongsu_archive_up", true, 0..PODS).await;
+        stage.cache.redis().kill_and_restart();
+        stage.until_cache_is(true, 0..PODS).await;
         stage.returned = Some(started.elapsed());
     })
     .await;
