@@ -91,7 +91,12 @@ pub(super) fn labelled_id(site: &Site<'_>) -> Option<Edit> {
     let end = site.run_near(site.at, idle);
     let text = site.text[site.at..end].trim_end_matches('.');
     let numbered = text.bytes().any(|b| b.is_ascii_digit());
-    (numbered || is_drawn(text)).then(|| Edit::put(site.at..site.at + text.len(), "<id>")).flatten()
+    let whose = context::before(site, site.at - between.len(), 24);
+    let made = || {
+        text.len() >= 8
+            && ["equest", "race", "orrelation", "ession", "ransaction"].iter().any(|word| whose.contains(word))
+    };
+    (numbered || is_drawn(text) || made()).then(|| Edit::put(site.at..site.at + text.len(), "<id>")).flatten()
 }
 
 /// `6.02e23`, `1.5E-10`, `2e308`.
