@@ -141,11 +141,16 @@ fn ends_with(text: &str, phrases: &[&str]) -> bool {
 pub(super) fn quoted(site: &Site<'_>) -> Option<Edit> {
     let last = site.before(site.at);
     // Nearly all quotes stand behind a space.
-    let told = last == b' ' && {
-        let behind = before(site, site.at, 20);
-        is_told(behind)
-            || behind.ends_with(": ") && BEFORE_TYPE.iter().any(|phrase| before(site, site.at, 60).contains(phrase))
+    let assigned = || {
+        let (key, between) = word_before(site, site.at);
+        between == "=" && in_table(key, KEYS)
     };
+    let told = last == b'=' && assigned()
+        || last == b' ' && {
+            let behind = before(site, site.at, 20);
+            is_told(behind)
+                || behind.ends_with(": ") && BEFORE_TYPE.iter().any(|phrase| before(site, site.at, 60).contains(phrase))
+        };
     let read = &site.quotes_read[usize::from(site.byte(site.at) == b'"')];
     let known = read.get();
     let end = close(site)?;
@@ -270,6 +275,10 @@ pub(super) fn assigned(site: &Site<'_>) -> Option<Edit> {
     }
     let quoted = site.before(site.at) == b'\'';
     let (key, between) = word_before(site, site.at);
+    if key == "SQLERRMC" {
+        let end = site.text.floor_char_boundary(site.run_near(value, |b| !matches!(b, b' ' | b',' | b'<')));
+        return (end > value).then(|| Edit::put(value..end, "<str>")).flatten();
+    }
     let known = between.is_empty() && in_table(key, KEYS);
     if !quoted && !known {
         return None;

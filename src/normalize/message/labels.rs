@@ -138,6 +138,20 @@ pub(super) fn hash_behind_state(site: &Site<'_>) -> Option<Edit> {
     (hash && site.ends(end)).then(|| Edit::put(site.at + 1..end, "<addr>")).flatten()
 }
 
+/// `<0.521.0>`: an Erlang process.
+pub(super) fn process(site: &Site<'_>) -> Option<Edit> {
+    let end = site.run_near(site.at + 1, |b| b.is_ascii_digit() || b == b'.');
+    let parts = site.text[site.at + 1..end].split('.').filter(|part| !part.is_empty()).count();
+    (parts == 3 && site.byte(end) == b'>').then(|| Edit::put(site.at..end + 1, "<addr>")).flatten()
+}
+
+/// `thread 'main' (4711) panicked`: later runtimes say the thread's number, too.
+pub(super) fn panicked(site: &Site<'_>) -> Option<Edit> {
+    let end = site.digits(site.at + 1);
+    let told = end > site.at + 1 && site.text[end..].starts_with(") panicked") && site.before(site.at) == b' ';
+    told.then(|| Edit::drop(site.at..end + 2)).flatten()
+}
+
 /// `aa:bb:cc:00:11:22`: a device.
 pub(super) fn mac(site: &Site<'_>) -> Option<Edit> {
     let end = site.run_near(site.at, |b| b.is_ascii_hexdigit() || matches!(b, b':' | b'-'));
