@@ -8,6 +8,10 @@
 //! (`fingerprint`), secrets (`scrub`), parsing of stack texts (`ingest`), anything that learns from traffic.
 
 mod crates;
+#[cfg(test)]
+mod fuzz;
+#[cfg(test)]
+mod kinds;
 pub mod location;
 mod message;
 mod names;

@@ -10,19 +10,23 @@ use crate::normalize::rewrite::Put;
 
 /// Keys that discriminate.
 const TELLING: &[&str] = &[
+    "action",
     "address",
     "api",
     "attribute",
     "bucket",
+    "category",
     "cause",
     "class",
     "code",
     "column",
+    "command",
     "constraint",
     "err",
     "errno",
     "error",
     "errorcode",
+    "event",
     "exception",
     "field",
     "function",
@@ -31,20 +35,31 @@ const TELLING: &[&str] = &[
     "message",
     "method",
     "msg",
+    "op",
+    "operation",
     "path",
+    "phase",
     "port",
     "queue",
     "reason",
+    "result",
     "service",
+    "severity",
+    "stage",
     "state",
     "status",
     "statuscode",
+    "step",
     "table",
     "topic",
     "type",
     "uri",
     "url",
 ];
+
+/// Elements that say what kind of answer a document is.
+const SAYING: &[&str] =
+    &["<title>", "<Code>", "<code>", "<faultcode>", "<faultstring>", "<Message>", "<message>", "<error>", "<h1>"];
 
 /// The key that begins there, and what joins its value to it.
 fn key<'t>(site: &Site<'t>, at: usize) -> Option<(&'t str, u8)> {
@@ -132,11 +147,13 @@ pub(super) fn xml(site: &Site<'_>) -> Option<Edit> {
     }
     let end = site.tag_end().filter(|end| *end > tag)?;
     let body = &site.text[site.at..end];
-    let title = body.find("<title>").and_then(|at| Some((at + 7, body[at..].find("</title>")? + at)));
-    match title {
-        Some((from, to)) if from < to => {
-            Some(Edit { cut: site.at..end, put: Put::Part("<xml> ", site.at + from..site.at + to) })
-        }
-        _ => Edit::put(site.at..end, "<xml>"),
+    let said = SAYING.iter().find_map(|tag| {
+        let from = body.find(tag)? + tag.len();
+        let to = from + body[from..].find('<')?;
+        (from < to && to - from <= 120).then_some((from, to))
+    });
+    match said {
+        Some((from, to)) => Some(Edit { cut: site.at..end, put: Put::Part("<xml> ", site.at + from..site.at + to) }),
+        None => Edit::put(site.at..end, "<xml>"),
     }
 }

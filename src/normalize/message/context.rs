@@ -145,6 +145,12 @@ pub(super) const VALUE_WORDS: &[&str] =
 /// How far back a word may begin.
 const REACH: usize = 40;
 
+/// What stands before a place, as far as a phrase is long.
+pub(super) fn before<'t>(site: &Site<'t>, at: usize, reach: usize) -> &'t str {
+    let from = site.text.ceil_char_boundary(at.saturating_sub(reach));
+    &site.text[from..at]
+}
+
 /// The word before a place, and what stands between. Only separators may: a value belongs to the word it stands behind.
 pub(super) fn word_before<'t>(site: &Site<'t>, at: usize) -> (&'t str, &'t str) {
     let bytes = site.bytes();

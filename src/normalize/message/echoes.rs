@@ -4,17 +4,16 @@
 //! their own shape (`values`, `times`).
 
 use super::Edit;
-use super::context::{in_table, word_before};
+use super::context::{before, in_table, word_before};
 use super::quoted::close;
 use super::site::Site;
 
 /// Behind one of these, quotes hold what was entered.
 const BEFORE: &[&str] = &[
     ":error, ",
-    "address ",
+    "atoi: parsing ",
     "base 10: ",
     "base 16: ",
-    "but got ",
     "cannot parse ",
     "character ",
     "customer: ",
@@ -24,7 +23,6 @@ const BEFORE: &[&str] = &[
     "for input string: ",
     "for query ",
     "from string ",
-    "got: ",
     "input string ",
     "integer(): ",
     "invalid value ",
@@ -35,9 +33,11 @@ const BEFORE: &[&str] = &[
     "no such charge: ",
     "no such token: ",
     "or near ",
-    "parsing ",
+    "number but got ",
+    "parsebool: parsing ",
+    "parsefloat: parsing ",
+    "parseint: parsing ",
     "parsing time ",
-    "query ",
     "requested value ",
     "search for ",
     "string: ",
@@ -116,7 +116,6 @@ const KEYS: &[&str] = &[
     "nickname",
     "password",
     "q",
-    "query",
     "search",
     "searchterm",
     "term",
@@ -125,12 +124,6 @@ const KEYS: &[&str] = &[
     "userid",
     "username",
 ];
-
-/// What stands before a place, as far as a phrase is long.
-fn before<'t>(site: &Site<'t>, at: usize, reach: usize) -> &'t str {
-    let from = site.text.ceil_char_boundary(at.saturating_sub(reach));
-    &site.text[from..at]
-}
 
 fn ends_with(text: &str, phrases: &[&str]) -> bool {
     let Some(last) = text.len().checked_sub(2).map(|at| text.as_bytes()[at].to_ascii_lowercase()) else { return false };
@@ -148,11 +141,16 @@ fn ends_with(text: &str, phrases: &[&str]) -> bool {
 pub(super) fn quoted(site: &Site<'_>) -> Option<Edit> {
     let last = site.before(site.at);
     // Nearly all quotes stand behind a space.
-    let told = last == b' ' && {
-        let behind = before(site, site.at, 20);
-        is_told(behind)
-            || behind.ends_with(": ") && BEFORE_TYPE.iter().any(|phrase| before(site, site.at, 60).contains(phrase))
+    let assigned = || {
+        let (key, between) = word_before(site, site.at);
+        between == "=" && in_table(key, KEYS)
     };
+    let told = last == b'=' && assigned()
+        || last == b' ' && {
+            let behind = before(site, site.at, 20);
+            is_told(behind)
+                || behind.ends_with(": ") && BEFORE_TYPE.iter().any(|phrase| before(site, site.at, 60).contains(phrase))
+        };
     let read = &site.quotes_read[usize::from(site.byte(site.at) == b'"')];
     let known = read.get();
     let end = close(site)?;
@@ -167,6 +165,10 @@ pub(super) fn quoted(site: &Site<'_>) -> Option<Edit> {
     };
     if !told {
         read.set(known);
+        return None;
+    }
+    // `Unexpected token 'export'` is a word of the language, `'x'` a piece of what was read.
+    if end - site.at > 5 && before(site, site.at, 6) == "token " && site.text[..site.at].ends_with("nexpected token ") {
         return None;
     }
     let cut = if ahead.starts_with(b"...") { end + 4 } else { end + 1 };
@@ -213,7 +215,7 @@ pub(super) fn required(site: &Site<'_>) -> Option<Edit> {
 
 /// Behind the bracket that closes the one here.
 pub(super) fn balanced(site: &Site<'_>) -> Option<usize> {
-    const REACH: usize = 2048;
+    const REACH: usize = 1024;
     let mut depth = 0_u32;
     for (offset, b) in site.bytes()[site.at..].iter().take(REACH).enumerate() {
         match b {
@@ -273,6 +275,10 @@ pub(super) fn assigned(site: &Site<'_>) -> Option<Edit> {
     }
     let quoted = site.before(site.at) == b'\'';
     let (key, between) = word_before(site, site.at);
+    if key == "SQLERRMC" {
+        let end = site.text.floor_char_boundary(site.run_near(value, |b| !matches!(b, b' ' | b',' | b'<')));
+        return (end > value).then(|| Edit::put(value..end, "<str>")).flatten();
+    }
     let known = between.is_empty() && in_table(key, KEYS);
     if !quoted && !known {
         return None;

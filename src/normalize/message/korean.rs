@@ -45,6 +45,37 @@ const ROLES: &[&str] = &[
 /// The family names of nearly everybody.
 const FAMILIES: &str = "강고곽구권기길김나남노도류마맹명문민박반방배백변봉서석선설성소손송신심안양어엄여연염예오옥왕용우원유육윤이인임장전정조주지진차채천최추탁태표하한함허현홍황";
 
+/// Words that begin like a name and are none.
+const NO_NAMES: &[&str] = &[
+    "경고",
+    "공지",
+    "구분",
+    "권한",
+    "문의",
+    "배송",
+    "상태",
+    "안내",
+    "오류",
+    "유의",
+    "유형",
+    "이름",
+    "이메일",
+    "이벤트",
+    "인증",
+    "전화",
+    "전화번호",
+    "정보",
+    "정산",
+    "조회",
+    "주문",
+    "주문번호",
+    "주소",
+    "주의",
+    "한도",
+    "현황",
+    "환불",
+];
+
 /// The characters of a Hangul run that ends there.
 fn hangul_before(site: &Site<'_>, end: usize) -> (usize, usize) {
     let (mut at, mut count) = (end, 0);
@@ -81,7 +112,7 @@ pub(super) fn name(site: &Site<'_>) -> Option<Edit> {
         return named.then(|| Edit::put(site.at..site.at + at, "<str>")).flatten();
     }
     let family = word.chars().next().is_some_and(|c| FAMILIES.contains(c));
-    if !family || !(6..=12).contains(&word.len()) {
+    if !family || !(6..=12).contains(&word.len()) || NO_NAMES.contains(&word) {
         return None;
     }
     let bracketed =

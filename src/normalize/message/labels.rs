@@ -91,7 +91,12 @@ pub(super) fn labelled_id(site: &Site<'_>) -> Option<Edit> {
     let end = site.run_near(site.at, idle);
     let text = site.text[site.at..end].trim_end_matches('.');
     let numbered = text.bytes().any(|b| b.is_ascii_digit());
-    (numbered || is_drawn(text)).then(|| Edit::put(site.at..site.at + text.len(), "<id>")).flatten()
+    let whose = context::before(site, site.at - between.len(), 24);
+    let made = || {
+        text.len() >= 8
+            && ["equest", "race", "orrelation", "ession", "ransaction"].iter().any(|word| whose.contains(word))
+    };
+    (numbered || is_drawn(text) || made()).then(|| Edit::put(site.at..site.at + text.len(), "<id>")).flatten()
 }
 
 /// `6.02e23`, `1.5E-10`, `2e308`.
@@ -131,6 +136,20 @@ pub(super) fn hash_behind_state(site: &Site<'_>) -> Option<Edit> {
     let end = site.run(site.at + 1, |b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'));
     let hash = matches!(site.before(site.at), b'}' | b')') && (1..=16).contains(&(end - site.at - 1));
     (hash && site.ends(end)).then(|| Edit::put(site.at + 1..end, "<addr>")).flatten()
+}
+
+/// `<0.521.0>`: an Erlang process.
+pub(super) fn process(site: &Site<'_>) -> Option<Edit> {
+    let end = site.run_near(site.at + 1, |b| b.is_ascii_digit() || b == b'.');
+    let parts = site.text[site.at + 1..end].split('.').filter(|part| !part.is_empty()).count();
+    (parts == 3 && site.byte(end) == b'>').then(|| Edit::put(site.at..end + 1, "<addr>")).flatten()
+}
+
+/// `thread 'main' (4711) panicked`: later runtimes say the thread's number, too.
+pub(super) fn panicked(site: &Site<'_>) -> Option<Edit> {
+    let end = site.digits(site.at + 1);
+    let told = end > site.at + 1 && site.text[end..].starts_with(") panicked") && site.before(site.at) == b' ';
+    told.then(|| Edit::drop(site.at..end + 2)).flatten()
 }
 
 /// `aa:bb:cc:00:11:22`: a device.

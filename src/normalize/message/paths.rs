@@ -147,13 +147,13 @@ fn is_extension(text: &str) -> bool {
     (1..=8).contains(&text.len()) && text.starts_with(|c: char| c.is_ascii_alphabetic())
 }
 
-/// Where the number of `part-00012` begins: letters, a joint, two digits or more.
+/// Where the number of `part-00012` begins: letters, a joint, digits.
 fn numbered(stem: &str) -> Option<usize> {
     let number = stem.trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, '-' | '_')).len();
     let joint = stem[number..].starts_with(['-', '_']);
     let digits = stem[number..].bytes().filter(u8::is_ascii_digit).count();
     let letters = number > 1 && stem[..number].bytes().all(|b| b.is_ascii_alphabetic() || matches!(b, b'-' | b'_'));
-    (joint && digits >= 2 && letters && stem.ends_with(|c: char| c.is_ascii_digit())).then_some(number + 1)
+    (joint && digits >= 1 && letters && stem.ends_with(|c: char| c.is_ascii_digit())).then_some(number + 1)
 }
 
 /// Whether this is the path of a URL whose host ends with a digit (`http://10.0.0.1:8080/…`).

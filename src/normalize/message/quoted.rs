@@ -5,6 +5,7 @@
 use super::Edit;
 use super::context::{IDENTIFIER_WORDS, VALUE_WORDS, in_table, word_after, word_before};
 use super::site::{CLASS, Class, Site};
+use crate::normalize::random::is_drawn;
 use crate::normalize::rewrite::Put;
 
 /// A quoted text without white space that is longer than this is a value, digits or not.
@@ -54,7 +55,14 @@ pub(super) fn short_identifier(site: &Site<'_>) -> Option<Edit> {
     let edit = identifier(site)?;
     let digits = |part: &[u8]| part.iter().all(u8::is_ascii_digit);
     let numbered = site.bytes()[edit.cut.clone()].windows(5).any(digits);
-    (!numbered).then_some(edit)
+    let drawn = |part: &str| {
+        let hex = part.len() >= 8 && part.bytes().all(|b| b.is_ascii_hexdigit());
+        hex && part.bytes().any(|b| b.is_ascii_digit()) || is_drawn(part)
+    };
+    let inside = &site.text[edit.cut.clone()];
+    let long = |part: &&str| part.len() >= 8;
+    let varies = numbered || inside.split(|c: char| !c.is_ascii_alphanumeric()).filter(long).any(drawn);
+    (!varies).then_some(edit)
 }
 
 /// `com.shop.Order`, `api.partner-a.com`: a class or a host, whatever word it stands behind.

@@ -22,6 +22,8 @@ const fn mask(name: &'static str, on: On, find: Find, before: &'static str, afte
 pub(in crate::normalize) const RULES: &[Rule] = &[
     // Punctuation.
     mask("placeholder", Byte(b"<"), values::placeholder, "<num>", "<num>"),
+    mask("process", Byte(b"<"), labels::process, "call to #PID<0.521.0>", "call to #PID<addr>").since(V2),
+    mask("thread-number", Byte(b"("), labels::panicked, "thread 'main' (4711) panicked", "thread 'main' panicked").since(V2),
     mask("xml", Byte(b"<"), bodies::xml, "said <a><b>7</b></a>", "said <xml>").since(V2),
     mask("inspected", Byte(b"#"), bodies::inspected, "for #<Order:0x7f12 @id=7>", "for #<Order>").since(V2),
     mask("echo", Byte(b"[{("), echoes::bracketed, "rejected value [kim]", "rejected value <str>").since(V2),

@@ -84,11 +84,20 @@ pub(super) fn script(site: &Site<'_>) -> Option<Edit> {
     (counted && whole).then(|| Edit::put(site.at..end, "Script")).flatten()
 }
 
+/// `run$_closure28.doCall`: a closure inside one.
+pub(super) fn nested_closure(site: &Site<'_>) -> Option<Edit> {
+    let mut end = site.digits(site.end);
+    let counted = end > site.end && !site.begins(site.at);
+    if site.text[end..].starts_with(".doCall") {
+        end += ".doCall".len();
+    }
+    (counted && site.ends(end)).then(|| Edit::drop(site.at..end)).flatten()
+}
+
 /// `core$charge.invokeStatic`: what Clojure calls the function's body.
 pub(super) fn clojure_body(site: &Site<'_>) -> Option<Edit> {
-    let class = site.run_back(site.at, ident);
-    let clojure = site.text[class..site.at].contains('$') && site.ends(site.end);
-    clojure.then(|| Edit::put(site.at..site.end, ".invoke")).flatten()
+    let named = !site.begins(site.at) && site.ends(site.end);
+    named.then(|| Edit::put(site.at..site.end, ".invoke")).flatten()
 }
 
 /// `com.acme@1.2.0/com.acme.Pool`: the module of a class, with its version.

@@ -60,6 +60,12 @@ impl Then {
 }
 
 impl Rule {
+    /// A piece of text for tests.
+    #[cfg(test)]
+    pub(super) fn marker_for_tests(&self) -> &'static str {
+        self.marker
+    }
+
     const fn then(mut self, then: Then) -> Rule {
         self.then = then;
         self

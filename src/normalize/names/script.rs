@@ -101,6 +101,21 @@ pub(super) fn base64_hash(site: &Site<'_>) -> Option<Edit> {
     (joined && base64 && mixed && odd).then(|| Edit::drop(start - 1..site.at)).flatten()
 }
 
+/// `(index 4)`: which of several promises.
+pub(super) fn promise_index(site: &Site<'_>) -> Option<Edit> {
+    let end = site.digits(site.end);
+    let whole = end > site.end && site.bytes().get(end) == Some(&b')');
+    let start = if site.text[site.floor..site.at].ends_with(' ') { site.at - 1 } else { site.at };
+    whole.then(|| Edit::drop(start..end + 1)).flatten()
+}
+
+/// `https://cdn.acme.io/main.js`: a script is the same wherever it is served.
+pub(super) fn served(site: &Site<'_>) -> Option<Edit> {
+    let end = site.run(site.end, |b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':'));
+    let host = end > site.end && site.bytes().get(end) == Some(&b'/');
+    host.then(|| Edit::drop(site.at..end)).flatten()
+}
+
 /// `chunks/210.js`: a chunk is numbered anew by each build.
 pub(super) fn chunk_number(site: &Site<'_>) -> Option<Edit> {
     let start = site.run_back(site.at, |b| b.is_ascii_digit());
