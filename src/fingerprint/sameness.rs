@@ -3,6 +3,7 @@
 //! Promises: one answer for an event, whoever asks: the river, the explanation, the preview. Deliberately not here: the
 //! rules themselves (`normalize`), the hash (`fingerprint`).
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -14,6 +15,7 @@ use super::{Kind, hash, identify, identify_as};
 use crate::config;
 use crate::event::{Attributes, Event};
 use crate::issue::{CauseKey, Fingerprint, Former, Place, Rules};
+use crate::normalize::location::of_frames_as;
 use crate::normalize::{self, Applied, Version};
 
 /// The rules that tell errors apart.
@@ -161,7 +163,10 @@ impl Sameness {
     pub(crate) fn formers(&self, event: &Event<'_>) -> Vec<Former> {
         let oldest = self.oldest.load(Ordering::Acquire);
         let before = Version::ALL.into_iter().rev().filter(|v| *v != Version::PRESENT && v.number() >= oldest);
-        let name = |version| identify_as(version, event, &normalize::normalize_as(version, event)).0;
+        let name = |version| {
+            let event = &as_read(version, event);
+            identify_as(version, event, &normalize::normalize_as(version, event)).0
+        };
         let mut formers: Vec<Former> = Vec::new();
         if self.own.is_some() {
             let (now, without) = (self.identify(event).0, identify(event, &self.built_in(event)).0);
@@ -189,6 +194,18 @@ impl Sameness {
             segment: Box::new(move |event| learned::candidate(&varying.normalize(event))),
         })
     }
+}
+
+/// The event as it was read under an older rule set: a location that was taken from its frames is taken by those rules.
+fn as_read<'a>(version: Version, event: &'a Event<'a>) -> Cow<'a, Event<'a>> {
+    let Some(root) = event.root() else { return Cow::Borrowed(event) };
+    let (now, then) = (of_frames_as(Version::PRESENT, &root.frames), of_frames_as(version, &root.frames));
+    if now == then || now.as_deref() != Some(&*event.attributes.location) {
+        return Cow::Borrowed(event);
+    }
+    let mut event = event.clone();
+    event.attributes.location = then.unwrap_or_default().into();
+    Cow::Owned(event)
 }
 
 /// The part of a split error that the event belongs to.
