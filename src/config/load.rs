@@ -377,8 +377,19 @@ mod tests {
         read.policy = default.policy.clone();
         assert_eq!(format!("{read:?}"), format!("{default:?}"));
 
-        let sections =
-            ["archive", "cache", "api", "policy", "scrub", "limits", "deliver", "retention", "outgoing", "log"];
+        let sections = [
+            "archive",
+            "cache",
+            "api",
+            "policy",
+            "health",
+            "scrub",
+            "limits",
+            "deliver",
+            "retention",
+            "outgoing",
+            "log",
+        ];
         let lists = ["[project]", "[channel]", "[route]"];
         for section in sections.iter().chain(&lists).chain(&["nothing"]) {
             let error = toml::from_str::<Config>(&format!("[{section}]\nno_such_key = 1")).unwrap_err();
