@@ -21,6 +21,8 @@ use crate::servers::redis::Redis;
 const ISSUE: Fingerprint = Fingerprint(7);
 /// What each pod counts before it is killed.
 const COUNTED: u64 = 3;
+/// More than a flusher needs; an answer that is there at once is none, so that their number differs from time to time.
+const STEPS: usize = 16;
 /// Far from any clock.
 const NOW: Time = Time(1_900_000_020_000);
 
@@ -141,29 +143,27 @@ impl Stage {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pod_killed_anywhere_in_its_own_write_back() {
     let mut stage = Stage::set().await;
-    for steps in 0.. {
+    let mut kills = 0;
+    for steps in 0..STEPS {
         let pod = stage.counting_pod().await;
         let killed = killed_after(steps, pod.write_own(true)).await;
         drop(pod);
         stage.check(&format!("killed after {steps} steps: {killed}")).await;
-        if !killed {
-            assert!(steps > 2, "it was killed between its steps");
-            return;
-        }
+        kills += usize::from(killed);
     }
+    assert!(kills > 2, "it was killed between its steps");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flusher_killed_anywhere_in_writing_what_the_dead_left_behind() {
     let mut stage = Stage::set().await;
-    for steps in 0.. {
+    let mut kills = 0;
+    for steps in 0..STEPS {
         drop(stage.counting_pod().await);
         let (at, flusher) = (stage.later(), stage.pod());
         let killed = killed_after(steps, flusher.look_for_the_dead(at)).await;
         stage.check(&format!("killed after {steps} steps: {killed}")).await;
-        if !killed {
-            assert!(steps > 4, "it was killed between its steps");
-            return;
-        }
+        kills += usize::from(killed);
     }
+    assert!(kills > 2, "it was killed between its steps");
 }

@@ -416,8 +416,9 @@ async fn a_pod_ends_while_the_archive_is_away() {
     let ordinals: Vec<u64> = sink.payloads("alert").iter().map(|alert| alert["ordinal"].as_u64().unwrap()).collect();
     assert_eq!(ordinals, [1, 2, 3, 4, 5]);
     assert!(pod.stop().success());
+    // With what people were told of the archive itself.
     let forgotten =
-        |line: &String| line.contains("could not be recorded and are forgotten") && line.contains("\"lost\":5");
+        |line: &String| line.contains("could not be recorded and are forgotten") && line.contains("\"lost\":6");
     wait_until("its last words", async || pod.log().iter().any(forgotten)).await;
 }
 
