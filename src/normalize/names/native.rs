@@ -60,10 +60,10 @@ pub(super) fn written_in(site: &Site<'_>) -> Option<Edit> {
     inside.then(|| Edit::drop(site.at..end + " in ".len())).flatten()
 }
 
-/// `{impl#3}`, `{closure#0}`, `{lambda(int)#2}`: the compiler's number.
+/// `{impl#3}`, `{closure#0}`, `{lambda(int)#2}`, `(irb#1)`: a number that was given, not written.
 pub(super) fn number_in_braces(site: &Site<'_>) -> Option<Edit> {
     let end = site.digits(site.end);
-    let closed = end > site.end && site.bytes().get(end) == Some(&b'}');
+    let closed = end > site.end && matches!(site.bytes().get(end), Some(b'}' | b')'));
     closed.then(|| Edit::drop(site.at..end)).flatten()
 }
 
