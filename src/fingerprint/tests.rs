@@ -117,6 +117,25 @@ fn version_1_answers_what_it_always_answered() {
     expect_file!["../../tests/data/fingerprints.v1.tsv"].assert_eq(&answered);
 }
 
+/// Invariant: a released rule set never changes.
+#[test]
+fn version_1_knows_the_pairs_by_the_names_it_gave_them() {
+    for line in include_str!("../../tests/data/sameness/v1.tsv").lines() {
+        let columns: Vec<&str> = line.split('\t').collect();
+        let text: String = serde_json::from_str(columns[2]).unwrap();
+        let mut event = Event::default();
+        let given = &mut event.attributes;
+        *match columns[0] {
+            "url" => &mut given.url,
+            "location" => &mut given.location,
+            "module" => &mut given.module,
+            _ => &mut given.detail,
+        } = text.as_str().into();
+        let (fingerprint, _) = identify_as(Version::V1, &event, &normalize_as(Version::V1, &event));
+        assert_eq!(fingerprint.to_string(), columns[1], "{} {text:?}", columns[0]);
+    }
+}
+
 #[test]
 fn an_explanation_names_the_rules() {
     expect![[r#"

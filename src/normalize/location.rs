@@ -63,10 +63,27 @@ const FRAMEWORKS_SINCE_2: &[&str] = &[
     "akka.",
     "asyncio.",
     "brave.",
+    "cats.",
     "clojure.",
+    "co.elastic.",
+    "com.amazonaws.",
+    "com.azure.",
+    "com.datastax.",
+    "com.github.benmanes.",
+    "com.github.luben.",
+    "com.google.api.",
+    "com.google.cloud.",
+    "com.google.gson.",
+    "com.google.protobuf.",
+    "com.ibm.db2.",
+    "com.microsoft.sqlserver.",
     "com.mongodb.",
     "com.mysql.",
-    "cats.",
+    "com.netflix.",
+    "com.nimbusds.",
+    "com.p6spy.",
+    "com.querydsl.",
+    "com.rabbitmq.",
     "dev.failsafe.",
     "django.",
     "encoding/",
@@ -76,18 +93,36 @@ const FRAMEWORKS_SINCE_2: &[&str] = &[
     "golang.org/x/",
     "google.golang.org/grpc",
     "graphql.",
+    "io.jsonwebtoken.",
     "io.ktor.",
     "io.micronaut.",
+    "io.r2dbc.",
     "io.reactivex.",
+    "io.sentry.",
+    "kafka.",
+    "liquibase.",
+    "net.sf.",
     "net/http",
     "node:",
-    "oracle.jdbc.",
+    "oracle.",
+    "org.bouncycastle.",
+    "org.elasticsearch.",
+    "org.flywaydb.",
+    "org.h2.",
+    "org.hsqldb.",
+    "org.jooq.",
+    "org.junit.",
+    "org.mariadb.",
+    "org.mybatis.",
     "org.postgresql.",
     "org.redisson.",
+    "org.scalatest.",
+    "org.sqlite.",
     "org.thymeleaf.",
+    "org.yaml.",
     "play.api.",
     "rx.",
-    "software.amazon.awssdk.",
+    "software.amazon.",
     "sqlalchemy.",
     "starlette.",
     "uvicorn.",
@@ -189,8 +224,7 @@ pub(super) fn normalized<'a>(version: Version, event: &'a Event<'_>, trail: &mut
     if !given.trim().is_empty() && generated.is_none() {
         return tidy(version, Cow::Borrowed(given), trail);
     }
-    let frames = event.root().map_or(&[][..], |root| &root.frames);
-    match pick_as(version, frames) {
+    match place(version, event) {
         Some(frame) => {
             let mut chosen = text(frame);
             // The proxy of an interface names no class, but it does name the function that was called.
@@ -203,6 +237,14 @@ pub(super) fn normalized<'a>(version: Version, event: &'a Event<'_>, trail: &mut
         }
         None => tidy(version, Cow::Borrowed(given), trail),
     }
+}
+
+/// The frame of the root cause; where that has none of the application's own (a cause's frames may end where it was
+/// caught), since the second rule set, of the next exception outwards that has one.
+fn place<'e, 't>(version: Version, event: &'e Event<'t>) -> Option<&'e Frame<'t>> {
+    let own = || event.exceptions.iter().rev().find_map(|exception| pick_own(version, &exception.frames));
+    let outwards = if version >= Version::V2 { own() } else { None };
+    outwards.or_else(|| pick_as(version, event.root().map_or(&[][..], |root| &root.frames)))
 }
 
 /// `findByOrderNo` of `com.sun.proxy.$Proxy45.findByOrderNo(Unknown Source)`.
@@ -256,17 +298,22 @@ pub fn pick<'f, 't>(frames: &'f [Frame<'t>]) -> Option<&'f Frame<'t>> {
 
 /// The same, by a rule set of choice.
 pub fn pick_as<'f, 't>(version: Version, frames: &'f [Frame<'t>]) -> Option<&'f Frame<'t>> {
-    let placed =
-        |frame: &Frame<'_>| !(frame.module.is_empty() && frame.file.is_empty()) || crates::is_path(&frame.function);
-    let written = |frame: &&Frame<'_>| !is_generated(version, frame) && placed(frame);
-    let own = |frame: &&Frame<'_>| written(frame) && !is_framework(version, frame);
-    let mut frames_written = frames.iter().filter(written);
-    frames
-        .iter()
-        .find(|frame| frame.in_app == Some(true) && own(frame))
-        .or_else(|| frames.iter().find(|frame| frame.in_app != Some(false) && own(frame)))
-        .or_else(|| frames_written.next())
+    pick_own(version, frames)
+        .or_else(|| frames.iter().find(|frame| is_written(version, frame)))
         .or_else(|| frames.iter().find(|frame| !is_generated(version, frame) && !frame.function.is_empty()))
+}
+
+/// The first of the application's own.
+fn pick_own<'f, 't>(version: Version, frames: &'f [Frame<'t>]) -> Option<&'f Frame<'t>> {
+    let own = |frame: &&Frame<'_>| is_written(version, frame) && !is_framework(version, frame);
+    let said = frames.iter().find(|frame| frame.in_app == Some(true) && own(frame));
+    said.or_else(|| frames.iter().find(|frame| frame.in_app != Some(false) && own(frame)))
+}
+
+/// Whether somebody wrote it, and it says where.
+fn is_written(version: Version, frame: &Frame<'_>) -> bool {
+    let placed = !(frame.module.is_empty() && frame.file.is_empty()) || crates::is_path(&frame.function);
+    placed && !is_generated(version, frame)
 }
 
 /// A frame as text, as it stands: class and function, or file and function where neither names a class.

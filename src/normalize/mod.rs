@@ -8,15 +8,9 @@
 //! (`fingerprint`), secrets (`scrub`), parsing of stack texts (`ingest`), anything that learns from traffic.
 
 mod crates;
-#[cfg(test)]
-mod fuzz;
-#[cfg(test)]
-mod kinds;
 pub mod location;
 mod message;
 mod names;
-#[cfg(test)]
-mod pairs;
 mod plain;
 mod random;
 mod rewrite;

@@ -130,7 +130,7 @@ fn separator_of(version: Version, pending: &str, put: &str, written: Option<&str
         return None;
     }
     // A card number is written in groups with spaces; its mark is one value.
-    let spaced = matches!(put, "<num>" | ANY) || version >= Version::V2 && put == "<time>";
+    let spaced = matches!(put, "<num>" | ANY) || version >= Version::V2 && matches!(put, "<time>" | "<duration>");
     let separators: &[&str] = if spaced { &[", ", ",", " "] } else { &[", ", ","] };
     let (separator, before) = separators.iter().find_map(|s| pending.strip_suffix(s).map(|before| (s, before)))?;
     let before = if before.is_empty() { written.unwrap_or("") } else { before };

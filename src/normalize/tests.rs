@@ -1,5 +1,9 @@
 //! The rule set as a whole: every row's example, idempotence, and what must be the same or not.
 
+mod fuzz;
+mod kinds;
+mod pairs;
+
 use proptest::prelude::*;
 
 use super::*;

@@ -50,7 +50,19 @@ pub(super) fn behind_code(site: &Site<'_>) -> Option<Edit> {
 /// The same, but neither a process in a log line (`ERROR 4711 --- [main]`) nor a code with a fraction.
 pub(super) fn code(site: &Site<'_>) -> Option<Edit> {
     let process = site.text[site.word.end..].starts_with(" --- ");
-    behind_code_word(site).filter(|_| !process)
+    behind_code_word(site).or_else(|| numbered_error(site)).filter(|_| !process)
+}
+
+/// `Error Number:1205,State:1`, as SQL Server's drivers say.
+fn numbered_error(site: &Site<'_>) -> Option<Edit> {
+    let (word, between) = word_before(site, site.at);
+    let number = word.eq_ignore_ascii_case("number") && matches!(between, ":" | " " | ": " | "=");
+    let error = || {
+        let behind = super::context::before(site, site.at - between.len() - word.len(), 6);
+        behind.get(..5).is_some_and(|behind| behind.eq_ignore_ascii_case("error"))
+    };
+    let short = site.word.len() <= CODE_DIGITS && site.ends(site.word.end);
+    (number && short && error()).then(|| Edit::keep(site.at..site.word.end)).flatten()
 }
 
 /// `version 61.0`: digits and a dot behind that word.

@@ -7,6 +7,7 @@ use super::Edit;
 use super::context::{before, in_table, word_before};
 use super::quoted::close;
 use super::site::Site;
+use crate::normalize::random::is_drawn;
 
 /// Behind one of these, quotes hold what was entered.
 const BEFORE: &[&str] = &[
@@ -155,7 +156,9 @@ pub(super) fn quoted(site: &Site<'_>) -> Option<Edit> {
     let known = read.get();
     let end = close(site)?;
     let ahead = &site.bytes()[end + 1..site.text.len().min(end + 40)];
-    let told = told || {
+    let inside = &site.text[site.at + 1..end];
+    let drawn = inside.len() >= 16 && inside.bytes().all(|b| b.is_ascii_alphanumeric()) && is_drawn(inside);
+    let told = told || drawn || {
         let may_be = match ahead {
             [b' ', b'i' | b'c' | b'w', ..] | [b'.', ..] => true,
             [b, ..] => *b >= 0x80,

@@ -138,6 +138,13 @@ pub(super) fn hash_behind_state(site: &Site<'_>) -> Option<Edit> {
     (hash && site.ends(end)).then(|| Edit::put(site.at + 1..end, "<addr>")).flatten()
 }
 
+/// `order-7#-62177`: an actor's number.
+pub(super) fn signed_number(site: &Site<'_>) -> Option<Edit> {
+    let end = site.digits(site.at + 2);
+    let signed = site.byte(site.at + 1) == b'-' && end > site.at + 2 && site.ends(end);
+    signed.then(|| Edit::put(site.at + 1..end, "<num>")).flatten()
+}
+
 /// `<0.521.0>`: an Erlang process.
 pub(super) fn process(site: &Site<'_>) -> Option<Edit> {
     let end = site.run_near(site.at + 1, |b| b.is_ascii_digit() || b == b'.');

@@ -180,9 +180,32 @@ pub(super) fn masked<'t>(version: Version, text: &'t str, trail: &mut impl Trail
     let spaced = plain::collapsed(text, trail);
     let masked = then(spaced, |text| settle_knowing(version, &SETTLED, text, |text| round(version, text, trail)));
     // What was cut may leave two spaces where there was one.
-    match masked {
-        Cow::Owned(text) => Cow::Owned(plain::collapsed(&text, trail).into_owned()),
-        borrowed => borrowed,
+    let mut text = match masked {
+        Cow::Owned(text) => text,
+        borrowed => return borrowed,
+    };
+    for _ in 0..ROUNDS {
+        let Cow::Owned(collapsed) = own_if_shorter(plain::collapsed(&text, trail), text.len()) else { break };
+        text = collapsed;
+        // Since the second rule set what has come together is read once more.
+        if version < Version::V2 {
+            break;
+        }
+        if let Cow::Owned(again) = settle_knowing(version, &SETTLED, &text, |text| round(version, text, trail)) {
+            text = again;
+        }
+    }
+    Cow::Owned(text)
+}
+
+/// How often a text is collapsed and read again, so that hostile input stays linear.
+const ROUNDS: usize = 4;
+
+/// A trimmed text is borrowed, too.
+fn own_if_shorter(text: Cow<'_, str>, whole: usize) -> Cow<'_, str> {
+    match text {
+        Cow::Borrowed(part) if part.len() < whole => Cow::Owned(part.to_owned()),
+        other => other,
     }
 }
 

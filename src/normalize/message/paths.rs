@@ -113,7 +113,14 @@ pub(super) fn parameters(site: &Site<'_>) -> Option<Edit> {
             && segment.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'))
             && segments.peek().is_some_and(|next| url::parameter(site.version, next).is_some());
         out.push('/');
-        out.push_str(&if fan { "{id}".into() } else { file_name(site.version, segment) });
+        // Actors: those without a name are numbered, those with one are often named after what they are of.
+        let actor = site.version >= Version::V2 && path.contains("/user/");
+        let named = numbered(segment).filter(|_| actor);
+        out.push_str(&match named {
+            Some(number) => format!("{}{{id}}", &segment[..number]).into(),
+            None if fan || actor && segment.starts_with('$') => "{id}".into(),
+            None => file_name(site.version, segment),
+        });
     }
     let mut cut = end;
     if site.byte(end) == b'?' && !matches!(site.byte(end + 1), b' ' | b'\n' | 0 | b'"' | b'\'' | b')') {

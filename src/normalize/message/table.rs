@@ -22,6 +22,7 @@ const fn mask(name: &'static str, on: On, find: Find, before: &'static str, afte
 pub(in crate::normalize) const RULES: &[Rule] = &[
     // Punctuation.
     mask("placeholder", Byte(b"<"), values::placeholder, "<num>", "<num>"),
+    mask("signed-number", Byte(b"#"), labels::signed_number, "actor x#-62177", "actor x#<num>").since(V2),
     mask("process", Byte(b"<"), labels::process, "call to #PID<0.521.0>", "call to #PID<addr>").since(V2),
     mask("thread-number", Byte(b"("), labels::panicked, "thread 'main' (4711) panicked", "thread 'main' panicked").since(V2),
     mask("xml", Byte(b"<"), bodies::xml, "said <a><b>7</b></a>", "said <xml>").since(V2),

@@ -41,21 +41,6 @@ pub(super) fn go_number(site: &Site<'_>) -> Option<Edit> {
     (method && whole && end > site.end).then(|| Edit::drop(site.at..end)).flatten()
 }
 
-/// `Pool[go.shape.int]`, `Pool[go.shape.*uint8_0]`: type arguments.
-pub(super) fn go_shape(site: &Site<'_>) -> Option<Edit> {
-    let mut depth = 0_u32;
-    for (offset, b) in site.bytes()[site.at..].iter().take(512).enumerate() {
-        depth += u32::from(*b == b'[');
-        if *b == b']' {
-            depth -= 1;
-            if depth == 0 {
-                return Edit::put(site.at..site.at + offset + 1, "[...]");
-            }
-        }
-    }
-    None
-}
-
 /// `glob..func1`: a function of a package's variable; later compilers say `init.func1`.
 pub(super) fn go_global(site: &Site<'_>) -> Option<Edit> {
     let end = site.run(site.end, |b| b.is_ascii_digit() || b == b'.');
@@ -75,10 +60,10 @@ pub(super) fn written_in(site: &Site<'_>) -> Option<Edit> {
     inside.then(|| Edit::drop(site.at..end + " in ".len())).flatten()
 }
 
-/// `{impl#3}`, `{closure#0}`, `{lambda(int)#2}`: the compiler's number.
+/// `{impl#3}`, `{closure#0}`, `{lambda(int)#2}`, `(irb#1)`: a number that was given, not written.
 pub(super) fn number_in_braces(site: &Site<'_>) -> Option<Edit> {
     let end = site.digits(site.end);
-    let closed = end > site.end && site.bytes().get(end) == Some(&b'}');
+    let closed = end > site.end && matches!(site.bytes().get(end), Some(b'}' | b')'));
     closed.then(|| Edit::drop(site.at..end)).flatten()
 }
 

@@ -115,8 +115,11 @@ const NO_COLLECTIONS: &[&str] = &[
 ];
 
 /// Collections that are named in the singular.
-const COLLECTIONS: &[&str] =
-    &["article", "blog", "category", "goods", "item", "p", "page", "post", "product", "shop", "tag", "wiki"];
+const COLLECTIONS: &[&str] = &[
+    "album", "article", "artist", "blog", "book", "brand", "category", "course", "event", "goods", "guide", "item",
+    "movie", "note", "p", "page", "place", "post", "product", "question", "recipe", "review", "shop", "store", "story",
+    "tag", "thread", "topic", "video", "wiki",
+];
 
 /// What stands above a segment: enough to know a collection and a date.
 #[derive(Default)]
@@ -208,6 +211,9 @@ impl<'d> Quotes<'d> {
 /// `42:cancel`, `Orders(42)`, `9f86d081….pdf`, `app.9f86d081.js`: a parameter, and what is none.
 pub(super) fn partly(version: Version, segment: &str) -> Option<(&'static str, Cow<'static, str>)> {
     memchr::memchr3(b':', b'(', b'.', segment.as_bytes())?;
+    if segment.contains('@') {
+        return None;
+    }
     if let Some((id, verb)) = segment.split_once(':')
         && parameter(version, id).is_some()
         && !verb.is_empty()
@@ -257,5 +263,17 @@ pub(super) fn random_text(s: &str) -> bool {
     let random = s.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'=' | b'+' | b'~'));
     let token = s.starts_with("eyJ") && s.contains('.') && s.len() > 20;
     let mixed = s.bytes().any(|b| b.is_ascii_uppercase()) && s.bytes().any(|b| b.is_ascii_lowercase());
-    random && (is_drawn(s) || mixed && s.len() >= 10 && is_unlikely(s, 3)) || token
+    let inner_digit =
+        mixed && s.len() >= 6 && s.trim_end_matches(|c: char| c.is_ascii_digit()).bytes().any(|b| b.is_ascii_digit());
+    let prefixed = s.split_once('_').is_some_and(|(prefix, rest)| {
+        let drawn = rest.len() >= 8
+            && rest.bytes().any(|b| b.is_ascii_uppercase())
+            && rest.bytes().any(|b| b.is_ascii_lowercase());
+        prefix.len() <= 8 && prefix.bytes().all(|b| b.is_ascii_lowercase()) && !rest.contains('_') && drawn
+    });
+    let short = inner_digit || mixed && s.len() >= 7 && is_unlikely(s, 2);
+    let joined = s.contains(['-', '_', '.']);
+    let uuid = s.len() > 37 && s.is_char_boundary(s.len() - 36) && super::uuid(&s[s.len() - 36..]);
+    uuid || random && (prefixed || short && !joined || is_drawn(s) || mixed && s.len() >= 10 && is_unlikely(s, 3))
+        || token
 }

@@ -9,7 +9,7 @@
 use std::time::{Duration, Instant};
 
 use super::pairs::{Draw, TEXTS, drawn, normal};
-use super::{Version, message, names, url};
+use crate::normalize::{Version, message, names, url};
 
 const ATTRIBUTES: [&str; 4] = ["detail", "location", "url", "module"];
 
