@@ -1,9 +1,10 @@
 //! What sameness costs an event: normalising and identifying, as every received event goes through them.
 
 use bongsu::event::{Attributes, Event, Exception, Frame};
-use bongsu::fingerprint::identify;
-use bongsu::normalize::normalize;
+use bongsu::fingerprint::{identify, identify_as};
+use bongsu::normalize::{Version, normalize, normalize_as};
 use divan::{Bencher, black_box};
+use sha2::{Digest, Sha256};
 
 fn main() {
     divan::main();
@@ -49,6 +50,24 @@ fn typical_event(bencher: Bencher<'_, '_>) {
         let event = black_box(&event);
         identify(event, &normalize(event))
     });
+}
+
+/// The same by the rule set before.
+#[divan::bench]
+fn typical_event_by_version_1(bencher: Bencher<'_, '_>) {
+    let event = typical();
+    bencher.bench(|| {
+        let event = black_box(&event);
+        identify_as(Version::V1, event, &normalize_as(Version::V1, event))
+    });
+}
+
+/// Something that costs the same on every machine of a kind: SHA-256 of as many bytes, to compare ratios.
+#[divan::bench]
+fn sha256_of_the_same_bytes(bencher: Bencher<'_, '_>) {
+    let event = typical();
+    let bytes: String = event.attributes.each().iter().map(|(_, text)| text.as_ref()).collect();
+    bencher.bench(|| Sha256::digest(black_box(bytes.as_bytes())));
 }
 
 /// Nothing to change: the cost of looking.
