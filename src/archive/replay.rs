@@ -26,8 +26,6 @@ pub(crate) struct Stored {
 
 /// What is shown of an issue.
 pub(crate) struct Shown {
-    /// Its number.
-    pub(crate) id: i64,
     /// Its identity.
     pub(crate) fingerprint: Fingerprint,
     /// The project that brought its first event.
@@ -81,7 +79,7 @@ impl Archive {
                     let list: Vec<Value<'_>> = issues.iter().copied().map(Value::from).collect();
                     let read = |row: &Row<'_>| {
                         let (id, fingerprint, project) = (row.get(0)?, row.get(1)?, row.get(2)?);
-                        Ok((id, Shown { id, fingerprint, project, attributes: rows::from_json(row, 3)? }))
+                        Ok((id, Shown { fingerprint, project, attributes: rows::from_json(row, 3)? }))
                     };
                     Ok(tx.query_list(&SHOWN, &[], &list, read).await?.into_iter().collect())
                 })

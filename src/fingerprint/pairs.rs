@@ -3,7 +3,7 @@
 use expect_test::{Expect, expect};
 
 use super::sameness::Sameness;
-use super::{compare, explain};
+use super::compare;
 use crate::config;
 use crate::event::Event;
 

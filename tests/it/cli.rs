@@ -72,7 +72,7 @@ const BAD: &[(&str, &[&str])] = &[
     ("[limits]\nbody_bytes = -1", &["line 2, column 14"]),
     ("[scrub]\nrules = [\"emial\"]", &["scrub rules", "emial", "email"]),
     ("[sameness]\nignroe = []", &["line 2, column 1", "unknown field `ignroe`", "did you mean `ignore`?"]),
-    ("[sameness]\nignore = [\"ulr\"]", &["sameness.ignore: there is no attribute \"ulr\" (did you mean \"url\"?)"]),
+    ("[sameness]\nignore = [\"urls\"]", &["sameness.ignore: there is no attribute \"urls\" (did you mean \"url\"?)"]),
     ("[[sameness.mask]]\nattribute = \"detail\"\npattern = \"(\"\nput = \"\"", &["sameness mask 1: pattern", "unclosed group"]),
     ("[log]\nlevel = \"bongsu=loud\"", &["log.level"]),
     ("[log]\nformat = \"yaml\"", &["line 2", "unknown variant `yaml`"]),
