@@ -262,6 +262,26 @@ fn answers_are_read_as_each_service_means_them() {
     }
 }
 
+/// `docs/channels.md` speaks of every type, and what it shows can be used.
+#[test]
+fn the_documented_channels_are_good() {
+    let page = include_str!("../../../docs/channels.md");
+    let secrets = [
+        ("{ env = \"SLACK_WEBHOOK\" }", "\"https://hooks.slack.com/services/x\""),
+        ("{ env = \"TELEGRAM_TOKEN\" }", "\"12345:x\""),
+        ("{ env = \"SMTP_URL\" }", "\"smtps://kim:x@mail.example.com\""),
+    ];
+    for block in page.split("```toml\n").skip(1) {
+        let block = block.split("```").next().unwrap();
+        let toml = secrets.iter().fold(block.to_owned(), |toml, (variable, value)| toml.replace(variable, value));
+        let good = crate::config::from_toml(&toml).map(|config| crate::deliver::Channels::new(&config));
+        assert!(matches!(good, Ok(Ok(_))), "{toml}");
+    }
+    for Service { kind, .. } in &SERVICES {
+        assert!(page.contains(&format!("type = \"{kind}\"")), "{kind}");
+    }
+}
+
 fn check(kind: &str, alert: Alert, expected: Expect) {
     let service = SERVICES.iter().find(|service| service.kind == kind).unwrap();
     let body = sample::posted(kind, service.keys, Locale::Ko, alert);
