@@ -100,7 +100,7 @@ fn raw(name: &'static str, value: &str) -> HeaderValue {
 
 fn part(kind: ContentType, text: String) -> SinglePart {
     let encoded = Body::new_with_encoding(text, ContentTransferEncoding::Base64);
-    SinglePart::builder().header(kind).body(encoded.unwrap_or_else(|bytes| Body::new(bytes)))
+    SinglePart::builder().header(kind).body(encoded.unwrap_or_else(Body::new))
 }
 
 /// The message as HTML that mail programs show: no style sheet, no picture, nothing that is fetched.

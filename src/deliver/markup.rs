@@ -30,11 +30,6 @@ pub(crate) fn utf16(c: char) -> usize {
     c.len_utf16()
 }
 
-/// Bytes.
-pub(crate) fn bytes(c: char) -> usize {
-    c.len_utf8()
-}
-
 /// Bytes in a JSON text.
 pub(crate) fn json_bytes(c: char) -> usize {
     match c {
@@ -116,7 +111,7 @@ mod tests {
     fn a_cut_counts_what_is_written() {
         assert_eq!(written("a<b", 3, utf16, html), "a…");
         assert_eq!(written("a<b", 6, utf16, html), "a&lt;b");
-        assert_eq!(written("가나다", 7, bytes, plain), "가…");
+        assert_eq!(written("가나다", 7, json_bytes, plain), "가…");
         assert_eq!(written("🔥🔥", 3, utf16, plain), "🔥…");
         assert_eq!(written("a*b", 3, chars, markdown), "a…");
         assert_eq!(written("a\"b", 4, json_bytes, plain), "a\"b");

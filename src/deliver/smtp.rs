@@ -31,7 +31,7 @@ pub(crate) enum Tls {
     /// From the first byte: `smtps://`.
     Implicit,
     /// By STARTTLS, without which nothing is sent: `smtp://`.
-    StartTls,
+    Upgraded,
     /// Not at all: `smtp://…?tls=none`.
     None,
 }
@@ -42,13 +42,13 @@ impl Server {
         let url = Url::parse(url.expose()).map_err(|e| format!("not a URL: {e}"))?;
         let mut tls = match url.scheme() {
             "smtps" => Tls::Implicit,
-            "smtp" => Tls::StartTls,
+            "smtp" => Tls::Upgraded,
             other => return Err(format!("the scheme is {other:?}; use smtps:// (TLS) or smtp:// (STARTTLS)")),
         };
         let mut ca = None;
         for (key, value) in url.query_pairs() {
             match (&*key, &*value) {
-                ("tls", "none") if tls == Tls::StartTls => tls = Tls::None,
+                ("tls", "none") if tls == Tls::Upgraded => tls = Tls::None,
                 ("ca", path) if !path.is_empty() => ca = Some(PathBuf::from(path)),
                 _ => return Err("after `?` there may be `ca=FILE`, or with smtp:// `tls=none`".to_owned()),
             }
@@ -78,7 +78,7 @@ impl Server {
         }
         let usual = match tls {
             Tls::Implicit => 465,
-            Tls::StartTls => 587,
+            Tls::Upgraded => 587,
             Tls::None => 25,
         };
         Ok(Server { host, port: url.port().unwrap_or(usual), tls, ca, login })
@@ -103,7 +103,7 @@ mod tests {
             ("smtps://mail.example.com", server("mail.example.com", 465, Tls::Implicit, None)),
             (
                 "smtp://kim%40example.com:a%3Ab@mail.example.com",
-                server("mail.example.com", 587, Tls::StartTls, Some(("kim@example.com", "a:b"))),
+                server("mail.example.com", 587, Tls::Upgraded, Some(("kim@example.com", "a:b"))),
             ),
             ("smtp://127.0.0.1:2525?tls=none", server("127.0.0.1", 2525, Tls::None, None)),
             ("smtps://[::1]:4650/", server("::1", 4650, Tls::Implicit, None)),

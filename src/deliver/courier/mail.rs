@@ -75,7 +75,7 @@ async fn addresses(server: &Server, allow_private: bool) -> Result<Vec<SocketAdd
 async fn connected(server: &Server, addresses: &[SocketAddr]) -> Result<Result<AsyncSmtpConnection, Error>, Failure> {
     let (hello, patience) = (ClientId::default(), Some(CONNECT_MAX));
     let wrapped = if server.tls == Tls::Implicit { Some(certified(server)?) } else { None };
-    let upgraded = if server.tls == Tls::StartTls { Some(certified(server)?) } else { None };
+    let upgraded = if server.tls == Tls::Upgraded { Some(certified(server)?) } else { None };
     let greeted = async {
         let mut connection = AsyncSmtpConnection::connect_tokio1(addresses, patience, &hello, wrapped, None).await?;
         if let Some(tls) = upgraded {

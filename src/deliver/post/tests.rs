@@ -285,7 +285,8 @@ fn the_documented_channels_are_good() {
 fn check(kind: &str, alert: Alert, expected: Expect) {
     let service = SERVICES.iter().find(|service| service.kind == kind).unwrap();
     let body = sample::posted(kind, service.keys, Locale::Ko, alert);
-    expected.assert_eq(&serde_json::to_string_pretty(&body).unwrap());
+    // As JSON may write it, so that readers see what nobody sees in a message.
+    expected.assert_eq(&serde_json::to_string_pretty(&body).unwrap().replace('\u{200b}', "\\u200b"));
 }
 
 #[test]
@@ -704,7 +705,7 @@ fn dooray_has_an_attachment() {
             {
               "color": "red",
               "text": "Cannot invoke \"Coupon.getRate()\" because \"coupon\" is null\n예외 발생 위치: com.acme.order.DiscountService.apply\n발생: 47건\n마지막 발생: 05:05:32 UTC\n서버: order-api-7c9f-x2x8k\n추적 ID: 4bf92f3577b34da6",
-              "title": "🔥🔥🔥▫️▫️ 3/5 [​운영]​ order-api · NullPointerException",
+              "title": "🔥🔥🔥▫️▫️ 3/5 [\u200b운영]\u200b order-api · NullPointerException",
               "titleLink": "https://bongsu.example/api/v1/issues/9f2c0000000000000000000000000001"
             }
           ],
@@ -721,7 +722,7 @@ fn jandi_has_sections() {
         sample::alert(3),
         expect![[r##"
         {
-          "body": "**🔥🔥🔥▫️▫️ 3/5 [​운영]​ order-api · NullPointerException** [[상세 보기]](https://bongsu.example/api/v1/issues/9f2c0000000000000000000000000001)",
+          "body": "**🔥🔥🔥▫️▫️ 3/5 [\u200b운영]\u200b order-api · NullPointerException** [[상세 보기]](https://bongsu.example/api/v1/issues/9f2c0000000000000000000000000001)",
           "connectColor": "#D92D20",
           "connectInfo": [
             {
