@@ -3,6 +3,7 @@
 //! Promises: an unknown key or a bad value is an error that names the place and the nearest right word; secrets never
 //! appear in `Debug`. Deliberately not here: opening anything the configuration names; `bongsu check` does that.
 
+mod channel;
 mod load;
 mod sameness;
 mod value;
@@ -13,9 +14,11 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+pub use channel::{Channel, ChannelKind, Locale};
 pub use load::{ConfigError, from_toml, load};
 pub(crate) use load::{check_project_name, hint, nearest};
 pub use sameness::{Mask, Merge, Protect, Sameness, SamenessRule, Split};
+pub(crate) use value::percent_decoded;
 pub use value::{Secret, Span};
 
 use crate::issue::Policy;
@@ -208,58 +211,6 @@ pub struct Project {
     pub name: String,
     /// Its key, 32 hexadecimal digits. May only send.
     pub key: Secret,
-}
-
-/// Where alerts go.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Channel {
-    /// Its name, for routes and for people.
-    pub name: String,
-    /// What it speaks.
-    #[serde(rename = "type")]
-    pub kind: ChannelKind,
-    /// Where it posts. Not for `console`.
-    #[serde(default)]
-    pub url: Option<Secret>,
-    /// Signs the payload (`webhook`).
-    #[serde(default)]
-    pub secret: Option<Secret>,
-    /// Sent with every request (`webhook`).
-    #[serde(default)]
-    pub headers: BTreeMap<String, Secret>,
-    /// The language of its messages.
-    #[serde(default)]
-    pub locale: Locale,
-    /// Messages a minute, over all pods. Absent: 60 for `slack`, no limit for the others.
-    #[serde(default)]
-    pub per_minute: Option<u32>,
-    /// The time zone of its messages, an IANA name. Absent: UTC.
-    #[serde(default)]
-    pub time_zone: Option<String>,
-}
-
-/// What a channel speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ChannelKind {
-    /// Standard output.
-    Console,
-    /// Signed JSON.
-    Webhook,
-    /// A Slack incoming webhook.
-    Slack,
-}
-
-/// The language of messages.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Locale {
-    /// English.
-    #[default]
-    En,
-    /// Korean.
-    Ko,
 }
 
 /// Which alerts go where.

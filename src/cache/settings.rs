@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::Secret;
+use crate::config::{Secret, percent_decoded};
 
 /// The forms of the URL, for messages.
 const FORMS: &str = "write redis://HOST:6379, rediss://HOST:6379, redis-sentinel://HOST1,HOST2/MASTER-NAME, \
@@ -272,24 +272,6 @@ fn address(text: &str, default_port: u16) -> Result<Address, String> {
         return Err("the URL has a port without a host; write HOST:PORT".to_owned());
     }
     Ok(Address { host: host.to_owned(), port })
-}
-
-fn percent_decoded(text: &str) -> Result<String, String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte != b'%' {
-            bytes.push(byte);
-            continue;
-        }
-        let digit = |digit: Option<u8>| digit.and_then(|digit| char::from(digit).to_digit(16));
-        let pair =
-            digit(rest.next()).zip(digit(rest.next())).and_then(|(high, low)| u8::try_from(high << 4 | low).ok());
-        bytes.push(
-            pair.ok_or("the URL's user or password has a % that two hexadecimal digits do not follow; write %25")?,
-        );
-    }
-    String::from_utf8(bytes).map_err(|_| "the URL's user or password is not UTF-8".to_owned())
 }
 
 const COMMON: [&str; 2] = ["ca", "prefix"];

@@ -11,7 +11,7 @@ use super::{archive, block_on, log_filter, print};
 use crate::archive::Keep;
 use crate::cache::{self, Cache};
 use crate::config::{Channel, ChannelKind, Config};
-use crate::deliver::{Channels, Courier, Routes};
+use crate::deliver::{Channels, Courier, Routes, address_of};
 use crate::fingerprint::Sameness;
 use crate::scrub::Scrubber;
 use crate::server::cache_settings;
@@ -166,9 +166,12 @@ async fn reach_cache(settings: &cache::Settings) -> Finding {
 
 /// Connects to where the channel posts, without posting: a check must not ring.
 async fn reach_channel(courier: &Courier, channel: &Channel) -> Finding {
-    let reached = match &channel.url {
-        Some(url) => courier.reach(url).await.map(|()| "can be reached (nothing was sent)".to_owned()),
-        None => Err("url is missing".to_owned()),
+    let reached = match &channel.smtp {
+        Some(smtp) => courier.greet(smtp).await.map(|()| "answers, and lets bongsu in (nothing was sent)".to_owned()),
+        None => match address_of(channel) {
+            Some(url) => courier.reach(&url).await.map(|()| "can be reached (nothing was sent)".to_owned()),
+            None => Err("url is missing".to_owned()),
+        },
     };
     Finding::of(format!("channel {:?}", channel.name), reached)
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use super::{ChannelKind, Config};
+use super::Config;
 use crate::alert::OWN_PROJECT;
 
 /// The prefix of environment variables that set values: `BONGSU_CACHE__URL` is `url` of `[cache]`.
@@ -290,14 +290,9 @@ impl Config {
             if name.chars().count() > 100 {
                 problems.push(format!("channel {name:?}: a name has 100 characters at most"));
             }
-            match (&channel.url, channel.kind) {
-                (None, ChannelKind::Console) => {}
-                (Some(_), ChannelKind::Console) => problems.push(format!("channel {name:?}: a console has no url")),
-                (None, _) => problems.push(format!("channel {name:?}: url is missing")),
-                (Some(url), _) if !is_http(url.expose()) => {
-                    problems.push(format!("channel {name:?}: url is not an http:// or https:// URL"));
-                }
-                (Some(_), _) => {}
+            problems.extend(channel.misfits().iter().map(|why| format!("channel {name:?}: {why}")));
+            if channel.url.as_ref().is_some_and(|url| !is_http(url.expose())) {
+                problems.push(format!("channel {name:?}: url is not an http:// or https:// URL"));
             }
         }
         for name in self.health.channels.iter().filter(|name| !names.contains(name)) {
@@ -441,7 +436,7 @@ mod tests {
               deliver.lease: must be at least twice deliver.timeout, or a slow send could be repeated meanwhile
               policy: budget is 0; use 1 to 100
               project "a": the key must be 32 hexadecimal digits; `bongsu project add` makes one
-              channel "ops": url is missing"#]],
+              channel "ops": `url` is missing"#]],
         );
     }
 }

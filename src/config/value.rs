@@ -61,6 +61,25 @@ impl<'de> Deserialize<'de> for Secret {
     }
 }
 
+/// A URL's user or password as it was meant.
+pub(crate) fn percent_decoded(text: &str) -> Result<String, String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'%' {
+            bytes.push(byte);
+            continue;
+        }
+        let digit = |digit: Option<u8>| digit.and_then(|digit| char::from(digit).to_digit(16));
+        let pair =
+            digit(rest.next()).zip(digit(rest.next())).and_then(|(high, low)| u8::try_from(high << 4 | low).ok());
+        bytes.push(
+            pair.ok_or("the URL's user or password has a % that two hexadecimal digits do not follow; write %25")?,
+        );
+    }
+    String::from_utf8(bytes).map_err(|_| "the URL's user or password is not UTF-8".to_owned())
+}
+
 /// A span of time, written with its unit: `"500ms"`, `"30s"`, `"10m"`, `"1h"`, `"7d"`, also combined (`"1h30m"`).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span(Duration);

@@ -3,6 +3,7 @@
 //! Promises: pure; a compiled channel composes parcels and judges answers, and neither can fail. Deliberately not here:
 //! the network (`courier`), and any state between two deliveries.
 
+use std::fmt;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
@@ -12,10 +13,13 @@ use crate::alert::{Attempt, Delivery};
 use crate::config::{self, ChannelKind, Config, Locale, Secret};
 use crate::time::Time;
 
+use super::email::{self, Email};
 use super::message::Style;
 use super::parcel::{Failure, Parcel, Reply};
+use super::post::Post;
+use super::smtp::Server;
 use super::webhook::{OWN_HEADERS, Webhook};
-use super::{address, console, courier, judge, slack};
+use super::{address, console, courier, judge};
 
 /// The channel that there is when none is configured.
 const DEFAULT_NAME: &str = "console";
@@ -67,7 +71,7 @@ pub(crate) fn names(config: &Config) -> Vec<Arc<str>> {
 }
 
 /// One compiled channel.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Channel {
     name: Arc<str>,
     style: Style,
@@ -76,12 +80,19 @@ pub(crate) struct Channel {
     hidden: Vec<String>,
 }
 
+impl fmt::Debug for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Channel").field("name", &self.name).field("speech", &self.speech).finish_non_exhaustive()
+    }
+}
+
 /// What it speaks.
 #[derive(Clone, Debug)]
 enum Speech {
     Console,
     Webhook(Webhook),
-    Slack { url: Secret },
+    Post(Post),
+    Email(Email),
 }
 
 impl Channel {
@@ -89,22 +100,12 @@ impl Channel {
         if configured.name.trim().is_empty() {
             return Err("a channel needs a name".to_owned());
         }
-        let speaks_webhook = configured.kind == ChannelKind::Webhook;
-        if configured.secret.is_some() && !speaks_webhook {
-            return Err("`secret` is for channels of type \"webhook\"".to_owned());
+        if let Some(why) = configured.misfits().into_iter().next() {
+            return Err(why);
         }
-        if !configured.headers.is_empty() && !speaks_webhook {
-            return Err("`headers` are for channels of type \"webhook\"".to_owned());
-        }
-        let url = match (configured.kind, &configured.url) {
-            (ChannelKind::Console, None) => None,
-            (ChannelKind::Console, Some(_)) => return Err("a console has no `url`".to_owned()),
-            (_, None) => return Err("`url` is missing".to_owned()),
-            (_, Some(url)) => Some(
-                address::check_url(url.expose(), config.outgoing.allow_private)
-                    .map_err(|why| format!("`url`: {why}"))?,
-            ),
-        };
+        let private = config.outgoing.allow_private;
+        let checked = |url: &Secret| address::check_url(url.expose(), private).map_err(|why| format!("`url`: {why}"));
+        let url = configured.url.as_ref().map(checked).transpose()?;
         let address = || configured.url.clone().unwrap_or_else(|| Secret::new(""));
         Ok(Channel {
             name: configured.name.as_str().into(),
@@ -116,12 +117,13 @@ impl Channel {
             hidden: hidden(configured, url.as_ref()),
             speech: match configured.kind {
                 ChannelKind::Console => Speech::Console,
-                ChannelKind::Slack => Speech::Slack { url: address() },
                 ChannelKind::Webhook => Speech::Webhook(Webhook {
                     url: address(),
                     secret: secret(configured)?,
                     headers: headers(configured)?,
                 }),
+                ChannelKind::Email => Speech::Email(Email::of(configured, private)?),
+                _ => Speech::Post(Post::of(configured)?),
             },
         })
     }
@@ -136,14 +138,16 @@ impl Channel {
         match &self.speech {
             Speech::Console => console::compose(delivery, &self.style),
             Speech::Webhook(webhook) => webhook.compose(delivery, &self.style, now),
-            Speech::Slack { url } => slack::compose(url, delivery, &self.style),
+            Speech::Post(post) => post.compose(delivery, &self.style),
+            Speech::Email(email) => email.compose(delivery, &self.style),
         }
     }
 
     /// What became of the attempt.
     pub(crate) fn judge(&self, brought: &Result<Reply, Failure>, now: Time) -> Attempt {
         match &self.speech {
-            Speech::Slack { .. } => slack::judge(brought, &self.hidden, now),
+            Speech::Post(post) => post.judge(brought, &self.hidden, now),
+            Speech::Email(_) => email::judge(brought, &self.hidden, now),
             Speech::Console | Speech::Webhook(_) => judge::judge(brought, &self.hidden, now),
         }
     }
@@ -175,13 +179,19 @@ fn headers(configured: &config::Channel) -> Result<Vec<(String, Secret)>, String
 /// Everything of the configured channel that lets others in, the longest first.
 fn hidden(configured: &config::Channel, url: Option<&Url>) -> Vec<String> {
     let mut hidden: Vec<String> = configured.headers.values().map(|value| value.expose().to_owned()).collect();
-    hidden.extend(configured.secret.iter().map(|secret| secret.expose().to_owned()));
+    let secrets = [&configured.secret, &configured.token, &configured.routing_key, &configured.smtp];
+    hidden.extend(secrets.into_iter().flatten().map(|secret| secret.expose().to_owned()));
     if let Some(url) = url {
         hidden.extend(url.password().map(str::to_owned));
         hidden.extend(url.path_segments().into_iter().flatten().map(str::to_owned));
         hidden.extend(url.query_pairs().map(|(_, value)| value.into_owned()));
         hidden.push(url.path().to_owned());
         hidden.push(url.to_string());
+    }
+    // A bot's token is a number and the secret.
+    hidden.extend(configured.token.iter().flat_map(|token| token.expose().split(':')).map(str::to_owned));
+    if let Some(server) = configured.smtp.as_ref().and_then(|url| Server::read(url, true).ok()) {
+        hidden.extend(server.login.map(|(_, password)| password.expose().to_owned()));
     }
     hidden.extend(configured.url.iter().map(|url| url.expose().to_owned()));
     hidden.retain(|text| text.chars().count() >= TOKEN_CHARS_MIN);
@@ -281,7 +291,7 @@ mod tests {
                 channel "bad-header": `headers`: "X Y" is not a header's name
                 channel "bad-value": `headers`: the value of X-Y has characters that a header cannot have
                 channel "empty-secret": `secret` is empty
-                channel "secret-where-none-is-used": `secret` is for channels of type "webhook"
+                channel "secret-where-none-is-used": `secret` is not for channels of type "slack"
                 channel "ops": the name is used twice"#]],
         );
     }

@@ -4,6 +4,8 @@
 //! an address that `address` refuses, never waits longer than its time limit, and never reads more of an answer than
 //! people will be shown. Deliberately not here: retries (the archive remembers them), and what an answer means.
 
+mod mail;
+
 use std::error::Error as _;
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -19,6 +21,7 @@ use crate::config::{Outgoing, Secret};
 
 use super::address;
 use super::parcel::{Failure, Parcel, Reply};
+use super::smtp::Server;
 
 /// Beyond this nothing is read: an answer explains itself in its first lines, or not at all.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
@@ -69,8 +72,19 @@ impl Courier {
     pub(crate) async fn carry(&self, parcel: Parcel) -> Result<Reply, Failure> {
         match parcel {
             Parcel::Post { url, headers, body } => self.post(&url, &headers, body).await,
+            Parcel::Mail { server, from, to, message } => {
+                let sent = mail::send(&server, &from, &to, &message, self.allow_private);
+                tokio::time::timeout(self.timeout, sent).await.unwrap_or(Err(Failure::Timeout))
+            }
             Parcel::Print(text) => self.print(text).await,
         }
+    }
+
+    /// Greets a mail server and logs in, and sends nothing.
+    pub(crate) async fn greet(&self, smtp: &Secret) -> Result<(), String> {
+        let server = Server::read(smtp, self.allow_private)?;
+        let greeted = tokio::time::timeout(self.timeout, mail::greet(&server, self.allow_private)).await;
+        greeted.unwrap_or_else(|_| Err(Failure::Timeout.to_string()))
     }
 
     /// Connects to where a URL points and sends nothing. The error never quotes the URL.

@@ -30,6 +30,32 @@ pub(crate) fn judge(brought: &Result<Reply, Failure>, hidden: &[String], now: Ti
     }
 }
 
+/// What a channel reads in an answer that its status does not say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// No further try will help.
+    Permanent,
+    /// It may pass.
+    Temporary,
+}
+
+/// Judges what the courier brought back by what the channel reads in the answer, and else by the status. A channel may
+/// put into `retry_after` what the answer asks for elsewhere.
+pub(crate) fn judge_read(
+    brought: &Result<Reply, Failure>,
+    hidden: &[String],
+    now: Time,
+    read: impl FnOnce(&mut Reply) -> Option<Fate>,
+) -> Attempt {
+    let Ok(reply) = brought else { return judge(brought, hidden, now) };
+    let mut reply = reply.clone();
+    match read(&mut reply) {
+        Some(Fate::Temporary) => failed(&reply, hidden, now),
+        Some(Fate::Permanent) => refused(&reply, hidden),
+        None => judge(&Ok(reply), hidden, now),
+    }
+}
+
 /// Worth another try.
 pub(crate) fn failed(reply: &Reply, hidden: &[String], now: Time) -> Attempt {
     let not_before = reply.retry_after.as_deref().and_then(|asked| retry_at(asked, now));

@@ -6,14 +6,11 @@
 use std::sync::Arc;
 
 use crate::cache::{Cache, Pace};
-use crate::config::{Channel, ChannelKind};
+use crate::config::{Channel, ChannelKind, Secret};
 use crate::time::Time;
 
 /// Messages that may go at once after a rest.
 const BURST: u32 = 5;
-/// What Slack documents for an incoming webhook: one message a second, and short bursts.
-const SLACK_PER_MINUTE: u32 = 60;
-
 /// One channel's.
 pub(crate) struct Pacer {
     /// Whom to ask, in this order.
@@ -26,9 +23,12 @@ pub(crate) struct Pacer {
 impl Pacer {
     /// The channel's, if it has one.
     pub(crate) fn of(channel: &Channel, caches: Vec<Arc<Cache>>) -> Option<Pacer> {
-        let usual = (channel.kind == ChannelKind::Slack).then_some(SLACK_PER_MINUTE);
-        let per_minute = channel.per_minute.or(usual)?;
-        let destination = channel.url.as_ref().map_or(&*channel.name, |url| url.expose()).to_owned();
+        let per_minute = channel.per_minute.or(usual_per_minute(channel.kind))?;
+        let place = [&channel.url, &channel.token, &channel.routing_key, &channel.smtp].into_iter().flatten();
+        let mut destination: String = place.map(Secret::expose).chain(channel.chat.as_deref()).collect();
+        if destination.is_empty() {
+            destination.clone_from(&channel.name);
+        }
         Some(Pacer { caches, destination, pace: Pace { per_minute, burst: BURST } })
     }
 
@@ -40,5 +40,18 @@ impl Pacer {
             }
         }
         now
+    }
+}
+
+/// What the services document, or are known to bear for one webhook or chat.
+fn usual_per_minute(kind: ChannelKind) -> Option<u32> {
+    match kind {
+        // One message a second, and short bursts: Slack, Google Chat (a space).
+        ChannelKind::Slack | ChannelKind::GoogleChat => Some(60),
+        // A webhook's messages to one Discord channel.
+        ChannelKind::Discord => Some(30),
+        // Telegram to one group.
+        ChannelKind::Telegram => Some(20),
+        _ => None,
     }
 }

@@ -9,6 +9,8 @@ use bytes::Bytes;
 
 use crate::config::Secret;
 
+use super::smtp::Server;
+
 /// What is to be carried.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Parcel {
@@ -21,6 +23,17 @@ pub(crate) enum Parcel {
         /// The payload.
         body: Bytes,
     },
+    /// A mail.
+    Mail {
+        /// Which server takes it.
+        server: Server,
+        /// The sender's address, for the server.
+        from: String,
+        /// The recipients' addresses, for the server.
+        to: Vec<String>,
+        /// Head and body, for the recipients.
+        message: Bytes,
+    },
     /// Text for standard output.
     Print(String),
 }
@@ -29,15 +42,16 @@ impl fmt::Debug for Parcel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Parcel::Post { body, .. } => write!(f, "Post({} bytes)", body.len()),
+            Parcel::Mail { message, .. } => write!(f, "Mail({} bytes)", message.len()),
             Parcel::Print(text) => write!(f, "Print({} bytes)", text.len()),
         }
     }
 }
 
-/// What the far side answered. A parcel that was printed is answered with 200.
+/// What the far side answered. A parcel that was printed is answered with 200, a mail with the code of SMTP.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Reply {
-    /// The HTTP status.
+    /// The HTTP status, or the SMTP code.
     pub(crate) status: u16,
     /// `Retry-After`, as sent.
     pub(crate) retry_after: Option<String>,

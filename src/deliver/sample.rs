@@ -1,9 +1,16 @@
-//! Alerts for this room's tests: one error of a shop, as it goes through a window.
+//! Alerts for this room's tests: one error of a shop, as it goes through a window; and errors that mean harm.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
 
 use crate::alert::{Alert, Delivery, Kind};
+use crate::config::{Config, Locale};
 use crate::event::{Attributes, Event, Exception, Frame};
-use crate::issue::Fingerprint;
+use crate::issue::{Decided, Fingerprint};
 use crate::time::Time;
+
+use super::{Channel, Channels, Parcel};
 
 /// 2026-11-23T14:02:11+09:00.
 pub(crate) const NOW: Time = Time(1_795_410_131_000);
@@ -56,6 +63,91 @@ pub(crate) fn closing(ongoing: bool) -> Alert {
 pub(crate) fn delivery(alert: Alert) -> Delivery {
     let (claimed_until, expires_at) = (Time(i64::MAX), Time(i64::MAX));
     Delivery { id: 7, channel: "ops".into(), attempt: 1, fence: 1, claimed_until, expires_at, alert }
+}
+
+/// An alert in which every text is the given one.
+pub(crate) fn all(text: &str) -> Alert {
+    let mut alert = alert(1);
+    let own = || Cow::Owned(text.to_owned());
+    let attributes = &mut alert.attributes;
+    for part in [
+        &mut attributes.category,
+        &mut attributes.method,
+        &mut attributes.module,
+        &mut attributes.environment,
+        &mut attributes.url,
+    ] {
+        *part = own();
+    }
+    (attributes.location, attributes.detail) = (own(), own());
+    let event = alert.event.as_mut().unwrap();
+    (event.release, event.server, event.trace_id) = (Some(own()), Some(own()), Some(own()));
+    event.level = crate::event::Level::Fatal;
+    for exception in &mut event.exceptions {
+        (exception.kind, exception.value) = (own(), own());
+        for frame in &mut exception.frames {
+            (frame.function, frame.in_app) = (own(), Some(true));
+        }
+    }
+    alert.regression = Some(Decided { at: None, by: text.to_owned(), note: text.to_owned() });
+    alert
+}
+
+/// What every channel must bear as any text of an error.
+pub(crate) fn torture() -> Vec<String> {
+    vec![
+        "x".repeat(20_000),
+        "주문 결제 실패 ".repeat(3_000),
+        "👨‍👩‍👧‍👦".repeat(5_000),
+        "<&>".repeat(7_000),
+        "\"\\".repeat(10_000),
+        "`".repeat(20_000),
+        "```\n".repeat(5_000),
+        "*_~|[]()#!".repeat(2_000),
+        "@channel ".repeat(3_000),
+        "<!channel> <@U024BE7LH> ".repeat(1_000),
+        "\0\u{1b}[31m\u{202e}".repeat(5_000),
+        "a\u{301}".repeat(10_000),
+        "\n".repeat(20_000),
+        "가\n".repeat(10_000),
+        " ".to_owned(),
+        String::new(),
+    ]
+}
+
+/// What means harm in some channel: mentions, markup, links that are not ours.
+pub(crate) const HARM: &str = "<!channel> @everyone @channel @here @all <@123> <@&4> <users/all> <at>kim</at> \
+     <b>bold</b> <a href=\"https://evil.example\">ok</a> [ok](https://evil.example) [[ok]](https://evil.example) ```x``` `y` **z**";
+
+/// Every alert that a channel may meet: the usual ones, those that torture, and those of 200 frames.
+pub(crate) fn every() -> Vec<Alert> {
+    let mut alerts = vec![alert(1), alert(3), alert(5), closing(true), closing(false), all(HARM)];
+    for text in torture() {
+        let mut alert = all(&text);
+        let exceptions = &mut alert.event.as_mut().expect("the sample has one").exceptions;
+        let frame = exceptions[1].frames[0].clone();
+        exceptions[1].frames = vec![frame; 200];
+        alerts.push(alert);
+    }
+    alerts
+}
+
+/// The channel of that type and those keys.
+pub(crate) fn channel(kind: &str, keys: &str, locale: Locale) -> Channel {
+    let toml =
+        format!("public_url = \"https://bongsu.example\"\n[[channel]]\nname = \"ops\"\ntype = \"{kind}\"\n{keys}");
+    let mut config: Config = toml::from_str(&toml).expect("the test's TOML is well formed");
+    config.channel[0].locale = locale;
+    let channels = Channels::new(&config).expect("the test's channel is good");
+    Channel::clone(channels.iter().next().expect("there is one"))
+}
+
+/// What such a channel posts.
+pub(crate) fn posted(kind: &str, keys: &str, locale: Locale, alert: Alert) -> Value {
+    match channel(kind, keys, locale).compose(&delivery(alert), NOW) {
+        Parcel::Post { body, .. } => serde_json::from_slice(&body).expect("the body is JSON"),
+        other => panic!("{kind} does not post but {other:?}"),
+    }
 }
 
 fn attributes(url: &'static str) -> Attributes<'static> {

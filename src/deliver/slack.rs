@@ -5,16 +5,13 @@
 //! document. Text from outside can neither mention people, nor break out of a code block. Deliberately not here:
 //! threads, edits and buttons; an incoming webhook's answer names no message to refer to.
 
-use bytes::Bytes;
 use serde_json::{Value, json};
 
-use crate::alert::{Attempt, Delivery};
-use crate::config::Secret;
-use crate::time::Time;
-
-use super::message::{Field, Message, Style};
-use super::parcel::{Failure, Parcel, Reply};
-use super::{judge, text};
+use super::judge::Fate;
+use super::message::Field;
+use super::parcel::Reply;
+use super::post::Told;
+use super::text;
 
 /// Slack's own: `header` takes 150.
 const HEADER_UNITS: usize = 150;
@@ -29,29 +26,6 @@ const FRAMES_UNITS: usize = 1_500;
 const FIELDS_MAX: usize = 10;
 /// Breaks what Slack would obey, and is not seen.
 const ZERO_WIDTH_SPACE: char = '\u{200b}';
-
-/// The delivery as a request.
-pub(crate) fn compose(url: &Secret, delivery: &Delivery, style: &Style) -> Parcel {
-    let body = layout(&Message::of(&delivery.alert, style)).to_string();
-    let headers = vec![("Content-Type".to_owned(), Secret::new("application/json; charset=utf-8"))];
-    Parcel::Post { url: url.clone(), headers, body: Bytes::from(body) }
-}
-
-/// Judges Slack's answer: the words it says go before the status it says them with.
-pub(crate) fn judge(brought: &Result<Reply, Failure>, hidden: &[String], now: Time) -> Attempt {
-    let Ok(reply) = brought else { return judge::judge(brought, hidden, now) };
-    match fate(&reply.body) {
-        Some(Fate::Temporary) => judge::failed(reply, hidden, now),
-        Some(Fate::Permanent) => judge::refused(reply, hidden),
-        None => judge::judge(brought, hidden, now),
-    }
-}
-
-#[derive(Clone, Copy)]
-enum Fate {
-    Permanent,
-    Temporary,
-}
 
 /// The error words of incoming webhooks.
 const WORDS: [(&str, Fate); 22] = [
@@ -80,15 +54,17 @@ const WORDS: [(&str, Fate); 22] = [
 ];
 
 /// What the answer says: a word alone, or `{"ok":false,"error":"word"}`, where an unknown word is still no success.
-fn fate(body: &[u8]) -> Option<Fate> {
+pub(crate) fn read(reply: &mut Reply) -> Option<Fate> {
     let known = |word: &str| WORDS.iter().find(|(known, _)| *known == word).map(|(_, fate)| *fate);
-    match serde_json::from_slice::<Value>(body) {
+    match serde_json::from_slice::<Value>(&reply.body) {
         Ok(answer) if answer["ok"] == false => answer["error"].as_str().and_then(known).or(Some(Fate::Temporary)),
-        _ => known(std::str::from_utf8(body).ok()?.trim()),
+        _ => known(std::str::from_utf8(&reply.body).ok()?.trim()),
     }
 }
 
-fn layout(message: &Message) -> Value {
+/// The message in blocks.
+pub(crate) fn layout(told: &Told<'_>) -> Value {
+    let message = told.message;
     let mut blocks = vec![
         json!({"type": "header", "text": {
             "type": "plain_text", "text": plain(&message.title, HEADER_UNITS), "emoji": false,

@@ -58,7 +58,7 @@ const BAD: &[(&str, &[&str])] = &[
     ("[[project]]\nname = \"a\"\nkey = \"hush-hush\"", &["project \"a\": the key must be 32 hexadecimal digits; `bongsu project add` makes one"]),
     ("[[project]]\nname = \" a\"\nkey = \"0123456789abcdef0123456789abcdef\"", &["project \" a\": a name has 1 to 64 printable characters"]),
     ("[[channel]]\nname = \"ops\"\ntype = \"slak\"", &["line 3, column 8", "unknown variant `slak` (did you mean `slack`?)"]),
-    ("[[channel]]\nname = \"ops\"\ntype = \"webhook\"", &["channel \"ops\": url is missing"]),
+    ("[[channel]]\nname = \"ops\"\ntype = \"webhook\"", &["channel \"ops\": `url` is missing"]),
     ("[[channel]]\nname = \"ops\"\ntype = \"webhook\"\nurl = \"hush-hush\"", &["channel \"ops\": url is not an http:// or https:// URL"]),
     ("[[channel]]\nname = \"ops\"\ntype = \"webhook\"\nurl = \"http://169.254.169.254/hush-hush\"", &["channel \"ops\"", "169.254.169.254"]),
     ("[[channel]]\nname = \"ops\"\ntype = \"console\"\ntime_zone = \"Asia/Soul\"", &["channel \"ops\"", "Asia/Soul"]),

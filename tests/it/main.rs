@@ -4,6 +4,7 @@
 
 mod api;
 mod archive;
+mod channels;
 mod cli;
 mod clients;
 mod crash;

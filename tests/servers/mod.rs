@@ -7,6 +7,7 @@
 #![allow(dead_code, unreachable_pub, missing_docs)]
 
 pub mod dynamodb;
+pub mod exim;
 pub mod mariadb;
 pub mod postgres;
 pub mod redis;

@@ -110,7 +110,7 @@ impl Redis {
 }
 
 /// A certificate authority, and a certificate of it for 127.0.0.1.
-fn certificates(folder: &Path) {
+pub(super) fn certificates(folder: &Path) {
     let openssl = |arguments: &str| {
         let made = Command::new("openssl").args(arguments.split(' ')).current_dir(folder).output();
         let made = made.unwrap_or_else(|error| panic!("cannot start openssl: {error}; install it, or run ./test"));

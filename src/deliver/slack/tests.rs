@@ -1,47 +1,21 @@
 //! Slack's limits and syntax, under torture.
 
-use std::borrow::Cow;
-
 use expect_test::{Expect, expect};
-use jiff::tz::TimeZone;
 
 use super::*;
-use crate::alert::Alert;
+use crate::alert::{Alert, Attempt};
 use crate::config::Locale;
+use crate::deliver::judge::judge_read;
+use crate::deliver::parcel::Failure;
 use crate::deliver::sample;
+use crate::time::Time;
 
 fn composed(alert: Alert) -> Value {
-    let style = Style { locale: Locale::Ko, zone: TimeZone::UTC, public_url: "https://bongsu.example".to_owned() };
-    let Parcel::Post { body, .. } = compose(&Secret::new("https://x"), &sample::delivery(alert), &style) else {
-        panic!("Slack is posted to");
-    };
-    serde_json::from_slice(&body).unwrap()
+    sample::posted("slack", "url = \"https://x\"", Locale::Ko, alert)
 }
 
 fn check(alert: Alert, expected: Expect) {
     expected.assert_eq(&serde_json::to_string_pretty(&composed(alert)).unwrap());
-}
-
-/// An alert in which every text is the given one.
-fn all(text: &str) -> Alert {
-    let mut alert = sample::alert(1);
-    let own = || Cow::Owned(text.to_owned());
-    let attributes = &mut alert.attributes;
-    for part in [&mut attributes.category, &mut attributes.module, &mut attributes.environment, &mut attributes.url] {
-        *part = own();
-    }
-    (attributes.location, attributes.detail) = (own(), own());
-    let event = alert.event.as_mut().unwrap();
-    (event.release, event.server, event.trace_id) = (Some(own()), Some(own()), Some(own()));
-    event.level = crate::event::Level::Fatal;
-    for exception in &mut event.exceptions {
-        (exception.kind, exception.value) = (own(), own());
-        for frame in &mut exception.frames {
-            (frame.function, frame.in_app) = (own(), Some(true));
-        }
-    }
-    alert.regression = Some(crate::issue::Decided { at: None, by: text.to_owned(), note: text.to_owned() });
-    alert
 }
 
 /// Every text of the payload with its limit in UTF-16 units.
@@ -257,23 +231,8 @@ fn a_closing_in_blocks() {
 
 #[test]
 fn every_limit_holds_under_torture() {
-    let torture = [
-        "x".repeat(20_000),
-        "주문 결제 실패 ".repeat(3_000),
-        "👨‍👩‍👧‍👦".repeat(5_000),
-        "<&>".repeat(7_000),
-        "`".repeat(20_000),
-        "```\n".repeat(5_000),
-        "@channel ".repeat(3_000),
-        "<!channel> <@U024BE7LH> ".repeat(1_000),
-        "\0\u{1b}[31m\u{202e}".repeat(5_000),
-        "a\u{301}".repeat(10_000),
-        "\n".repeat(20_000),
-        " ".to_owned(),
-        String::new(),
-    ];
-    for text in torture {
-        let payload = composed(all(&text));
+    for text in sample::torture() {
+        let payload = composed(sample::all(&text));
         assert_within_limits(&payload);
     }
 }
@@ -288,9 +247,10 @@ fn a_cut_never_splits_an_escape_or_a_family() {
 
 #[test]
 fn text_from_outside_mentions_nobody() {
-    let payload =
-        composed(all("<!channel> <!here|x> <@U024BE7LH> <https://evil|ok> @Here @channel @everyone me@example.com"))
-            .to_string();
+    let payload = composed(sample::all(
+        "<!channel> <!here|x> <@U024BE7LH> <https://evil|ok> @Here @channel @everyone me@example.com",
+    ))
+    .to_string();
     for bad in ["<!", "<@", "<https://evil", "@Here", "@channel", "@everyone"] {
         assert!(!payload.contains(bad), "{bad}");
     }
@@ -314,9 +274,10 @@ fn a_code_block_cannot_be_left() {
 
 #[test]
 fn slacks_words_go_before_its_statuses() {
+    let judge = |brought: &Result<Reply, Failure>| judge_read(brought, &[], sample::NOW, read);
     let judged = |status, body: &str| {
         let reply = Reply { status, retry_after: Some("30".to_owned()), body: body.as_bytes().to_vec() };
-        match judge(&Ok(reply), &[], sample::NOW) {
+        match judge(&Ok(reply)) {
             Attempt::Delivered => "delivered",
             Attempt::Failed { not_before: Some(at), .. } if at == Time(sample::NOW.ms() + 30_000) => "failed",
             Attempt::Failed { .. } => "failed without patience",
@@ -346,5 +307,5 @@ fn slacks_words_go_before_its_statuses() {
     for (status, body, expected) in table {
         assert_eq!(judged(status, body), expected, "{status} {body}");
     }
-    assert!(matches!(judge(&Err(Failure::Timeout), &[], sample::NOW), Attempt::Failed { .. }));
+    assert!(matches!(judge(&Err(Failure::Timeout)), Attempt::Failed { .. }));
 }

@@ -1,0 +1,96 @@
+//! A dialect: a message as one text, in the markup of a channel that has no better form.
+//!
+//! Promises: within the channel's limit whatever the error says; title, reason and link always, the rest as far as there
+//! is room: what the error says before its facts, its facts before its frames. Deliberately not here: the request
+//! around the text.
+
+use super::markup::{Form, Unit, written};
+use super::message::Message;
+
+/// The title, and the reason.
+const HEAD_UNITS: usize = 600;
+/// What the error says, or its frames.
+const BLOCK_UNITS: usize = 1_500;
+const VALUE_UNITS: usize = 300;
+
+/// A markup language.
+pub(crate) struct Dialect {
+    /// What the channel takes, in its units.
+    pub(crate) limit: usize,
+    /// How it counts.
+    pub(crate) unit: Unit,
+    /// Text from outside, in prose.
+    pub(crate) prose: fn(char) -> Form,
+    /// Text from outside, between the marks of code.
+    pub(crate) code: fn(char) -> Form,
+    /// Around what is bold.
+    pub(crate) bold: (&'static str, &'static str),
+    /// Around code in a line.
+    pub(crate) span: (&'static str, &'static str),
+    /// Around lines of code.
+    pub(crate) block: (&'static str, &'static str),
+    /// A link: its label, and where to.
+    pub(crate) link: fn(&str, &str) -> String,
+}
+
+impl Dialect {
+    /// The whole message.
+    pub(crate) fn text(&self, message: &Message) -> String {
+        let head = format!("{}\n{}\n", self.bold(&message.title), self.prose(&message.why, HEAD_UNITS));
+        let tail = (self.link)(message.link_label, &message.link);
+        self.join(head, &self.body(message), &tail)
+    }
+
+    /// The message below its title and reason.
+    pub(crate) fn facts(&self, message: &Message) -> String {
+        self.join(String::new(), &self.body(message), "")
+    }
+
+    /// Prose from outside.
+    pub(crate) fn prose(&self, text: &str, units: usize) -> String {
+        written(text, units, self.unit, self.prose)
+    }
+
+    /// A bold line.
+    pub(crate) fn bold(&self, text: &str) -> String {
+        format!("{}{}{}", self.bold.0, self.prose(text, HEAD_UNITS), self.bold.1)
+    }
+
+    fn join(&self, mut out: String, parts: &[String], tail: &str) -> String {
+        let cost = |text: &str| text.chars().map(self.unit).sum::<usize>();
+        let mut room = self.limit.saturating_sub(cost(&out) + cost(tail));
+        for part in parts {
+            let Some(left) = room.checked_sub(cost(part)) else { continue };
+            room = left;
+            out.push_str(part);
+        }
+        out.push_str(tail);
+        out
+    }
+
+    /// Parts that end in a new line each, the most important first.
+    fn body(&self, message: &Message) -> Vec<String> {
+        let units = BLOCK_UNITS.min(self.limit / 2);
+        let block =
+            |text: &str| format!("{}{}{}\n", self.block.0, written(text, units, self.unit, self.code), self.block.1);
+        let mut parts = Vec::new();
+        if !message.detail.is_empty() {
+            parts.push(block(&message.detail));
+        }
+        for field in &message.fields {
+            // A backtick would end what backticks mark.
+            let value = match field.code && !(self.span.0 == "`" && field.value.contains('`')) {
+                true => {
+                    let code = written(&field.value, VALUE_UNITS, self.unit, self.code);
+                    format!("{}{code}{}", self.span.0, self.span.1)
+                }
+                false => self.prose(&field.value, VALUE_UNITS),
+            };
+            parts.push(format!("{}{}{}: {value}\n", self.bold.0, field.label, self.bold.1));
+        }
+        if !message.frames.is_empty() {
+            parts.push(block(&message.frames.join("\n")));
+        }
+        parts
+    }
+}

@@ -1,0 +1,68 @@
+//! The channel `discord`: a webhook, laid out as one embed.
+//!
+//! Promises: within Discord's limits, counted in UTF-16 units as its clients do: a title of 256, a description of
+//! 4,096, 25 fields with names of 256 and values of 1,024, a footer of 2,048, and 6,000 in all (Discord's developer
+//! documentation, "Embed Limits"). Nobody is mentioned: Discord is told to parse no mention, and an embed's never ring.
+//! Deliberately not here: threads and edits.
+
+use serde_json::{Value, json};
+
+use super::judge::Fate;
+use super::markup::{code, markdown, utf16, written};
+use super::parcel::Reply;
+use super::post::{Told, colour};
+
+const TITLE_UNITS: usize = 256;
+// These keep the sum below 6,000 when twelve fields are full.
+const WHY_UNITS: usize = 500;
+const DETAIL_UNITS: usize = 1_000;
+const FRAMES_UNITS: usize = 700;
+const VALUE_UNITS: usize = 200;
+/// Longer values have a line of their own.
+const INLINE_CHARS: usize = 30;
+
+/// The message as an embed.
+pub(crate) fn layout(told: &Told<'_>) -> Value {
+    let message = told.message;
+    let block = |text: &str, units| format!("\n```\n{}\n```", written(text, units, utf16, code));
+    let mut description = written(&message.why, WHY_UNITS, utf16, markdown);
+    if !message.detail.is_empty() {
+        description.push_str(&block(&message.detail, DETAIL_UNITS));
+    }
+    if !message.frames.is_empty() {
+        description.push_str(&block(&message.frames.join("\n"), FRAMES_UNITS));
+    }
+    let fields: Vec<Value> = message
+        .fields
+        .iter()
+        .map(|field| {
+            let value = match field.code && !field.value.contains('`') {
+                true => format!("`{}`", written(&field.value, VALUE_UNITS, utf16, code)),
+                false => written(&field.value, VALUE_UNITS, utf16, markdown),
+            };
+            json!({"name": field.label, "value": value, "inline": field.value.chars().count() <= INLINE_CHARS})
+        })
+        .collect();
+    json!({
+        "embeds": [{
+            "title": written(&message.title, TITLE_UNITS, utf16, markdown),
+            "url": message.link,
+            "description": description,
+            "color": colour(told.alert),
+            "fields": fields,
+            "footer": {"text": message.fingerprint.to_string()},
+        }],
+        "allowed_mentions": {"parse": []},
+    })
+}
+
+/// A 429 names its seconds in the body, as a fraction; the header rounds.
+pub(crate) fn read(reply: &mut Reply) -> Option<Fate> {
+    if reply.status == 429
+        && let Ok(answer) = serde_json::from_slice::<Value>(&reply.body)
+        && let Some(seconds) = answer["retry_after"].as_f64()
+    {
+        reply.retry_after = Some(seconds.to_string());
+    }
+    None
+}

@@ -1,0 +1,735 @@
+//! Every channel that posts: what it sends, within the limits that its service documents, whatever an error says; and
+//! what it reads in answers.
+
+use expect_test::{Expect, expect};
+use serde_json::Value;
+
+use super::*;
+use crate::config::Locale;
+use crate::deliver::sample;
+
+/// A channel's type, its keys, and whether its service would take the payload.
+struct Service {
+    kind: &'static str,
+    keys: &'static str,
+    takes: fn(&Value) -> Result<(), String>,
+}
+
+const URL: &str = "url = \"https://hooks.example/secret-token\"";
+
+const SERVICES: [Service; 10] = [
+    Service { kind: "discord", keys: URL, takes: discord_takes },
+    Service { kind: "teams", keys: URL, takes: teams_takes },
+    Service { kind: "telegram", keys: "token = \"12345:secret-token\"\nchat = \"-100123\"", takes: telegram_takes },
+    Service { kind: "mattermost", keys: URL, takes: |body| text_takes(&body["text"], 16_383) },
+    Service { kind: "google-chat", keys: URL, takes: google_chat_takes },
+    Service { kind: "pagerduty", keys: "routing_key = \"secret-token\"", takes: pagerduty_takes },
+    Service { kind: "kakaowork", keys: URL, takes: |body| text_takes(&body["text"], 4_000) },
+    Service { kind: "naver-works", keys: URL, takes: naver_works_takes },
+    Service { kind: "dooray", keys: URL, takes: |body| sum_takes(body, 4_000) },
+    Service { kind: "jandi", keys: URL, takes: |body| sum_takes(body, 4_000) },
+];
+
+fn units(value: &Value) -> usize {
+    value.as_str().unwrap_or_default().encode_utf16().count()
+}
+
+fn chars(value: &Value) -> usize {
+    value.as_str().unwrap_or_default().chars().count()
+}
+
+fn within(what: &str, length: usize, limit: usize) -> Result<(), String> {
+    if (1..=limit).contains(&length) { Ok(()) } else { Err(format!("{what}: {length} of {limit}")) }
+}
+
+fn text_takes(text: &Value, limit: usize) -> Result<(), String> {
+    within("text", chars(text), limit)
+}
+
+fn sum_takes(body: &Value, limit: usize) -> Result<(), String> {
+    within("all texts", texts(body).iter().map(|text| text.chars().count()).sum(), limit)
+}
+
+fn discord_takes(body: &Value) -> Result<(), String> {
+    let embed = &body["embeds"][0];
+    within("title", units(&embed["title"]), 256)?;
+    within("description", units(&embed["description"]), 4_096)?;
+    within("footer", units(&embed["footer"]["text"]), 2_048)?;
+    let fields = embed["fields"].as_array().ok_or("no fields")?;
+    within("fields", fields.len(), 25)?;
+    let mut sum = units(&embed["title"]) + units(&embed["description"]) + units(&embed["footer"]["text"]);
+    for field in fields {
+        within("name", units(&field["name"]), 256)?;
+        within("value", units(&field["value"]), 1_024)?;
+        sum += units(&field["name"]) + units(&field["value"]);
+    }
+    within("sum", sum, 6_000)?;
+    if body["allowed_mentions"]["parse"] == serde_json::json!([]) { Ok(()) } else { Err("it may mention".to_owned()) }
+}
+
+fn teams_takes(body: &Value) -> Result<(), String> {
+    within("bytes", body.to_string().len(), 21_000)?;
+    let blocks = body["attachments"][0]["content"]["body"].as_array().ok_or("no body")?;
+    // Only these know no Markdown.
+    match blocks.iter().all(|block| block["type"] == "RichTextBlock") {
+        true => Ok(()),
+        false => Err("text that may be Markdown".to_owned()),
+    }
+}
+
+fn telegram_takes(body: &Value) -> Result<(), String> {
+    within("text", units(&body["text"]), 4_096)?;
+    html_takes(body["text"].as_str().unwrap_or_default(), &["b", "code", "pre"], "https://bongsu.example/")
+}
+
+/// Well-formed, with these tags and our links only.
+fn html_takes(html: &str, tags: &[&str], ours: &str) -> Result<(), String> {
+    let mut open = Vec::new();
+    for part in html.split('<').skip(1) {
+        let (tag, _) = part.split_once('>').ok_or(format!("a tag is not closed: {part}"))?;
+        match tag.strip_prefix('/') {
+            Some(closing) if open.pop() == Some(closing) => {}
+            Some(closing) => return Err(format!("{closing} closes nothing")),
+            None if tag.starts_with(&format!("a href=\"{ours}")) => open.push("a"),
+            None if tags.contains(&tag) => open.push(tag),
+            None => return Err(format!("a tag from outside: {tag}")),
+        }
+    }
+    if open.is_empty() { Ok(()) } else { Err(format!("open: {open:?}")) }
+}
+
+fn google_chat_takes(body: &Value) -> Result<(), String> {
+    within("bytes", body.to_string().len(), 32_000)?;
+    let card = &body["cardsV2"][0]["card"];
+    within("title", units(&card["header"]["title"]), 1_000)?;
+    for widget in card["sections"][0]["widgets"].as_array().ok_or("no widgets")? {
+        for text in [&widget["textParagraph"]["text"], &widget["decoratedText"]["text"]] {
+            let text = text.as_str().unwrap_or_default().replace("<br>", "");
+            html_takes(&text, &["code"], "none")?;
+        }
+    }
+    Ok(())
+}
+
+fn pagerduty_takes(body: &Value) -> Result<(), String> {
+    within("bytes", body.to_string().len(), 512_000)?;
+    within("dedup_key", chars(&body["dedup_key"]), 255)?;
+    within("routing_key", chars(&body["routing_key"]), 32)?;
+    let payload = &body["payload"];
+    within("summary", chars(&payload["summary"]), 1_024)?;
+    within("source", chars(&payload["source"]), 255)?;
+    let severity = payload["severity"].as_str().unwrap_or_default();
+    if ["critical", "error", "warning", "info"].contains(&severity) { Ok(()) } else { Err(severity.to_owned()) }
+}
+
+fn naver_works_takes(body: &Value) -> Result<(), String> {
+    within("title", units(&body["title"]), 100)?;
+    within("text", units(&body["body"]["text"]), 2_000)?;
+    within("label", units(&body["button"]["label"]), 20)
+}
+
+/// Every text of a payload.
+fn texts(value: &Value) -> Vec<String> {
+    match value {
+        Value::String(text) => vec![text.clone()],
+        Value::Array(all) => all.iter().flat_map(texts).collect(),
+        Value::Object(all) => all.values().flat_map(texts).collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[test]
+fn every_service_takes_every_alert() {
+    for Service { kind, keys, takes } in &SERVICES {
+        for locale in [Locale::En, Locale::Ko] {
+            for alert in sample::every() {
+                let body = sample::posted(kind, keys, locale, alert);
+                if let Err(why) = takes(&body) {
+                    panic!("{kind}, {locale:?}: {why}\n{body:#}");
+                }
+                for text in texts(&body) {
+                    assert!(!text.contains(['\0', '\u{1b}', '\u{202e}']), "{kind}: {text:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn text_from_outside_rings_nobody_and_makes_no_link() {
+    for Service { kind, keys, .. } in &SERVICES {
+        // A text run and an event of PagerDuty's are data: nothing in them is read.
+        if ["teams", "pagerduty"].contains(kind) {
+            continue;
+        }
+        let mut body = sample::posted(kind, keys, Locale::En, sample::all(sample::HARM));
+        // The header of a card is plain text.
+        if *kind == "google-chat" {
+            body["cardsV2"][0]["card"]["header"].take();
+        }
+        for text in texts(&body) {
+            for bad in ["@everyone", "@channel", "@here", "@all", "<@1", "<@&"] {
+                assert!(!text.contains(bad), "{kind}: {bad} in {text}");
+            }
+            // Outside of fenced code, and where Markdown is read at all.
+            let prose: String = text.split("```").step_by(2).collect();
+            if !matches!(*kind, "kakaowork" | "naver-works" | "telegram" | "google-chat") {
+                assert!(!prose.contains("](https://evil") && !prose.contains("[[ok]]"), "{kind}: {text}");
+            }
+        }
+    }
+}
+
+/// However many backticks there are, a block is closed by ours.
+#[test]
+fn a_block_of_code_cannot_be_left() {
+    for kind in ["discord", "mattermost"] {
+        for text in ["```", "a```b ```", "``````````"] {
+            let body = sample::posted(kind, URL, Locale::En, sample::all(text));
+            for text in texts(&body) {
+                assert_eq!(text.matches("```").count() % 2, 0, "{kind}: {text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn secrets_are_shown_nowhere() {
+    for Service { kind, keys, .. } in &SERVICES {
+        let channel = sample::channel(kind, keys, Locale::En);
+        let parcel = channel.compose(&sample::delivery(sample::alert(1)), sample::NOW);
+        assert!(!format!("{channel:?} {parcel:?}").contains("secret-token"), "{kind}");
+        let body = b"no such thing: secret-token, POST /bot12345:secret-token/sendMessage".to_vec();
+        let judged = channel.judge(&Ok(Reply { status: 404, retry_after: None, body }), sample::NOW);
+        assert!(matches!(judged, Attempt::Refused { .. }), "{kind}: {judged:?}");
+        assert!(!format!("{judged:?}").contains("secret-token"), "{kind}: {judged:?}");
+    }
+}
+
+#[test]
+fn answers_are_read_as_each_service_means_them() {
+    let judged = |kind: &str, status, body: &str| {
+        let service = SERVICES.iter().find(|service| service.kind == kind).unwrap();
+        let reply = Reply { status, retry_after: None, body: body.as_bytes().to_vec() };
+        match sample::channel(kind, service.keys, Locale::En).judge(&Ok(reply), sample::NOW) {
+            Attempt::Delivered => "delivered".to_owned(),
+            Attempt::Failed { not_before, .. } => {
+                not_before.map_or("failed".to_owned(), |at| format!("in {} ms", at.since(sample::NOW).as_millis()))
+            }
+            Attempt::Refused { .. } => "refused".to_owned(),
+        }
+    };
+    let table = [
+        ("discord", 204, "", "delivered"),
+        (
+            "discord",
+            429,
+            r#"{"message":"You are being rate limited.","retry_after":1.337,"global":false}"#,
+            "in 1337 ms",
+        ),
+        ("discord", 400, r#"{"embeds":["0"]}"#, "refused"),
+        ("discord", 404, r#"{"message":"Unknown Webhook","code":10015}"#, "refused"),
+        ("teams", 202, "", "delivered"),
+        ("teams", 200, "1", "delivered"),
+        ("teams", 200, "Webhook message delivery failed with error: returned HTTP error 429 with", "failed"),
+        ("teams", 200, "Webhook message delivery failed with error: returned HTTP error 413 with", "refused"),
+        ("teams", 429, "", "failed"),
+        ("telegram", 200, r#"{"ok":true,"result":{}}"#, "delivered"),
+        ("telegram", 429, r#"{"ok":false,"error_code":429,"parameters":{"retry_after":35}}"#, "in 35000 ms"),
+        ("telegram", 400, r#"{"ok":false,"error_code":400,"description":"Bad Request: chat not found"}"#, "refused"),
+        ("telegram", 403, r#"{"ok":false,"description":"Forbidden: bot was kicked"}"#, "refused"),
+        ("telegram", 502, "", "failed"),
+        ("mattermost", 200, "ok", "delivered"),
+        ("mattermost", 400, "{}", "refused"),
+        ("google-chat", 200, "{}", "delivered"),
+        ("google-chat", 429, r#"{"error":{"status":"RESOURCE_EXHAUSTED"}}"#, "failed"),
+        ("pagerduty", 202, r#"{"status":"success","dedup_key":"x"}"#, "delivered"),
+        ("pagerduty", 400, r#"{"status":"invalid event"}"#, "refused"),
+        ("pagerduty", 429, "", "failed"),
+        ("kakaowork", 200, r#"{"success":true}"#, "delivered"),
+        ("kakaowork", 200, r#"{"success":false,"error":{"code":"invalid_parameter"}}"#, "refused"),
+        ("kakaowork", 200, r#"{"success":false,"error":{"code":"api_busy"}}"#, "failed"),
+        ("naver-works", 200, r#"{"code":200,"description":"success"}"#, "delivered"),
+        ("naver-works", 200, r#"{"code":400,"description":"too long"}"#, "refused"),
+        ("naver-works", 200, r#"{"code":429}"#, "failed"),
+        ("dooray", 200, r#"{"header":{"isSuccessful":true}}"#, "delivered"),
+        ("dooray", 200, r#"{"header":{"isSuccessful":false,"resultCode":-1}}"#, "failed"),
+        ("jandi", 200, "", "delivered"),
+        ("jandi", 400, r#"{"code":40052}"#, "refused"),
+    ];
+    for (kind, status, body, expected) in table {
+        assert_eq!(judged(kind, status, body), expected, "{kind} {status} {body}");
+    }
+}
+
+/// `docs/channels.md` speaks of every type, and what it shows can be used.
+#[test]
+fn the_documented_channels_are_good() {
+    let page = include_str!("../../../docs/channels.md");
+    let secrets = [
+        ("{ env = \"SLACK_WEBHOOK\" }", "\"https://hooks.slack.com/services/x\""),
+        ("{ env = \"TELEGRAM_TOKEN\" }", "\"12345:x\""),
+        ("{ env = \"SMTP_URL\" }", "\"smtps://kim:x@mail.example.com\""),
+    ];
+    for block in page.split("```toml\n").skip(1) {
+        let block = block.split("```").next().unwrap();
+        let toml = secrets.iter().fold(block.to_owned(), |toml, (variable, value)| toml.replace(variable, value));
+        let good = crate::config::from_toml(&toml).map(|config| crate::deliver::Channels::new(&config));
+        assert!(matches!(good, Ok(Ok(_))), "{toml}");
+    }
+    for Service { kind, .. } in &SERVICES {
+        assert!(page.contains(&format!("type = \"{kind}\"")), "{kind}");
+    }
+}
+
+fn check(kind: &str, alert: Alert, expected: Expect) {
+    let service = SERVICES.iter().find(|service| service.kind == kind).unwrap();
+    let body = sample::posted(kind, service.keys, Locale::Ko, alert);
+    // As JSON may write it, so that readers see what nobody sees in a message.
+    expected.assert_eq(&serde_json::to_string_pretty(&body).unwrap().replace('\u{200b}', "\\u200b"));
+}
+
+#[test]
+fn discord_has_an_embed() {
+    check(
+        "discord",
+        sample::closing(false),
+        expect![[r#"
+        {
+          "allowed_mentions": {
+            "parse": []
+          },
+          "embeds": [
+            {
+              "color": 10003123,
+              "description": "제한 구간 종료 · 10분 동안 8,310건\\(알림 5건, 억제 8,305건\\) · 마지막 발생 05:09:40, 이후 0건",
+              "fields": [
+                {
+                  "inline": true,
+                  "name": "발생",
+                  "value": "8,310건 · 누적 8,357건"
+                },
+                {
+                  "inline": true,
+                  "name": "알림",
+                  "value": "5건"
+                },
+                {
+                  "inline": true,
+                  "name": "억제",
+                  "value": "8,305건"
+                },
+                {
+                  "inline": true,
+                  "name": "분당 최대",
+                  "value": "1,204건"
+                },
+                {
+                  "inline": true,
+                  "name": "구간 시작",
+                  "value": "05:02:11"
+                },
+                {
+                  "inline": true,
+                  "name": "마지막 발생",
+                  "value": "05:09:40 UTC"
+                }
+              ],
+              "footer": {
+                "text": "9f2c0000000000000000000000000001"
+              },
+              "title": "▫️ \\[운영\\] order-api · payment failed · 진정됨",
+              "url": "https://bongsu.example/api/v1/issues/9f2c0000000000000000000000000001"
+            }
+          ]
+        }"#]],
+    );
+}
+
+#[test]
+fn teams_has_a_card() {
+    check(
+        "teams",
+        sample::alert(3),
+        expect![[r#"
+        {
+          "attachments": [
+            {
+              "content": {
+                "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+                "actions": [
+                  {
+                    "title": "상세 보기",
+                    "type": "Action.OpenUrl",
+                    "url": "https://bongsu.example/api/v1/issues/9f2c0000000000000000000000000001"
+                  }
+                ],
+                "body": [
+                  {
+                    "inlines": [
+                      {
+                        "size": "Medium",
+                        "text": "🔥🔥🔥▫️▫️ 3/5 [운영] order-api · NullPointerException",
+                        "type": "TextRun",
+                        "weight": "Bolder"
+                      }
+                    ],
+                    "spacing": "None",
+                    "type": "RichTextBlock"
+                  },
+                  {
+                    "inlines": [
+                      {
+                        "text": "같은 에러 반복 발생 · 지금까지 47건",
+                        "type": "TextRun"
+                      }
+                    ],
+                    "spacing": "Small",
+                    "type": "RichTextBlock"
+                  },
+                  {
+                    "inlines": [
+                      {
+                        "fontType": "Monospace",
+                        "text": "Cannot invoke \"Coupon.getRate()\" because \"coupon\" is null",
+                        "type": "TextRun"
+                      }
+                    ],
+                    "spacing": "Medium",
+                    "type": "RichTextBlock"
+                  },
+                  {
+                    "inlines": [
+                      {
+                        "text": "예외 발생 위치: ",
+                        "type": "TextRun",
+                        "weight": "Bolder"
+                      },
+                      {
+                        "fontType": "Monospace",
+                        "text": "com.acme.order.DiscountService.apply",
+                        "type": "TextRun"
+                      }
+                    ],
+                    "spacing": "Medium",
+                    "type": "RichTextBlock"
+                  },
+                  {
+                    "inlines": [
+                      {
+                        "text": "발생: ",
+                        "type": "TextRun",
+                        "weight": "Bolder"
+                      },
+                      {
+                        "text": "47건",
+                        "type": "TextRun"
+                      }
+                    ],
+                    "spacing": "None",
+                    "type": "RichTextBlock"
+                  },
+                  {
+                    "inlines": [
+                      {
+                        "text": "마지막 발생: ",
+                        "type": "TextRun",
+                        "weight": "Bolder"
+                      },
+                      {
+                        "text": "05:05:32 UTC",
+                        "type": "TextRun"
+                      }
+                    ],
+                    "spacing": "None",
+                    "type": "RichTextBlock"
+                  },
+                  {
+                    "inlines": [
+                      {
+                        "text": "서버: ",
+                        "type": "TextRun",
+                        "weight": "Bolder"
+                      },
+                      {
+                        "text": "order-api-7c9f-x2x8k",
+                        "type": "TextRun"
+                      }
+                    ],
+                    "spacing": "None",
+                    "type": "RichTextBlock"
+                  },
+                  {
+                    "inlines": [
+                      {
+                        "text": "추적 ID: ",
+                        "type": "TextRun",
+                        "weight": "Bolder"
+                      },
+                      {
+                        "fontType": "Monospace",
+                        "text": "4bf92f3577b34da6",
+                        "type": "TextRun"
+                      }
+                    ],
+                    "spacing": "None",
+                    "type": "RichTextBlock"
+                  }
+                ],
+                "fallbackText": "🔥🔥🔥▫️▫️ 3/5 [운영] order-api · NullPointerException",
+                "msteams": {
+                  "width": "Full"
+                },
+                "type": "AdaptiveCard",
+                "version": "1.4"
+              },
+              "contentType": "application/vnd.microsoft.card.adaptive",
+              "contentUrl": null
+            }
+          ],
+          "type": "message"
+        }"#]],
+    );
+}
+
+#[test]
+fn telegram_has_html() {
+    check(
+        "telegram",
+        sample::alert(1),
+        expect![[r#"
+        {
+          "chat_id": "-100123",
+          "link_preview_options": {
+            "is_disabled": true
+          },
+          "parse_mode": "HTML",
+          "text": "<b>🔥▫️▫️▫️▫️ 1/5 [운영] order-api · NullPointerException</b>\n신규\n<pre>Cannot invoke &quot;Coupon.getRate()&quot; because &quot;coupon&quot; is null</pre>\n<b>예외 구분</b>: Runtime\n<b>요청</b>: <code>POST /orders/1234/pay</code>\n<b>예외 발생 위치</b>: <code>com.acme.order.DiscountService.apply</code>\n<b>감싼 예외</b>: PaymentException\n<b>발생</b>: 1건\n<b>마지막 발생</b>: 05:02:11 UTC\n<b>구간 종료</b>: 05:12:11\n<b>배포 버전</b>: v1.42.0\n<b>서버</b>: order-api-7c9f-x2x8k\n<b>추적 ID</b>: <code>4bf92f3577b34da6</code>\n<pre>com.acme.order.DiscountService.apply (DiscountService.kt:87)\ncom.acme.order.PayService.pay (PayService.kt:41)</pre>\n<a href=\"https://bongsu.example/api/v1/issues/9f2c0000000000000000000000000001\">상세 보기</a>"
+        }"#]],
+    );
+}
+
+#[test]
+fn mattermost_has_markdown() {
+    check(
+        "mattermost",
+        sample::alert(1),
+        expect![[r#"
+        {
+          "text": "**🔥▫️▫️▫️▫️ 1/5 \\[운영\\] order-api · NullPointerException**\n신규\n```\nCannot invoke \"Coupon.getRate()\" because \"coupon\" is null\n```\n**예외 구분**: Runtime\n**요청**: `POST /orders/1234/pay`\n**예외 발생 위치**: `com.acme.order.DiscountService.apply`\n**감싼 예외**: PaymentException\n**발생**: 1건\n**마지막 발생**: 05:02:11 UTC\n**구간 종료**: 05:12:11\n**배포 버전**: v1.42.0\n**서버**: order-api-7c9f-x2x8k\n**추적 ID**: `4bf92f3577b34da6`\n```\ncom.acme.order.DiscountService.apply (DiscountService.kt:87)\ncom.acme.order.PayService.pay (PayService.kt:41)\n```\n[상세 보기](https://bongsu.example/api/v1/issues/9f2c0000000000000000000000000001)"
+        }"#]],
+    );
+}
+
+#[test]
+fn google_chat_has_a_card_in_a_thread() {
+    check(
+        "google-chat",
+        sample::alert(3),
+        expect![[r#"
+        {
+          "cardsV2": [
+            {
+              "card": {
+                "header": {
+                  "title": "🔥🔥🔥▫️▫️ 3/5 [운영] order-api · NullPointerException"
+                },
+                "sections": [
+                  {
+                    "widgets": [
+                      {
+                        "textParagraph": {
+                          "text": "같은 에러 반복 발생 · 지금까지 47건"
+                        }
+                      },
+                      {
+                        "textParagraph": {
+                          "text": "<code>Cannot invoke &quot;Coupon.getRate()&quot; because &quot;coupon&quot; is null</code>"
+                        }
+                      },
+                      {
+                        "decoratedText": {
+                          "text": "com.acme.order.DiscountService.apply",
+                          "topLabel": "예외 발생 위치",
+                          "wrapText": true
+                        }
+                      },
+                      {
+                        "decoratedText": {
+                          "text": "47건",
+                          "topLabel": "발생",
+                          "wrapText": true
+                        }
+                      },
+                      {
+                        "decoratedText": {
+                          "text": "05:05:32 UTC",
+                          "topLabel": "마지막 발생",
+                          "wrapText": true
+                        }
+                      },
+                      {
+                        "decoratedText": {
+                          "text": "order-api-7c9f-x2x8k",
+                          "topLabel": "서버",
+                          "wrapText": true
+                        }
+                      },
+                      {
+                        "decoratedText": {
+                          "text": "4bf92f3577b34da6",
+                          "topLabel": "추적 ID",
+                          "wrapText": true
+                        }
+                      },
+                      {
+                        "buttonList": {
+                          "buttons": [
+                            {
+                              "onClick": {
+                                "openLink": {
+                                  "url": "https://bongsu.example/api/v1/issues/9f2c0000000000000000000000000001"
+                                }
+                              },
+                              "text": "상세 보기"
+                            }
+                          ]
+                        }
+                      }
+                    ]
+                  }
+                ]
+              },
+              "cardId": "alert"
+            }
+          ],
+          "thread": {
+            "threadKey": "9f2c0000000000000000000000000001"
+          }
+        }"#]],
+    );
+    let url = google_chat::url(&Secret::new("https://chat.googleapis.com/v1/spaces/A/messages?key=k&token=t"));
+    let expected = "https://chat.googleapis.com/v1/spaces/A/messages?key=k&token=t&messageReplyOption=REPLY_MESSAGE_FALLBACK_TO_NEW_THREAD";
+    assert_eq!(url.expose(), expected);
+}
+
+#[test]
+fn pagerduty_has_one_incident_for_a_window() {
+    check(
+        "pagerduty",
+        sample::alert(3),
+        expect![[r#"
+        {
+          "client": "bongsu",
+          "client_url": "https://bongsu.example/api/v1/issues/9f2c0000000000000000000000000001",
+          "dedup_key": "bongsu:9f2c0000000000000000000000000001:1795410131000",
+          "event_action": "trigger",
+          "links": [
+            {
+              "href": "https://bongsu.example/api/v1/issues/9f2c0000000000000000000000000001",
+              "text": "상세 보기"
+            }
+          ],
+          "payload": {
+            "class": "Runtime",
+            "component": "order-api",
+            "custom_details": {
+              "detail": "Cannot invoke \"Coupon.getRate()\" because \"coupon\" is null",
+              "why": "같은 에러 반복 발생 · 지금까지 47건",
+              "마지막 발생": "05:05:32 UTC",
+              "발생": "47건",
+              "서버": "order-api-7c9f-x2x8k",
+              "예외 발생 위치": "com.acme.order.DiscountService.apply",
+              "추적 ID": "4bf92f3577b34da6"
+            },
+            "group": "prod",
+            "severity": "error",
+            "source": "order-api-7c9f-x2x8k",
+            "summary": "🔥🔥🔥▫️▫️ 3/5 [운영] order-api · NullPointerException · 같은 에러 반복 발생 · 지금까지 47건",
+            "timestamp": "2026-11-23T05:05:32.000Z"
+          },
+          "routing_key": "secret-token"
+        }"#]],
+    );
+    let keys = |alert| {
+        let body = sample::posted("pagerduty", "routing_key = \"k\"", Locale::En, alert);
+        (body["dedup_key"].clone(), body["event_action"].clone())
+    };
+    let (key, trigger) = keys(sample::alert(1));
+    assert_eq!(trigger, "trigger");
+    assert_eq!(keys(sample::closing(false)), (key.clone(), "resolve".into()));
+    assert_eq!(keys(sample::closing(true)), (key, "trigger".into()));
+}
+
+#[test]
+fn kakaowork_has_text() {
+    check(
+        "kakaowork",
+        sample::alert(3),
+        expect![[r#"
+        {
+          "text": "🔥🔥🔥▫️▫️ 3/5 [운영] order-api · NullPointerException\n같은 에러 반복 발생 · 지금까지 47건\nCannot invoke \"Coupon.getRate()\" because \"coupon\" is null\n예외 발생 위치: com.acme.order.DiscountService.apply\n발생: 47건\n마지막 발생: 05:05:32 UTC\n서버: order-api-7c9f-x2x8k\n추적 ID: 4bf92f3577b34da6\n상세 보기: https://bongsu.example/api/v1/issues/9f2c0000000000000000000000000001"
+        }"#]],
+    );
+    let body = sample::posted("kakaowork", "token = \"app-key\"\nchat = \"77\"", Locale::En, sample::alert(1));
+    assert_eq!(body["conversation_id"], "77");
+}
+
+#[test]
+fn naver_works_has_a_title_a_text_and_a_button() {
+    check(
+        "naver-works",
+        sample::alert(3),
+        expect![[r#"
+        {
+          "body": {
+            "text": "같은 에러 반복 발생 · 지금까지 47건\nCannot invoke \"Coupon.getRate()\" because \"coupon\" is null\n예외 발생 위치: com.acme.order.DiscountService.apply\n발생: 47건\n마지막 발생: 05:05:32 UTC\n서버: order-api-7c9f-x2x8k\n추적 ID: 4bf92f3577b34da6"
+          },
+          "button": {
+            "label": "상세 보기",
+            "url": "https://bongsu.example/api/v1/issues/9f2c0000000000000000000000000001"
+          },
+          "title": "🔥🔥🔥▫️▫️ 3/5 [운영] order-api · NullPointerException"
+        }"#]],
+    );
+}
+
+#[test]
+fn dooray_has_an_attachment() {
+    check(
+        "dooray",
+        sample::alert(3),
+        expect![[r#"
+        {
+          "attachments": [
+            {
+              "color": "red",
+              "text": "Cannot invoke \"Coupon.getRate()\" because \"coupon\" is null\n예외 발생 위치: com.acme.order.DiscountService.apply\n발생: 47건\n마지막 발생: 05:05:32 UTC\n서버: order-api-7c9f-x2x8k\n추적 ID: 4bf92f3577b34da6",
+              "title": "🔥🔥🔥▫️▫️ 3/5 [\u200b운영]\u200b order-api · NullPointerException",
+              "titleLink": "https://bongsu.example/api/v1/issues/9f2c0000000000000000000000000001"
+            }
+          ],
+          "botName": "bongsu",
+          "text": "같은 에러 반복 발생 · 지금까지 47건"
+        }"#]],
+    );
+}
+
+#[test]
+fn jandi_has_sections() {
+    check(
+        "jandi",
+        sample::alert(3),
+        expect![[r##"
+        {
+          "body": "**🔥🔥🔥▫️▫️ 3/5 [\u200b운영]\u200b order-api · NullPointerException** [[상세 보기]](https://bongsu.example/api/v1/issues/9f2c0000000000000000000000000001)",
+          "connectColor": "#D92D20",
+          "connectInfo": [
+            {
+              "description": "Cannot invoke \"Coupon.getRate()\" because \"coupon\" is null\n예외 발생 위치: com.acme.order.DiscountService.apply\n발생: 47건\n마지막 발생: 05:05:32 UTC\n서버: order-api-7c9f-x2x8k\n추적 ID: 4bf92f3577b34da6",
+              "title": "같은 에러 반복 발생 · 지금까지 47건"
+            }
+          ]
+        }"##]],
+    );
+}
