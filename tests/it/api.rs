@@ -141,12 +141,15 @@ async fn the_description_names_every_route_and_each_asks_for_its_token() {
         GET /api/v1/deliveries
         POST /api/v1/deliveries/{id}/resend
         POST /api/v1/events
+        POST /api/v1/explain
         GET /api/v1/issues
         GET /api/v1/issues/{fingerprint}
         POST /api/v1/issues/{fingerprint}/acknowledge
+        POST /api/v1/issues/{fingerprint}/merge
         POST /api/v1/issues/{fingerprint}/mute
         POST /api/v1/issues/{fingerprint}/reopen
         POST /api/v1/issues/{fingerprint}/resolve
+        POST /api/v1/issues/{fingerprint}/unmerge
         POST /api/{project}/envelope/
         POST /api/{project}/store/
         GET /healthz
