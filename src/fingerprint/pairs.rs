@@ -2,8 +2,8 @@
 
 use expect_test::{Expect, expect};
 
-use super::sameness::Sameness;
 use super::compare;
+use super::sameness::Sameness;
 use crate::config;
 use crate::event::Event;
 
