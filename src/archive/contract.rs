@@ -2,6 +2,7 @@
 //! own and stops it.
 
 mod names;
+mod replay;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -677,7 +678,8 @@ macro_rules! run_all {
             claims_are_fenced, one_process_holds_a_lease, write_back_is_idempotent, alerts_granted_elsewhere_are_adopted, what_is_too_old_is_forgotten,
             what_fails_is_undone, many_may_start_at_once, newer_tables_are_refused,
             names::an_issue_goes_on_under_its_new_name, names::what_new_rules_join_or_split_alerts_nobody_again,
-            names::several_servers_rename_an_issue_once, names::people_merge_and_unmerge, names::servers_learn_together_what_is_a_parameter)
+            names::several_servers_rename_an_issue_once, names::people_merge_and_unmerge, names::servers_learn_together_what_is_a_parameter,
+            replay::what_is_stored_can_be_read_over_again)
     };
     ($database:expr; $($part:path),*) => {
         $(

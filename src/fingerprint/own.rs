@@ -391,8 +391,8 @@ mod tests {
             "detail",
             &["tenant acme of eu failed 3 times", "else"],
             expect![[r#"
-            tenant <tenant> of eu failed <num> times <- own mask 1 (tenant \w+ of (\w+)), number
-            else <- "#]],
+                tenant <tenant> of eu failed <any> times <- own mask 1 (tenant \w+ of (\w+)), number
+                else <- "#]],
         );
         check(
             toml,
@@ -434,19 +434,19 @@ mod tests {
             "detail",
             &details,
             expect![[r#"
-            shard 3 of <num> is down <- own protect 1 (shard \d+|acme-\d+), number
-            no 'acme-77' in <duration> <- own protect 1 (shard \d+|acme-\d+), duration
-            <num> of shard 3, shard 4 <- own protect 1 (shard \d+|acme-\d+), own protect 1 (shard \d+|acme-\d+), number
-            � <num> <- number
-            shard 3 <- own protect 1 (shard \d+|acme-\d+)"#]],
+                shard 3 of <any> is down <- own protect 1 (shard \d+|acme-\d+), number
+                no 'acme-77' in <duration> <- own protect 1 (shard \d+|acme-\d+), duration
+                <any> of shard 3, shard 4 <- own protect 1 (shard \d+|acme-\d+), own protect 1 (shard \d+|acme-\d+), number
+                � <any> <- number
+                shard 3 <- own protect 1 (shard \d+|acme-\d+)"#]],
         );
         check(
             toml,
             "url",
             &["/v/2024/orders/17", "/orders/17"],
             expect![[r#"
-            /v/2024/orders/{id} <- own protect 2 (^/v/\d+), number
-            /orders/{id} <- number"#]],
+                /v/2024/orders/{id} <- own protect 2 (^/v/\d+), number
+                /orders/{id} <- number"#]],
         );
     }
 

@@ -1,7 +1,8 @@
 //! What the user protects, hidden from the built-in rules and put back after them.
 //!
 //! Each span is one private-use character while the rules run: no rule knows it, and text around it is read as ever. In a
-//! path the whole segment is hidden, since a rule takes a segment as a whole.
+//! path the whole segment is hidden, since a rule takes a segment as a whole, behind a word of small letters: a segment of
+//! another script may be a parameter.
 //!
 //! Promises: what is protected in a message stays, even where a rule replaced a longer text around it; then the message is
 //! read piece by piece between the protected spans. Deliberately not here: the patterns.
@@ -16,6 +17,8 @@ use crate::normalize::Applied;
 
 /// The first of the characters: plane 16, for private use, which nobody sends by accident.
 const FIRST: u32 = 0x10_0000;
+/// What a hidden segment of a path begins with: small letters alone, which no rule takes for a parameter.
+const SEGMENT: &str = "zownprotectedz";
 /// Spans of one event; further ones are not protected.
 const SPANS_MAX: usize = 1_000;
 
@@ -47,6 +50,12 @@ impl Kept {
         if self.spans.is_empty() {
             return text.to_owned();
         }
+        let mut text = Cow::Borrowed(text);
+        if text.contains(SEGMENT) {
+            for (nth, span) in self.spans.iter().enumerate() {
+                text = Cow::Owned(text.replace(&Kept::segment(nth), &span.text));
+            }
+        }
         let mut shown = String::with_capacity(text.len());
         for c in text.chars() {
             match self.span(c) {
@@ -59,6 +68,12 @@ impl Kept {
 
     fn span(&self, c: char) -> Option<&Span> {
         u32::from(c).checked_sub(FIRST).and_then(|nth| self.spans.get(nth as usize))
+    }
+
+    /// A segment of a path in place of the one that is hidden.
+    fn segment(nth: usize) -> String {
+        let letter = |digit: char| char::from(b'a' + digit.to_digit(10).unwrap_or(0) as u8);
+        format!("{SEGMENT}{}z", nth.to_string().chars().map(letter).collect::<String>())
     }
 
     fn character(nth: usize) -> char {
@@ -91,8 +106,8 @@ pub(super) fn hide<'p>(event: &mut Event<'_>, protects: impl Iterator<Item = (us
 
 fn clean(text: &mut Cow<'_, str>) {
     let ours = |c: char| u32::from(c) >= FIRST;
-    if text.contains(ours) {
-        *text = Cow::Owned(text.replace(ours, "\u{fffd}"));
+    if text.contains(ours) || text.contains(SEGMENT) {
+        *text = Cow::Owned(text.replace(ours, "\u{fffd}").replace(SEGMENT, "\u{fffd}"));
     }
 }
 
@@ -114,7 +129,10 @@ fn hide_in(text: &str, attribute: usize, rule: &str, regex: &Regex, kept: &mut K
             continue;
         }
         out.push_str(&text[floor..start]);
-        out.push(Kept::character(kept.spans.len()));
+        match SEVEN[attribute] {
+            "url" => out.push_str(&Kept::segment(kept.spans.len())),
+            _ => out.push(Kept::character(kept.spans.len())),
+        }
         let hidden = kept.shown(&text[start..end]);
         kept.spans.push(Span { attribute, rule: rule.to_owned(), text: hidden });
         floor = end;
