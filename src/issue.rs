@@ -52,6 +52,9 @@ macro_rules! hex_identity {
 }
 hex_identity!(Fingerprint CauseKey Place);
 
+/// What somebody says of an event.
+type Said<T> = Box<dyn Fn(&Event<'_>) -> T + Send + Sync>;
+
 /// What only the rules of sameness can say of an event: asked when its issue may be new.
 pub(crate) struct Rules {
     /// Their version.
@@ -59,9 +62,9 @@ pub(crate) struct Rules {
     /// The seven as they are compared.
     pub(crate) normalize: Box<dyn for<'a> Fn(&'a Event<'_>) -> Attributes<'a> + Send + Sync>,
     /// The identities that the event had under the rules before these, the latest first.
-    pub(crate) formers: Box<dyn Fn(&Event<'_>) -> Vec<Former> + Send + Sync>,
+    pub(crate) formers: Said<Vec<Former>>,
     /// The segment of the event's path that may be a parameter, if there is one.
-    pub(crate) segment: Box<dyn Fn(&Event<'_>) -> Option<Segment> + Send + Sync>,
+    pub(crate) segment: Said<Option<Segment>>,
 }
 
 /// A segment of a request path.
