@@ -12,7 +12,7 @@ import java.util.Map;
 final class Report {
     /** Of a stack: the innermost frames, and of the rest the application's and what was made at run time. */
     private static final int INNERMOST = 3;
-    private static final int FRAMES_MAX = 9;
+    private static final int FRAMES_MAX = 24;
 
     static String line(Errors.Case one, String run) throws Exception {
         Throwable thrown = null;
