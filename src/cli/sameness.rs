@@ -16,6 +16,7 @@ use crate::config::{Config, Limits};
 use crate::event::Event;
 use crate::fingerprint::{self, Sameness};
 use crate::ingest::native;
+use crate::scrub::Scrubber;
 use crate::server;
 
 #[derive(Args)]
@@ -48,6 +49,7 @@ struct Named<'a> {
 impl FingerprintOf {
     /// Prints `id<TAB>fingerprint` for each line: the line's number where there is no id.
     pub(super) fn run(self, config: &Config) -> Result<ExitCode> {
+        let scrubber = scrubber(config)?;
         let sameness = Sameness::new(&config.sameness).map_err(anyhow::Error::msg)?;
         let text = read(&self.file)?;
         let mut good = true;
@@ -58,7 +60,8 @@ impl FingerprintOf {
             };
             // A bad line does not take the good ones with it.
             match native::one(event, &config.limits, server::now()) {
-                Ok(event) => {
+                Ok(mut event) => {
+                    scrubber.scrub(&mut event);
                     let (fingerprint, _) = sameness.identify(&event);
                     print::line(&format!("{id}\t{fingerprint}"));
                 }
@@ -101,7 +104,11 @@ impl Explain {
         let digits = place.len() <= 32 && place.bytes().all(|b| b.is_ascii_hexdigit());
         if place == "-" || file.exists() || !digits {
             let read = events(&read(file)?, &config.limits)?;
-            return read.into_iter().collect::<Result<_, _>>().map_err(anyhow::Error::msg);
+            let mut read: Vec<Event<'static>> =
+                read.into_iter().collect::<Result<_, _>>().map_err(anyhow::Error::msg)?;
+            let scrubber = scrubber(config)?;
+            read.iter_mut().for_each(|event| scrubber.scrub(event));
+            return Ok(read);
         }
         if archive.is_none() {
             *archive = Some(super::archive(config).await?);
@@ -122,6 +129,11 @@ impl Explain {
             print::line(told.to_string().trim_end());
         }
     }
+}
+
+/// A server knows events only without secrets and personal data, and so tells them apart.
+fn scrubber(config: &Config) -> Result<Scrubber> {
+    Scrubber::new(&config.scrub).map_err(anyhow::Error::msg)
 }
 
 fn read(file: &Path) -> Result<String> {

@@ -216,6 +216,19 @@ pub(super) fn service_port(site: &Site<'_>) -> Option<Edit> {
     (named && service && whole && !file && len > 1).then(|| Edit::keep(site.at..end)).flatten()
 }
 
+/// `('10.0.3.7', 5432)`: the port of an address as Python prints it.
+pub(super) fn port_in_tuple(site: &Site<'_>) -> Option<Edit> {
+    let port = site.number(site.at, site.word.end)?;
+    let low = site.at.saturating_sub(80);
+    let before = site.bytes()[low..site.at].strip_suffix(b", ")?;
+    let (quote, before) = before.split_last().filter(|(quote, _)| matches!(quote, b'\'' | b'"'))?;
+    let host = |b: &&u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':' | b'<' | b'>');
+    let len = before.iter().rev().take_while(host).count();
+    let opened = before[..before.len() - len].ends_with(&[b'(', *quote]);
+    let address = len > 0 && opened && matches!(site.byte(site.word.end), b')' | b',');
+    (address && (20..32768).contains(&port)).then(|| Edit::keep(site.at..site.word.end)).flatten()
+}
+
 /// `0x80004005`: an HRESULT.
 pub(super) fn hresult(site: &Site<'_>) -> Option<Edit> {
     let hex = site.word_text().strip_prefix("0x")?;

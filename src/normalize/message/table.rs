@@ -55,6 +55,7 @@ pub(in crate::normalize) const RULES: &[Rule] = &[
     mask("pod-suffix", Byte(b"-"), values::pod, "on order-api-7d9f8b6c54-x2x9k", "on order-api"),
     keep("service-port", Byte(b":"), codes::service_port, "dial redis-main:6379").until(V1),
     mask("bind-variable", Byte(b"?"), values::bind_variable, "values (?, ?, ?)", "values (?)"),
+    keep("service-port", Word(DIGITS), codes::port_in_tuple, "('localhost', 6379)").since(V2),
     // Words: shapes that nothing else has.
     mask("email", WordBefore(Shape::ANY, b"@.+-_%"), values::email, "to kim.cs@example.co.kr", "to <email>"),
     mask("uuid", WordBefore(Shape::ANY, b"-"), values::uuid, "job 123e4567-e89b-12d3-a456-426614174000", "job <uuid>"),

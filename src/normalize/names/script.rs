@@ -156,6 +156,19 @@ pub(super) fn php_closure(site: &Site<'_>) -> Option<Edit> {
     Edit::put(site.at..close + 1, "{closure}")
 }
 
+/// `Job::{closure:App\\Job::run():12}`: what encloses it stays, which Rust's closures, written alike, do not say.
+pub(super) fn php_closure_in_class(site: &Site<'_>) -> Option<Edit> {
+    let close = site.next(site.end, &['}'])?;
+    let inside = &site.text[site.end..close];
+    if !inside.contains("::") {
+        return None;
+    }
+    match inside.rfind(':').filter(|at| at + 1 < inside.len() && inside[at + 1..].bytes().all(|b| b.is_ascii_digit())) {
+        Some(line) => Edit::drop(site.end + line..close),
+        None => Edit::keep(site.at..close + 1),
+    }
+}
+
 /// `@anonymous␀/app/F.php:62$0b9`: up to what comes behind the class. The NUL is shown in several ways.
 pub(super) fn php_anonymous(site: &Site<'_>) -> Option<Edit> {
     let rest = &site.text[site.end..];

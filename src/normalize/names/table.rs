@@ -201,6 +201,7 @@ pub(in crate::normalize) const RULES: &[Rule] = &[
     at_place("go-file", ".go:", go_file, "svc.(*Service).Run /build/svc/svc.go:52", "svc.(*Service).Run"),
     at_place("go-method-value", "-fm", suffix, "svc.(*Service).Run-fm", "svc.(*Service).Run"),
     anywhere("rust-hash", "::h", symbol_hash, "engine::handle::h12d6a65139f66228", "engine::handle"),
+    at_place("php-closure", "::{closure:", script::php_closure_in_class, "A\\Job::{closure:A\\Job::run():12}", "A\\Job::{closure:A\\Job::run()}").since(V2),
     anywhere("rust-closure", "::{{closure", braced, "engine::handle::{{closure}}", "engine::handle"),
     anywhere("rust-closure", "::{closure", braced, "engine::handle::{closure#0}", "engine::handle"),
     anywhere("php-closure", "{closure", braced, "App\\Job->{closure:/app/Job.php:12}", "App\\Job->").until(V1),
