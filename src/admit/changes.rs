@@ -17,7 +17,7 @@ pub(crate) struct Change {
     pub(crate) health: Health,
     /// When this server noticed.
     pub(crate) at: Time,
-    /// For how long it was away, when it is back.
+    /// Since when it was away, when it is back.
     pub(crate) away_since: Option<Time>,
     /// Why it was left alone; empty when it is back.
     pub(crate) why: String,

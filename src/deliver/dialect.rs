@@ -34,6 +34,13 @@ pub(crate) struct Dialect {
 }
 
 impl Dialect {
+    /// Of a channel without markup: text from outside is only kept from making any.
+    pub(crate) const fn unmarked(limit: usize, unit: Unit, prose: fn(char) -> Form) -> Dialect {
+        let none = ("", "");
+        let link = |label: &str, url: &str| format!("{label}: {url}");
+        Dialect { limit, unit, prose, code: prose, bold: none, span: none, block: none, link }
+    }
+
     /// The whole message.
     pub(crate) fn text(&self, message: &Message) -> String {
         let head = format!("{}\n{}\n", self.bold(&message.title), self.prose(&message.why, HEAD_UNITS));

@@ -14,16 +14,7 @@ use super::parcel::Reply;
 use super::post::Told;
 
 const TITLE_CHARS: usize = 300;
-const TEXT: Dialect = Dialect {
-    limit: 3_000,
-    unit: chars,
-    prose: loose_markdown,
-    code: loose_markdown,
-    bold: ("", ""),
-    span: ("", ""),
-    block: ("", ""),
-    link: |label, url| format!("{label}: {url}"),
-};
+const TEXT: Dialect = Dialect::unmarked(3_000, chars, loose_markdown);
 
 /// The message as an attachment below its reason.
 pub(crate) fn layout(told: &Told<'_>) -> Value {

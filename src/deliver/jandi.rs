@@ -14,16 +14,8 @@ use super::post::{Told, hex_colour};
 pub(crate) const ACCEPT: &str = "application/vnd.tosslab.jandi-v2+json";
 
 const WHY_CHARS: usize = 600;
-const TEXT: Dialect = Dialect {
-    limit: 2_700,
-    unit: chars,
-    prose: loose_markdown,
-    code: loose_markdown,
-    bold: ("", ""),
-    span: ("", ""),
-    block: ("", ""),
-    link: |label, url| format!("[[{label}]]({url})"),
-};
+const TEXT: Dialect =
+    Dialect { link: |label, url| format!("[[{label}]]({url})"), ..Dialect::unmarked(2_700, chars, loose_markdown) };
 
 /// The message as a body with its facts below.
 pub(crate) fn layout(told: &Told<'_>) -> Value {

@@ -15,16 +15,7 @@ use super::post::Told;
 /// Where a bot speaks.
 pub(crate) const URL: &str = "https://api.kakaowork.com/v1/messages.send";
 
-const TEXT: Dialect = Dialect {
-    limit: 4_000,
-    unit: chars,
-    prose: plain,
-    code: plain,
-    bold: ("", ""),
-    span: ("", ""),
-    block: ("", ""),
-    link: |label, url| format!("{label}: {url}"),
-};
+const TEXT: Dialect = Dialect::unmarked(4_000, chars, plain);
 
 /// The message as text.
 pub(crate) fn layout(told: &Told<'_>) -> Value {

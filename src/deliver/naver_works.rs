@@ -16,16 +16,7 @@ const TITLE_UNITS: usize = 100;
 const LABEL_UNITS: usize = 20;
 const WHY_UNITS: usize = 500;
 
-const TEXT: Dialect = Dialect {
-    limit: 2_000 - WHY_UNITS - 1,
-    unit: utf16,
-    prose: plain,
-    code: plain,
-    bold: ("", ""),
-    span: ("", ""),
-    block: ("", ""),
-    link: |label, url| format!("{label}: {url}"),
-};
+const TEXT: Dialect = Dialect::unmarked(2_000 - WHY_UNITS - 1, utf16, plain);
 
 /// The message as a title, a text and a button.
 pub(crate) fn layout(told: &Told<'_>) -> Value {

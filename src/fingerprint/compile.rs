@@ -11,6 +11,7 @@ use super::own::{By, Ignored, Mask, Own, Protect, Route, SEVEN, can_be_protected
 use crate::config::{self, hint};
 use crate::issue::Fingerprint;
 use crate::matching::Matchers;
+use crate::normalize::PARAMETER;
 
 /// Characters of an expression: longer ones are lists, which are better several rules.
 const PATTERN_CHARS_MAX: usize = 1_000;
@@ -86,7 +87,7 @@ fn route(pattern: &str, problems: &mut Vec<String>) -> Route {
         segments.push(parameter.is_none().then(|| segment.to_owned()));
     }
     // As the built-in rules write a route that a framework sent.
-    let written = segments.iter().map(|segment| segment.as_deref().unwrap_or("{id}"));
+    let written = segments.iter().map(|segment| segment.as_deref().unwrap_or(PARAMETER));
     let normalized = format!("/{}", written.collect::<Vec<_>>().join("/"));
     Route { pattern: pattern.to_owned(), segments, normalized }
 }

@@ -16,11 +16,11 @@ use std::sync::{PoisonError, RwLock};
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
+use super::write_parts;
 use crate::event::Attributes;
 use crate::issue::{Place, Segment};
+use crate::normalize::PARAMETER;
 
-/// What stands for a parameter.
-const PARAMETER: &str = "{id}";
 /// Parameters that one path can have learned.
 const PARAMETERS_MAX: usize = 4;
 
@@ -80,10 +80,7 @@ fn first_candidate(normalized: &Attributes<'_>) -> Option<(Range<usize>, Segment
     segments.next()?;
     let at = segments.find(|at| may_vary(&path[at.clone()]))?;
     let mut bytes = Vec::with_capacity(256);
-    for part in [&*normalized.module, &*normalized.method, &*normalized.location, &path[..at.start]] {
-        bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
-        bytes.extend_from_slice(part.as_bytes());
-    }
+    write_parts(&mut bytes, [&*normalized.module, &*normalized.method, &*normalized.location, &path[..at.start]]);
     bytes.extend_from_slice(&(path.matches('/').count() as u64).to_le_bytes());
     let segment = Segment { place: Place(xxh3_128(&bytes)), value: xxh3_64(path[at.clone()].as_bytes()) };
     Some((at, segment))

@@ -82,14 +82,19 @@ thread_local! {
     static BYTES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
+/// Each with its length before it, so that no two lists are written the same.
+fn write_parts<'p>(bytes: &mut Vec<u8>, parts: impl IntoIterator<Item = &'p str>) {
+    for part in parts {
+        bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
+        bytes.extend_from_slice(part.as_bytes());
+    }
+}
+
 fn hash<'p>(version: Version, kind: Kind, parts: impl IntoIterator<Item = &'p str>) -> u128 {
     BYTES.with_borrow_mut(|bytes| {
         bytes.clear();
         bytes.extend_from_slice(&[version.number(), kind as u8]);
-        for part in parts {
-            bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
-            bytes.extend_from_slice(part.as_bytes());
-        }
+        write_parts(bytes, parts);
         let hash = xxh3_128(bytes);
         bytes.shrink_to(KEPT_BYTES_MAX);
         hash

@@ -27,6 +27,7 @@ use crate::event::{Attributes, Event};
 use trail::{Recorded, Silent, Trail};
 
 pub use trail::Applied;
+pub(crate) use url::PARAMETER;
 pub use version::Version;
 
 /// The version that is part of every new fingerprint.

@@ -73,7 +73,11 @@ pub(super) fn windows(site: &Site<'_>) -> Option<Edit> {
     let mut of_users = false;
     for segment in path[1..].split('\\').skip(1) {
         out.push('\\');
-        out.push_str(&if of_users && !segment.is_empty() { "{id}".into() } else { file_name(site.version, segment) });
+        out.push_str(&if of_users && !segment.is_empty() {
+            url::PARAMETER.into()
+        } else {
+            file_name(site.version, segment)
+        });
         of_users = segment.eq_ignore_ascii_case("users");
     }
     let put = if out == path { Put::Same } else { Put::Composed(out) };
@@ -118,7 +122,7 @@ pub(super) fn parameters(site: &Site<'_>) -> Option<Edit> {
         let named = numbered(segment).filter(|_| actor);
         out.push_str(&match named {
             Some(number) => format!("{}{{id}}", &segment[..number]).into(),
-            None if fan || actor && segment.starts_with('$') => "{id}".into(),
+            None if fan || actor && segment.starts_with('$') => url::PARAMETER.into(),
             None => file_name(site.version, segment),
         });
     }
@@ -145,7 +149,7 @@ fn file_name(version: Version, segment: &str) -> Cow<'_, str> {
         {
             format!("{{id}}.{extension}").into()
         }
-        _ if url::parameter(version, segment).is_some() => "{id}".into(),
+        _ if url::parameter(version, segment).is_some() => url::PARAMETER.into(),
         _ => segment.into(),
     }
 }

@@ -47,7 +47,7 @@ pub(super) fn wasm_module(site: &Site<'_>) -> Option<Edit> {
     (end - site.end == 8 && site.bytes().get(end) == Some(&b':')).then(|| Edit::drop(site.end..end)).flatten()
 }
 
-/// `/root/go/pkg/mod/`, `/cargo/registry/src/index.crates.io-6f17d22bba15001f/`: up to the library.
+/// `/go/pkg/mod/`, `/cargo/registry/src/index.crates.io-6f17d22bba15001f/`: up to the library.
 pub(super) fn module_cache(site: &Site<'_>) -> Option<Edit> {
     let start = site.run_back(site.at, |b| !matches!(b, b' ' | b'"' | b'\'' | b'(' | b'`'));
     let end = if site.marker_text().starts_with("/registry") {

@@ -169,7 +169,7 @@ pub(in crate::normalize) const RULES: &[Rule] = &[
     at_place("installed", "dist-packages/", script::installed_by_system, "/v/lib/dist-packages/a/b.py in c", "site-packages/a/b.py in c").since(V2),
     at_place("installed", "node_modules/", script::installed, "a (/app/node_modules/.pnpm/pg@8.1.0/node_modules/pg/b.js)", "a (node_modules/pg/b.js)").since(V2),
     at_place("installed", "gems/", script::installed, "/usr/lib/ruby/gems/pg/b.rb", "gems/pg/b.rb").since(V2),
-    at_place("module-cache", "/pkg/mod/", script::module_cache, "/root/go/pkg/mod/github.com/a/b.go in c", "github.com/a/b.go in c").since(V2),
+    at_place("module-cache", "/pkg/mod/", script::module_cache, "/go/pkg/mod/github.com/a/b.go in c", "github.com/a/b.go in c").since(V2),
     at_place("module-cache", "/registry/src/", script::module_cache, "/c/registry/src/index.crates.io-6f17d22bba15001f/pool/lib.rs", "pool/lib.rs").since(V2),
     at_place("library-version", "-", script::directory_version, "gems/pg-1.5.4/lib/pg.rb", "gems/pg/lib/pg.rb").then(Then::Digit).since(V2),
     at_place("deployment", "/", script::deployment, "/srv/9f86d081884c/app.rb", "/srv/app.rb").then(Then::Hex).since(V2),

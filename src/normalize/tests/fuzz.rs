@@ -8,6 +8,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::MARKS;
 use super::pairs::{Draw, TEXTS, drawn, normal};
 use crate::normalize::{Version, message, names, url};
 
@@ -15,31 +16,7 @@ const ATTRIBUTES: [&str; 4] = ["detail", "location", "url", "module"];
 
 /// Pieces that rules look for.
 fn pieces() -> Vec<String> {
-    let marks = [
-        "$",
-        "$$",
-        "'",
-        "\"",
-        "(",
-        ")",
-        "[",
-        "]",
-        "{",
-        "}",
-        "<",
-        ">",
-        "-",
-        ":",
-        "/",
-        "//",
-        "@",
-        ".",
-        ",",
-        "_",
-        "=",
-        "#",
-        " ",
-        "?",
+    let words = [
         "*",
         "+",
         "%",
@@ -89,7 +66,15 @@ fn pieces() -> Vec<String> {
     let messages = message::TABLE.iter().map(|rule| rule.example.0);
     let segments = url::RULES.iter().map(|rule| rule.example);
     let lines = TEXTS.iter().flat_map(|text| text.lines());
-    marks.into_iter().chain(names).chain(messages).chain(segments).chain(lines).map(str::to_owned).collect()
+    MARKS
+        .into_iter()
+        .chain(words)
+        .chain(names)
+        .chain(messages)
+        .chain(segments)
+        .chain(lines)
+        .map(str::to_owned)
+        .collect()
 }
 
 fn text(pieces: &[String], draw: &mut Draw) -> String {
