@@ -12,10 +12,12 @@ use super::Tx;
 const POSTGRES: &[&str] = &[
     include_str!("../../../migrations/postgres/0001_first.sql"),
     include_str!("../../../migrations/postgres/0002_identity.sql"),
+    include_str!("../../../migrations/postgres/0003_folding.sql"),
 ];
 const MYSQL: &[&str] = &[
     include_str!("../../../migrations/mysql/0001_first.sql"),
     include_str!("../../../migrations/mysql/0002_identity.sql"),
+    include_str!("../../../migrations/mysql/0003_folding.sql"),
 ];
 
 /// Any number that no one else uses for an advisory lock in this database: "bongsu" in ASCII.
@@ -88,10 +90,20 @@ async fn mysql_locked(connection: &mut MySqlConnection) -> Result<(), Error> {
     let seen = refuse_newer(newest.try_get(0)?, MYSQL.len())?;
     for (number, migration) in MYSQL.iter().copied().enumerate().skip(seen) {
         for statement in migration.split(";\n").map(str::trim).filter(|statement| !statement.is_empty()) {
-            connection.execute(sqlx::raw_sql(statement)).await?;
+            match connection.execute(sqlx::raw_sql(statement)).await {
+                Err(error) if statement.contains("ALTER TABLE") && is_there(&error) => {}
+                done => drop(done?),
+            }
         }
         let applied = sqlx::query("INSERT INTO bongsu_tables (version) VALUES (?)").bind(number as i64 + 1);
         applied.execute(&mut *connection).await?;
     }
     Ok(())
+}
+
+/// Whether the change was made already, by a migration that was not finished: a column or a key is there (1060, 1061), or
+/// was taken away (1091). An `ALTER TABLE` is made as a whole or not at all.
+fn is_there(error: &sqlx::Error) -> bool {
+    let error = error.as_database_error().and_then(|error| error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>());
+    error.is_some_and(|error| matches!(error.number(), 1060 | 1061 | 1091))
 }

@@ -43,6 +43,7 @@ const PREPARED_STATEMENTS: usize = 64;
 const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/sqlite/0001_first.sql"),
     include_str!("../../../migrations/sqlite/0002_identity.sql"),
+    include_str!("../../../migrations/sqlite/0003_folding.sql"),
 ];
 
 type Job = Box<dyn FnOnce(&mut Tx, Place) -> Written + Send>;

@@ -1,0 +1,53 @@
+-- Which goes first when several are due: 0 what is new or came back, and bongsu's own; 1 the others; 2 ends of windows.
+ALTER TABLE deliveries ADD COLUMN priority BIGINT NOT NULL DEFAULT 1;
+-- The delivery whose message tells of this one too. What becomes of that one becomes of this one.
+ALTER TABLE deliveries ADD COLUMN folded_into BIGINT;
+-- The channel that failed, when this one was asked in its place.
+ALTER TABLE deliveries ADD COLUMN instead_of TEXT;
+-- Attempts after which nobody knows whether they arrived.
+ALTER TABLE deliveries ADD COLUMN unanswered BIGINT NOT NULL DEFAULT 0;
+
+DROP INDEX deliveries_due;
+CREATE INDEX deliveries_due ON deliveries (channel, priority, due_at, id) WHERE state = 'pending' AND folded_into IS NULL;
+CREATE INDEX deliveries_folded ON deliveries (folded_into) WHERE folded_into IS NOT NULL;
+CREATE INDEX issues_of_cause ON issues (cause, id);
+
+-- Who claims deliveries of a channel holds its row, so that what is folded is decided by one process at a time.
+CREATE TABLE outboxes (
+    channel TEXT NOT NULL PRIMARY KEY
+);
+
+-- Causes that alerted on a channel a short while ago.
+CREATE TABLE storms (
+    channel   TEXT    NOT NULL,
+    cause     BYTEA  NOT NULL CHECK (length(cause) = 16),
+    opened_at BIGINT NOT NULL, -- its first alert
+    ends_at   BIGINT NOT NULL, -- unless another alert comes
+    messages  BIGINT NOT NULL, -- that told of it so far
+    next_at   BIGINT NOT NULL, -- not to be told again before
+    PRIMARY KEY (channel, cause)
+);
+
+CREATE INDEX storms_by_age ON storms (ends_at);
+
+-- The message on a channel that the later ones of a window answer to, and that is edited while the window lasts.
+CREATE TABLE threads (
+    channel          TEXT    NOT NULL,
+    issue            BIGINT NOT NULL, -- no reference: rows go by age
+    window_opened_at BIGINT NOT NULL,
+    handle           TEXT    NOT NULL, -- what the far side calls that message
+    revision         BIGINT NOT NULL, -- of the issue's standing, as the message shows it
+    edit_at          BIGINT NOT NULL, -- not to be edited before
+    ends_at          BIGINT NOT NULL, -- not to be edited after
+    PRIMARY KEY (channel, issue, window_opened_at)
+);
+
+CREATE INDEX threads_by_age ON threads (ends_at);
+
+-- Requests that must not come twice, by the hash of their signatures, as long as their time is good.
+CREATE TABLE used_signatures (
+    hash       BYTEA  NOT NULL PRIMARY KEY,
+    expires_at BIGINT NOT NULL
+);
+
+CREATE INDEX used_signatures_by_age ON used_signatures (expires_at);
