@@ -41,6 +41,7 @@ mod servers;
 #[cfg(test)]
 mod sim;
 pub mod time;
+mod storm;
 mod web;
 
 pub use config::Config;

@@ -59,6 +59,10 @@ pub(crate) struct Handoff {
     pub(crate) channel: Arc<str>,
     /// How long what is handed over is the worker's alone.
     pub(crate) lease: Duration,
+    /// What is told in one message.
+    pub(crate) folding: Folding,
+    /// When the worker was last told to look, in milliseconds.
+    pub(crate) look_at_ms: AtomicI64,
     /// To the worker. Nobody else sends into it, so room that was seen stays.
     pub(crate) to: mpsc::Sender<Delivery>,
 }

@@ -71,7 +71,7 @@ async fn admit(archive: &Archive, issues: impl IntoIterator<Item = u128>, count:
 }
 
 fn claim(channel: &str, limit: usize) -> Claim {
-    Claim { channel: channel.into(), limit, lease: Duration::from_secs(30) }
+    Claim { channel: channel.into(), limit, lease: Duration::from_secs(30), folding: Folding::NONE }
 }
 
 async fn claimed(archive: &Archive, channel: &str, limit: usize, now: Time) -> Vec<Delivery> {

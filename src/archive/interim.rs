@@ -101,6 +101,7 @@ impl Provisional {
             id: self.id(None),
             kind: Kind::of_alert(&self.project, &event.attributes.location),
             fingerprint: self.fingerprint,
+            cause: (self.rules.cause)(&event, &normalized),
             project: self.project.to_string(),
             window_opened_at: self.window_opened_at,
             window_ends_at: self.window_ends_at,
@@ -216,6 +217,8 @@ impl Interim {
                 claimed_until: now.plus(claim.lease),
                 expires_at: alert.expires_at,
                 alert: alert.alert(),
+                folded: Vec::new(),
+                spread: None,
             })
         };
         due.into_iter().filter_map(take).collect()
@@ -359,7 +362,7 @@ mod tests {
     }
 
     fn claim(interim: &Interim, now: i64) -> Vec<Delivery> {
-        let claim = Claim { channel: "ops".into(), limit: 9, lease: Duration::from_secs(30) };
+        let claim = Claim { channel: "ops".into(), limit: 9, lease: Duration::from_secs(30), folding: Folding::NONE };
         interim.claim(&claim, Time(now))
     }
 

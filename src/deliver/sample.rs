@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::alert::{Alert, Delivery, Kind};
 use crate::config::{Config, Locale};
 use crate::event::{Attributes, Event, Exception, Frame};
-use crate::issue::{Decided, Fingerprint};
+use crate::issue::{CauseKey, Decided, Fingerprint};
 use crate::time::Time;
 
 use super::{Channel, Channels, Parcel};
@@ -27,6 +27,7 @@ pub(crate) fn alert(ordinal: u32) -> Alert {
         id: 40 + i64::from(ordinal),
         kind: Kind::Alert,
         fingerprint: Fingerprint(0x9f2c_0000_0000_0000_0000_0000_0000_0001),
+        cause: CauseKey(0xcafe),
         project: "shop".to_owned(),
         window_opened_at: NOW,
         window_ends_at: Time(NOW.ms() + 600_000),
@@ -62,7 +63,7 @@ pub(crate) fn closing(ongoing: bool) -> Alert {
 /// The alert on its way.
 pub(crate) fn delivery(alert: Alert) -> Delivery {
     let (claimed_until, expires_at) = (Time(i64::MAX), Time(i64::MAX));
-    Delivery { id: 7, channel: "ops".into(), attempt: 1, fence: 1, claimed_until, expires_at, alert }
+    Delivery { id: 7, channel: "ops".into(), attempt: 1, fence: 1, claimed_until, expires_at, alert, folded: Vec::new(), spread: None }
 }
 
 /// An alert in which every text is the given one.
