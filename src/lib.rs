@@ -40,8 +40,8 @@ mod server;
 mod servers;
 #[cfg(test)]
 mod sim;
-pub mod time;
 mod storm;
+pub mod time;
 mod web;
 
 pub use config::Config;

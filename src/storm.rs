@@ -6,7 +6,7 @@
 //! named moment; alerts of one issue are never told out of order, and those of a single issue are never folded by a storm:
 //! that is the ladder its budget allows. Deliberately not here: storing (`archive/outbox.rs`), words (`deliver/message`).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use crate::config::{self, ChannelKind, Config};
@@ -37,8 +37,7 @@ pub(crate) struct Folding {
 
 impl Folding {
     /// Every alert is told by itself.
-    pub(crate) const NONE: Folding =
-        Folding { span: Duration::ZERO, wait: Duration::ZERO, above: 0, digest_above: 0 };
+    pub(crate) const NONE: Folding = Folding { span: Duration::ZERO, wait: Duration::ZERO, above: 0, digest_above: 0 };
 
     /// The channel's.
     pub(crate) fn of(config: &Config, channel: &str) -> Folding {
@@ -104,13 +103,7 @@ pub(crate) struct Plan {
 }
 
 /// Plans at most `limit` messages. `due` is in the order in which it should go; `storms` are those that were told lately.
-pub(crate) fn plan(
-    due: &[Due],
-    storms: &HashMap<Together, Storm>,
-    folding: &Folding,
-    limit: usize,
-    now: Time,
-) -> Plan {
+pub(crate) fn plan(due: &[Due], storms: &HashMap<Together, Storm>, folding: &Folding, limit: usize, now: Time) -> Plan {
     let due = in_line(due);
     let alive = |key: &Together| storms.get(key).copied().filter(|storm| now < storm.ends_at);
     let mut messages: Vec<Message> = Vec::new();
@@ -121,11 +114,12 @@ pub(crate) fn plan(
             Some(key) => tell(key, alive(&key), &group, folding, now, &mut messages, &mut held),
         }
     }
-    digest(alive(&Together::Digest), folding, now, &mut messages, &mut held);
+    digest(alive(&Together::Digest), &due, folding, now, &mut messages, &mut held);
 
     let mut plan = Plan::default();
     let mut known = |key: Together, folded: bool, of: &[&Due]| {
-        let storm = plan.storms.entry(key).or_insert_with(|| alive(&key).unwrap_or(Storm::opening(of[0], folding, now)));
+        let storm =
+            plan.storms.entry(key).or_insert_with(|| alive(&key).unwrap_or(Storm::opening(of[0], folding, now)));
         storm.tell(key, folded, of, folding, now);
     };
     for message in messages.iter().take(limit) {
@@ -197,7 +191,8 @@ fn tell<'a>(
     if !several {
         return;
     }
-    let mut rest: Vec<&Due> = group.iter().copied().filter(|one| singles.iter().all(|single| single.issue != one.issue)).collect();
+    let mut rest: Vec<&Due> =
+        group.iter().copied().filter(|one| singles.iter().all(|single| single.issue != one.issue)).collect();
     let next_at = storm.map_or(now.plus(folding.wait), |storm| storm.next_at);
     if now < next_at {
         held.extend(rest.into_iter().map(|one| (key, one)));
@@ -210,6 +205,7 @@ fn tell<'a>(
 /// Replaces what has piled up by one message. What nothing may be told with, and what was folded already, goes as it is.
 fn digest<'a>(
     storm: Option<Storm>,
+    due: &[&'a Due],
     folding: &Folding,
     now: Time,
     messages: &mut Vec<Message<'a>>,
@@ -221,9 +217,10 @@ fn digest<'a>(
         return;
     }
     let at = messages.iter().position(foldable).unwrap_or_default();
-    let (mut piled, kept): (Vec<Message<'_>>, Vec<Message<'_>>) = messages.drain(..).partition(foldable);
-    *messages = kept;
-    let mut of: Vec<&Due> = piled.drain(..).flat_map(|message| message.of).collect();
+    messages.retain(|message| !foldable(message));
+    let put_off: HashSet<i64> = held.iter().map(|(_, one)| one.id).collect();
+    let free = |one: &&Due| one.together.is_some() && !one.leads && !put_off.contains(&one.id);
+    let mut of: Vec<&Due> = due.iter().copied().filter(free).collect();
     if storm.is_some_and(|storm| now < storm.next_at) {
         held.extend(of.into_iter().map(|one| (Together::Digest, one)));
     } else {
@@ -267,5 +264,139 @@ impl Storm {
     fn goes_on(&mut self, one: &Due, folding: &Folding, now: Time) {
         self.only = self.only.filter(|only| *only == one.issue);
         self.ends_at = now.max(self.next_at).plus(folding.span.max(folding.wait));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const T0: Time = Time(1_000_000);
+    const FOLDING: Folding =
+        Folding { span: Duration::from_secs(60), wait: Duration::from_secs(15), above: 3, digest_above: 20 };
+
+    /// A channel with its outbox: what is due, and what is known of storms.
+    #[derive(Default)]
+    struct Outbox {
+        due: Vec<(Due, Time)>,
+        storms: HashMap<Together, Storm>,
+        next: i64,
+    }
+
+    impl Outbox {
+        fn alert(&mut self, issue: i64, cause: u128, at: Time) {
+            self.next += 1;
+            let together = Some(Together::Alerts(CauseKey(cause)));
+            self.due.push((Due { id: self.next, issue, together, before: 0, leads: false }, at));
+        }
+
+        /// What is sent at that moment, and taken by the far side at once: the issues of each message.
+        fn send(&mut self, limit: usize, now: Time) -> Vec<Vec<i64>> {
+            let waiting: Vec<(i64, i64)> = self.due.iter().map(|(one, _)| (one.issue, one.id)).collect();
+            let due: Vec<Due> = self.due.iter().filter(|(_, at)| *at <= now).map(|(one, _)| *one).collect();
+            let before = |one: &Due| waiting.iter().filter(|(issue, id)| *issue == one.issue && *id < one.id).count();
+            let due: Vec<Due> = due.into_iter().map(|one| Due { before: before(&one), ..one }).collect();
+            let plan = plan(&due, &self.storms, &FOLDING, limit, now);
+            self.storms.extend(plan.storms);
+            let mut sent = Vec::new();
+            for message in plan.send {
+                let issue = |id: &i64| self.due.iter().find(|(one, _)| one.id == *id).unwrap().0.issue;
+                sent.push(message.iter().map(issue).collect());
+                self.due.retain(|(one, _)| !message.contains(&one.id));
+            }
+            for (id, later) in plan.later {
+                self.due.iter_mut().find(|(one, _)| one.id == id).unwrap().1 = later;
+            }
+            sent
+        }
+    }
+
+    fn after(secs: i64) -> Time {
+        Time(T0.ms() + secs * 1_000)
+    }
+
+    #[test]
+    fn the_alerts_of_one_error_are_never_folded() {
+        let mut outbox = Outbox::default();
+        (0..5).for_each(|_| outbox.alert(1, 7, T0));
+        let sent: Vec<_> = (0..6).map(|_| outbox.send(9, T0)).collect();
+        assert_eq!(sent, [vec![vec![1]], vec![vec![1]], vec![vec![1]], vec![vec![1]], vec![vec![1]], vec![]]);
+    }
+
+    #[test]
+    fn a_storm_is_told_at_growing_gaps() {
+        let mut outbox = Outbox::default();
+        let mut told = Vec::new();
+        for second in 0..700 {
+            if second < 300 {
+                (0..2).for_each(|nth| outbox.alert(2 * second + nth, 7, after(second)));
+            }
+            told.extend(outbox.send(9, after(second)).into_iter().map(|message| (second, message.len())));
+        }
+        assert_eq!(told, [(0, 1), (0, 1), (1, 1), (15, 29), (60, 90), (240, 360), (540, 118)]);
+    }
+
+    #[test]
+    fn causes_are_told_apart_and_a_storm_that_is_over_begins_anew() {
+        let mut outbox = Outbox::default();
+        (0..3).for_each(|issue| outbox.alert(issue, 1, T0));
+        (10..14).for_each(|issue| outbox.alert(issue, 2, T0));
+        assert_eq!(outbox.send(9, T0), [[0], [1], [2], [10], [11], [12]]);
+        assert_eq!(outbox.send(9, after(15)), [[13]], "one alone is told as what it is");
+        outbox.alert(20, 1, after(100));
+        assert_eq!(outbox.send(9, after(100)), [[20]]);
+    }
+
+    #[test]
+    fn what_has_piled_up_is_told_in_a_digest() {
+        let mut outbox = Outbox::default();
+        (0..21).for_each(|issue| outbox.alert(issue, 100 + issue as u128, T0));
+        (0..2).for_each(|_| outbox.alert(3, 103, T0));
+        assert_eq!(outbox.send(9, T0).iter().map(Vec::len).collect::<Vec<_>>(), [23]);
+        outbox.alert(50, 200, after(1));
+        assert_eq!(outbox.send(9, after(1)), [[0; 0]; 0], "what comes right after it is gathered");
+        assert_eq!(outbox.send(9, after(15)).iter().map(Vec::len).sum::<usize>(), 1);
+        outbox.alert(51, 201, after(200));
+        assert_eq!(outbox.send(9, after(200)), [[51]]);
+    }
+
+    #[test]
+    fn what_waits_for_something_being_sent_is_neither_sent_nor_folded() {
+        let one =
+            |id, issue, before| Due { id, issue, together: Some(Together::Alerts(CauseKey(1))), before, leads: false };
+        let plan = plan(&[one(5, 1, 1), one(6, 2, 0)], &HashMap::new(), &FOLDING, 9, T0);
+        assert_eq!((plan.send, plan.later), (vec![vec![6]], vec![]));
+    }
+
+    #[test]
+    fn what_leads_already_goes_as_it_is() {
+        let together = Some(Together::Alerts(CauseKey(1)));
+        let leads = Due { id: 1, issue: 1, together, before: 0, leads: true };
+        let others = (2..40).map(|id| Due { id, issue: id, together, before: 0, leads: false });
+        let due: Vec<Due> = [leads].into_iter().chain(others).collect();
+        let plan = plan(&due, &HashMap::new(), &FOLDING, 99, T0);
+        assert_eq!(plan.send[0], [1]);
+    }
+
+    proptest! {
+        /// Everything is sent once, those of an issue in their order, and calm ends it.
+        #[test]
+        fn all_is_told_once_and_in_order(
+            arrivals in prop::collection::vec((0..30_i64, 0..12_i64), 0..120),
+            limit in 1..12_usize,
+        ) {
+            let mut outbox = Outbox::default();
+            let mut sent: Vec<Vec<i64>> = Vec::new();
+            for second in 0..1_200 {
+                for (_, issue) in arrivals.iter().filter(|(at, _)| *at == second) {
+                    outbox.alert(*issue, (issue % 3).unsigned_abs().into(), after(second));
+                }
+                sent.extend(outbox.send(limit, after(second)));
+            }
+            prop_assert!(outbox.due.is_empty(), "left: {:?}", outbox.due);
+            prop_assert_eq!(sent.iter().map(Vec::len).sum::<usize>(), arrivals.len());
+        }
     }
 }

@@ -6,6 +6,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tokio::sync::Notify;
 use tokio::time::timeout;
@@ -14,8 +15,7 @@ use super::fold::{Folded, fold};
 use super::lane::Answers;
 use super::shared::{self, Shared};
 use super::{Arrival, Handoff, Settings, rejected};
-use crate::alert::Delivery;
-use crate::archive::{Admitted, Archive, Claim, Error, Permit, Tally};
+use crate::archive::{Admitted, Archive, Claim, Error, Handed, Permit, Tally};
 use crate::metrics::Stopwatch;
 use crate::outcome::{Outcome, RejectReason};
 use crate::time::Time;
@@ -28,7 +28,7 @@ pub(super) struct Committer {
     granted: Arc<Notify>,
 }
 
-type Stored = Result<(Vec<Admitted>, Vec<Delivery>), Error>;
+type Stored = Result<(Vec<Admitted>, Handed), Error>;
 /// The archive's answer, which comes when it wants.
 type Answer = Pin<Box<dyn Future<Output = Stored> + Send>>;
 

@@ -17,6 +17,7 @@ mod told;
 mod write_back;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
@@ -27,6 +28,7 @@ use crate::event::Packed;
 use crate::issue::{Fingerprint, Issue, Rules};
 use crate::metrics::Metrics;
 use crate::outcome::{Outcome, Reject, RejectReason};
+use crate::storm::Folding;
 use crate::time::Time;
 
 pub(crate) use changes::Change as StoreChange;

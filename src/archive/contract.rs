@@ -20,6 +20,7 @@ use crate::gate::Fate;
 use crate::issue::{Policy, Rules, State};
 use crate::servers::mariadb::Mariadb;
 use crate::servers::postgres::Postgres;
+use crate::storm::Folding;
 use crate::time::{DAY_MS, MINUTE_MS};
 
 const T0: Time = Time(1_764_000_000_000);

@@ -339,6 +339,7 @@ mod tests {
     use super::*;
     use crate::event::Event;
     use crate::issue::Policy;
+    use crate::storm::Folding;
 
     fn alert(issue: u128, ordinal: u32) -> Provisional {
         let policy = Policy { budget: 5, window: Duration::from_secs(60), spacing: Vec::new(), closing: true };

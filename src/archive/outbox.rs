@@ -6,8 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::sql::{Row, Sql, Tx, Value, values};
 use super::Error;
+use super::sql::{Row, Sql, Tx, Value, values};
 use crate::time::Time;
 
 /// How a claimed delivery ended, for now or for good.
@@ -93,9 +93,8 @@ async fn settle_folded(tx: &mut Tx, leaders: &[Value<'_>]) -> Result<(), Error> 
     static FOLLOW: Sql = Sql::new(
         "UPDATE deliveries SET state = ?2, settled_at = ?3, error = ?4 WHERE folded_into = ?1 AND state = 'pending'",
     );
-    let read = |row: &Row<'_>| {
-        Ok((row.get::<i64>(0)?, row.get::<String>(1)?, row.maybe::<Time>(2)?, row.maybe::<String>(3)?))
-    };
+    let read =
+        |row: &Row<'_>| Ok((row.get::<i64>(0)?, row.get::<String>(1)?, row.maybe::<Time>(2)?, row.maybe::<String>(3)?));
     for (leader, state, at, error) in tx.query_list(&LEADING, &[], leaders, read).await? {
         tx.execute(&FOLLOW, &values![leader, state, at, error]).await?;
     }

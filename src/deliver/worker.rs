@@ -186,7 +186,12 @@ impl Worker {
     }
 
     fn claim(&self, limit: usize) -> Claim {
-        Claim { channel: Arc::clone(self.channel.name()), limit, lease: self.settings.lease.get(), folding: self.folding }
+        Claim {
+            channel: Arc::clone(self.channel.name()),
+            limit,
+            lease: self.settings.lease.get(),
+            folding: self.folding,
+        }
     }
 
     async fn exchange(

@@ -3,6 +3,7 @@
 //! Promises: what the admission hands over goes to the worker of its channel. Deliberately not here: what a worker does.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
@@ -15,6 +16,7 @@ use crate::archive::{Archive, Interim};
 use crate::cache::Cache;
 use crate::deliver::{Channel, Pacer, Worker};
 use crate::metrics::Metrics;
+use crate::storm::Folding;
 
 /// What the workers of all channels share.
 pub(super) struct Post {
@@ -35,7 +37,14 @@ impl Crew {
         let deliver = &orders.config.deliver;
         let hire = |channel: &Arc<Channel>| {
             let (to, fresh) = mpsc::channel(Worker::ahead(deliver).max(1));
-            let handoff = Handoff { channel: Arc::clone(channel.name()), lease: deliver.lease.get(), to };
+            let name = channel.name();
+            let handoff = Handoff {
+                channel: Arc::clone(name),
+                lease: deliver.lease.get(),
+                folding: Folding::of(&orders.config, name),
+                look_at_ms: AtomicI64::default(),
+                to,
+            };
             ((post.worker(channel, orders), fresh), handoff)
         };
         let (workers, handoffs) = orders.channels.iter().map(hire).unzip();
@@ -58,6 +67,7 @@ impl Post {
             interim: Arc::clone(&self.interim),
             courier: orders.courier.clone(),
             settings: orders.config.deliver.clone(),
+            folding: Folding::of(&orders.config, channel.name()),
             metrics: Arc::clone(&self.metrics),
             granted: Arc::clone(&self.granted),
             now,
