@@ -11,7 +11,13 @@ use crate::issue::Decided;
 
 fn check(alert: &Alert, locale: Locale, expected: Expect) {
     let zone = TimeZone::get("Asia/Seoul").unwrap();
-    let style = Style { locale, zone, public_url: "https://bongsu.example".to_owned() };
+    let style = Style {
+        locale,
+        zone,
+        public_url: "https://bongsu.example".to_owned(),
+        channel: "ops".into(),
+        book: Arc::default(),
+    };
     expected.assert_eq(&Message::of(alert, &style).text());
 }
 
@@ -302,7 +308,13 @@ fn every_part_is_bounded_and_clean_whatever_the_error_says() {
         }
     }
     alert.regression = Some(Decided { at: None, by: huge.clone(), note: huge.clone() });
-    let style = Style { locale: Locale::Ko, zone: TimeZone::UTC, public_url: String::new() };
+    let style = Style {
+        locale: Locale::Ko,
+        zone: TimeZone::UTC,
+        public_url: String::new(),
+        channel: "ops".into(),
+        book: Arc::default(),
+    };
     let message = Message::of(&alert, &style);
     let plain = message.text();
     assert!(plain.chars().count() < 5_000, "{}", plain.chars().count());

@@ -16,6 +16,7 @@ pub(super) const WORDS: Words = Words {
     window_ends: "Window ends",
     release: "Release",
     server: "Server",
+    owner: "Owner",
     trace_id: "Trace ID",
     level: "Level",
     alerts_sent: "Alerts sent",
