@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::sql::{Row, Sql, Tx, Value, values};
-use super::{Error, rows};
+use super::{Error, rows, servers};
 use crate::alert::{Alert, Delivery, Kind};
 use crate::event::Attributes;
 use crate::time::Time;
@@ -144,6 +144,7 @@ pub(super) async fn claim(tx: &mut Tx, claim: &Claim, now: Time) -> Result<Vec<D
     let read = |row: &Row<'_>| delivery(row, Arc::clone(&claim.channel), until);
     let mut claimed = tx.query_list(&READ, &[], &ids, read).await?;
     claimed.sort_by_key(|delivery| due.iter().position(|id| *id == delivery.id));
+    servers::tell(tx, &mut claimed).await?;
     Ok(claimed)
 }
 
@@ -173,6 +174,7 @@ fn delivery(row: &Row<'_>, channel: Arc<str>, claimed_until: Time) -> Result<Del
         attributes,
         normalized: rows::from_json(row, 21)?,
         event: rows::from_json_or_null(row, 22)?,
+        servers: Vec::new(),
     };
     Ok(Delivery {
         id: row.get(23)?,

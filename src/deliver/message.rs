@@ -291,9 +291,18 @@ impl<'a> Telling<'a> {
         fields.plain(words.owner, self.owned_by());
         fields.plain(words.occurrences, &self.occurrences());
         fields.plain(words.last_seen, &self.clock.at_with_zone(self.alert.last_seen));
-        fields.plain(words.server, self.said(|e| e.server.as_deref()));
+        self.servers(&mut fields);
         fields.code(words.trace_id, self.said(|e| e.trace_id.as_deref()));
         fields.0
+    }
+
+    /// Where it was seen in this window; the server of the event when that is all.
+    fn servers(&self, fields: &mut Fields) {
+        let servers = &self.alert.servers;
+        match servers.len() {
+            0 | 1 => fields.plain(self.words.server, self.said(|e| e.server.as_deref())),
+            many => fields.plain(self.words.servers, &format!("{many} ({})", servers.join(", "))),
+        }
     }
 
     fn health_fields(&self) -> Vec<Field> {
@@ -317,6 +326,9 @@ impl<'a> Telling<'a> {
         fields.plain(words.busiest_minute, &(words.times)(peak_per_minute));
         fields.plain(words.window_opened, &self.clock.at(alert.window_opened_at));
         fields.plain(words.last_seen, &self.clock.at_with_zone(alert.last_seen));
+        if alert.servers.len() > 1 {
+            self.servers(&mut fields);
+        }
         fields.0
     }
 

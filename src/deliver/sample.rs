@@ -42,6 +42,7 @@ pub(crate) fn alert(ordinal: u32) -> Alert {
         attributes: attributes("/orders/1234/pay"),
         normalized: attributes("/orders/{}/pay"),
         event: Some(event()),
+        servers: Vec::new(),
     }
 }
 
@@ -91,6 +92,7 @@ pub(crate) fn all(text: &str) -> Alert {
         }
     }
     alert.regression = Some(Decided { at: None, by: text.to_owned(), note: text.to_owned() });
+    alert.servers = vec![text.to_owned(); 20];
     alert
 }
 

@@ -106,6 +106,26 @@ fn a_later_alert_is_short() {
 }
 
 #[test]
+fn several_servers_are_counted_and_named() {
+    let field = |alert: &Alert, servers: &[&str]| {
+        let alert = Alert { servers: servers.iter().map(|&server| server.to_owned()).collect(), ..alert.clone() };
+        let style = Style {
+            locale: Locale::En,
+            zone: TimeZone::UTC,
+            public_url: String::new(),
+            channel: "ops".into(),
+            book: Arc::default(),
+        };
+        let fields = Message::of(&alert, &style).fields.into_iter();
+        fields.filter(|field| field.label.starts_with("Server")).map(|field| field.value).collect::<Vec<_>>()
+    };
+    assert_eq!(field(&sample::alert(3), &["a", "b", "c"]), ["3 (a, b, c)"]);
+    assert_eq!(field(&sample::alert(3), &["a"]), ["order-api-7c9f-x2x8k"]);
+    assert_eq!(field(&sample::closing(true), &["a", "b"]), ["2 (a, b)"]);
+    assert!(field(&sample::closing(true), &["a"]).is_empty());
+}
+
+#[test]
 fn the_last_alert_says_until_when_it_will_be_quiet() {
     check(
         &sample::alert(5),
