@@ -52,6 +52,8 @@ pub struct Alert {
     pub normalized: Attributes<'static>,
     /// The event that earned it, when it is still stored.
     pub event: Option<Event<'static>>,
+    /// On which servers it was seen in the window, as far as its events are stored. Empty for the first alert.
+    pub servers: Vec<String>,
 }
 
 /// The project of what bongsu says of itself. No other may have that name.

@@ -5,6 +5,7 @@
 
 mod channel;
 mod load;
+mod routing;
 mod sameness;
 mod value;
 
@@ -17,6 +18,7 @@ use serde::Deserialize;
 pub use channel::{Channel, ChannelKind, Locale};
 pub use load::{ConfigError, from_toml, load};
 pub(crate) use load::{check_project_name, hint, nearest};
+pub use routing::{Label, Link, Owner};
 pub use sameness::{Mask, Merge, Protect, Sameness, SamenessRule, Split};
 pub(crate) use value::percent_decoded;
 pub use value::{Secret, Span};
@@ -45,6 +47,10 @@ pub struct Config {
     pub channel: Vec<Channel>,
     /// Which alerts go where. First match wins unless it says `continue = true`.
     pub route: Vec<Route>,
+    /// Links that messages have besides the page.
+    pub link: Vec<Link>,
+    /// Who looks after which errors.
+    pub owner: Vec<Owner>,
     /// What people are told of bongsu's own stores.
     pub health: Health,
     /// What is added to the rules of sameness.
@@ -77,6 +83,8 @@ impl Default for Config {
             project: Vec::new(),
             channel: Vec::new(),
             route: Vec::new(),
+            link: Vec::new(),
+            owner: Vec::new(),
             health: Health::default(),
             sameness: Sameness::default(),
             scrub: Scrub::default(),

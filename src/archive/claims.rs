@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::sql::{Row, Sql, Tx, Value, values};
-use super::{Error, rows};
+use super::{Error, rows, servers};
 use crate::alert::{Alert, Delivery, Kind, OWN_PROJECT, Spread};
 use crate::event::Attributes;
 use crate::issue::CauseKey;
@@ -70,6 +70,7 @@ pub(super) async fn claim(tx: &mut Tx, claim: &Claim, now: Time) -> Result<Claim
     store(tx, claim, &plan, now).await?;
     let leaders: Vec<i64> = plan.send.iter().map(|message| message[0]).collect();
     let mut claimed = read(tx, claim, &leaders, now.plus(claim.lease)).await?;
+    servers::tell(tx, &mut claimed).await?;
     for delivery in claimed.iter_mut().filter(|delivery| !delivery.folded.is_empty()) {
         let since = storms.get(&together(&delivery.alert)).map_or(now, |storm| storm.opened_at);
         delivery.spread = spread(tx, &claim.channel, delivery, since).await?;
@@ -252,6 +253,7 @@ fn alert(row: &Row<'_>) -> Result<Alert, Error> {
         attributes,
         normalized: rows::from_json(row, 23)?,
         event: rows::from_json_or_null(row, 25)?,
+        servers: Vec::new(),
     })
 }
 

@@ -117,6 +117,7 @@ impl Provisional {
             attributes: event.attributes.clone(),
             normalized,
             event: Some(event),
+            servers: Vec::new(),
         }
     }
 }

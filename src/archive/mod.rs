@@ -25,6 +25,7 @@ mod replay;
 mod retention;
 mod rows;
 mod segments;
+mod servers;
 mod sql;
 mod standing;
 mod write_back;

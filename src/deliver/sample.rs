@@ -43,6 +43,7 @@ pub(crate) fn alert(ordinal: u32) -> Alert {
         attributes: attributes("/orders/1234/pay"),
         normalized: attributes("/orders/{}/pay"),
         event: Some(event()),
+        servers: Vec::new(),
     }
 }
 
@@ -92,6 +93,7 @@ pub(crate) fn all(text: &str) -> Alert {
     }
     (attributes.location, attributes.detail) = (own(), own());
     let event = alert.event.as_mut().unwrap();
+    event.attributes = alert.attributes.clone();
     (event.release, event.server, event.trace_id) = (Some(own()), Some(own()), Some(own()));
     event.level = crate::event::Level::Fatal;
     for exception in &mut event.exceptions {
@@ -101,6 +103,7 @@ pub(crate) fn all(text: &str) -> Alert {
         }
     }
     alert.regression = Some(Decided { at: None, by: text.to_owned(), note: text.to_owned() });
+    alert.servers = vec![text.to_owned(); 20];
     alert
 }
 
@@ -143,10 +146,33 @@ pub(crate) fn every() -> Vec<Alert> {
     alerts
 }
 
+/// Links of everything an error can say, and an owner who is called.
+pub(crate) const BOOK: &str = r#"
+    [[link]]
+    label = { en = "Trace", ko = "추적" }
+    url = "https://bongsu.example/trace/{trace_id}"
+    [[link]]
+    label = "Logs of [all] <kinds> | `x`"
+    url = "https://bongsu.example/logs?m={module}&e={environment}&s={server}&v={release}&l={location}&f={from_ms}&t={to_ms}"
+    [[link]]
+    label = "Long"
+    url = "https://bongsu.example/LONG/{fingerprint}"
+    [[owner]]
+    name = "pay-team"
+    match = { location = "*" }
+    mention = { ops = "MENTION" }
+"#;
+
 /// The channel of that type and those keys.
 pub(crate) fn channel(kind: &str, keys: &str, locale: Locale) -> Channel {
-    let toml =
-        format!("public_url = \"https://bongsu.example\"\n[[channel]]\nname = \"ops\"\ntype = \"{kind}\"\n{keys}");
+    with_book(kind, keys, locale, "")
+}
+
+/// The same with the links and owners of a configuration.
+pub(crate) fn with_book(kind: &str, keys: &str, locale: Locale, book: &str) -> Channel {
+    let toml = format!(
+        "public_url = \"https://bongsu.example\"\n[[channel]]\nname = \"ops\"\ntype = \"{kind}\"\n{keys}\n{book}"
+    );
     let mut config: Config = toml::from_str(&toml).expect("the test's TOML is well formed");
     config.channel[0].locale = locale;
     let channels = Channels::new(&config).expect("the test's channel is good");
@@ -155,9 +181,14 @@ pub(crate) fn channel(kind: &str, keys: &str, locale: Locale) -> Channel {
 
 /// What such a channel posts.
 pub(crate) fn posted(kind: &str, keys: &str, locale: Locale, alert: Alert) -> Value {
-    match channel(kind, keys, locale).compose(&delivery(alert), NOW) {
+    posted_by(&channel(kind, keys, locale), alert)
+}
+
+/// What that channel posts.
+pub(crate) fn posted_by(channel: &Channel, alert: Alert) -> Value {
+    match channel.compose(&delivery(alert), NOW) {
         Parcel::Post { body, .. } => serde_json::from_slice(&body).expect("the body is JSON"),
-        other => panic!("{kind} does not post but {other:?}"),
+        other => panic!("it does not post but {other:?}"),
     }
 }
 
@@ -194,6 +225,7 @@ fn event() -> Event<'static> {
     let outer =
         Exception { kind: "com.acme.PaymentException".into(), value: "payment failed".into(), ..Exception::default() };
     Event {
+        attributes: attributes("/orders/1234/pay"),
         exceptions: vec![outer, root],
         release: Some("v1.42.0".into()),
         server: Some("order-api-7c9f-x2x8k".into()),
