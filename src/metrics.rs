@@ -16,6 +16,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::issue::Reason;
 use crate::outcome::{Outcome, RejectReason};
+use crate::time::Time;
 
 /// The counters, and the registry that writes them.
 pub(crate) struct Metrics {
@@ -43,6 +44,8 @@ pub(crate) struct Metrics {
     pub(crate) cache_in_doubt: Counter,
     /// Totals that this pod was told by the cache and that are not known to be written back.
     pub(crate) write_back_pending: Gauge,
+    reloads: Family<ResultLabel, Counter>,
+    config_loaded: Gauge,
     cache: Family<OperationLabel, Histogram>,
     ignored: Family<KindLabel, Counter>,
     attempts: Family<AttemptLabels, Counter>,
@@ -59,6 +62,11 @@ struct OutcomeLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct KindLabel {
     kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResultLabel {
+    result: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -100,6 +108,8 @@ impl Metrics {
             alerts_unrecorded: Gauge::default(),
             cache_in_doubt: Counter::default(),
             write_back_pending: Gauge::default(),
+            reloads: Family::default(),
+            config_loaded: Gauge::default(),
             // 20 µs to 1.3 s.
             cache: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.000_02, 2.0, 17))),
             ignored: Family::default(),
@@ -139,6 +149,12 @@ impl Metrics {
             "write_back_pending",
             "Totals of the cache not known to be in the archive",
             metrics.write_back_pending.clone(),
+        );
+        registry.register("config_reloads", "Configurations read again while running", metrics.reloads.clone());
+        registry.register(
+            "config_last_success_timestamp_seconds",
+            "When the configuration in force was read",
+            metrics.config_loaded.clone(),
         );
         registry.register_with_unit("cache", "Cache operations", Unit::Seconds, metrics.cache.clone());
         registry.register_with_unit("archive", "Archive operations", Unit::Seconds, metrics.archive.clone());
@@ -181,6 +197,17 @@ impl Metrics {
     /// Records how long a cache operation took.
     pub(crate) fn observe_cache(&self, operation: &'static str, took: Stopwatch) {
         self.cache.get_or_create(&OperationLabel { operation }).observe(took.seconds());
+    }
+
+    /// Counts a configuration that was read while the server runs: taken, or refused.
+    pub(crate) fn count_reload(&self, taken: bool) {
+        let result = if taken { "taken" } else { "refused" };
+        self.reloads.get_or_create(&ResultLabel { result }).inc();
+    }
+
+    /// Notes when the configuration in force was read.
+    pub(crate) fn config_loaded(&self, at: Time) {
+        self.config_loaded.set(at.ms() / 1_000);
     }
 
     /// Everything in the OpenMetrics text format.

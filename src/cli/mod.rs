@@ -101,7 +101,7 @@ pub fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<ExitCode> {
     let config = || load(cli.config.as_deref()).map(|(config, _)| config);
     match cli.command.unwrap_or(Command::Serve) {
-        Command::Serve => serve::run(load(cli.config.as_deref())?),
+        Command::Serve => serve::run(load(cli.config.as_deref())?, cli.config),
         Command::Check(command) => command.run(load(cli.config.as_deref())),
         Command::Bench(command) => command.run(&config()?),
         Command::Project(command) => block_on(command.run(config()?)),
@@ -144,8 +144,11 @@ fn log_filter(log: &config::Log) -> Result<EnvFilter> {
     EnvFilter::try_new(&log.level).map_err(|error| anyhow::anyhow!("log.level: {:?}: {error}", log.level))
 }
 
+/// Changes what is logged from now on.
+type SetFilter = Box<dyn Fn(EnvFilter) + Send>;
+
 /// Starts the log on standard error.
-fn start_log(log: &config::Log) -> Result<()> {
+fn start_log(log: &config::Log) -> Result<SetFilter> {
     let filter = log_filter(log)?;
     let terminal = std::io::stderr().is_terminal();
     let text = match log.format {
@@ -155,9 +158,15 @@ fn start_log(log: &config::Log) -> Result<()> {
     };
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     if text {
-        builder.with_ansi(terminal && std::env::var_os("NO_COLOR").is_none()).with_target(false).init();
+        let ansi = terminal && std::env::var_os("NO_COLOR").is_none();
+        let builder = builder.with_ansi(ansi).with_target(false).with_filter_reloading();
+        let handle = builder.reload_handle();
+        builder.init();
+        Ok(Box::new(move |filter| drop(handle.reload(filter))))
     } else {
-        builder.json().flatten_event(true).init();
+        let builder = builder.json().flatten_event(true).with_filter_reloading();
+        let handle = builder.reload_handle();
+        builder.init();
+        Ok(Box::new(move |filter| drop(handle.reload(filter))))
     }
-    Ok(())
 }

@@ -45,4 +45,4 @@ pub(crate) use pacer::Pacer;
 pub(crate) use parcel::Parcel;
 pub(crate) use post::address_of;
 pub(crate) use routes::Routes;
-pub(crate) use worker::Worker;
+pub(crate) use worker::{Call, Worker};

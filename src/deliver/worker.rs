@@ -49,6 +49,19 @@ impl Desk {
     }
 }
 
+/// What a worker is called to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Call {
+    /// Its work.
+    #[default]
+    Work,
+    /// To leave the channel to another, or to nobody: nothing is sent any more, and it stays until all that it was handed
+    /// is settled, however long the archive is away.
+    Leave,
+    /// To end with the process.
+    Stop,
+}
+
 /// Sends what is due on one channel.
 pub(crate) struct Worker {
     pub(crate) channel: Arc<Channel>,
@@ -76,14 +89,15 @@ impl Worker {
         4 * settings.concurrency
     }
 
-    /// Works until `stop` says so, then settles what is still on its way. `fresh` brings what was claimed for this
+    /// Works as long as it is called to, then settles what is still on its way. `fresh` brings what was claimed for this
     /// worker when it was granted.
-    pub(crate) async fn run(self: Arc<Worker>, mut fresh: mpsc::Receiver<Delivery>, mut stop: watch::Receiver<bool>) {
+    pub(crate) async fn run(self: Arc<Worker>, mut fresh: mpsc::Receiver<Delivery>, mut call: watch::Receiver<Call>) {
         let mut desk = Desk::default();
         loop {
             // Made before the claim, so that an alert granted meanwhile is not missed.
             let granted = self.granted.notified();
-            let stopping = *stop.borrow();
+            let called = *call.borrow_and_update();
+            let stopping = called != Call::Work;
             let now = (self.now)();
             let sends = !stopping && now >= desk.quiet_until;
             while (!sends || desk.ready.len() < Worker::ahead(&self.settings))
@@ -122,7 +136,13 @@ impl Worker {
             if !desk.ready.is_empty() && now < desk.turn_at {
                 wake_at = wake_at.into_iter().chain([desk.turn_at]).min();
             }
-            if stopping && (desk.is_empty() || desk.sending.is_empty() && self.interim.is_away()) {
+            let may_end = match called {
+                Call::Work => false,
+                Call::Leave => desk.is_empty() && fresh.is_closed() && fresh.is_empty(),
+                Call::Stop => desk.is_empty() || desk.sending.is_empty() && self.interim.is_away(),
+            };
+            let listens = called == Call::Leave || sends && desk.ready.is_empty();
+            if may_end {
                 self.settle_interim(&mut desk, now);
                 return;
             }
@@ -134,10 +154,10 @@ impl Worker {
                     }
                     desk.quiet_until = desk.quiet_until.max(asked_quiet(&desk.settled));
                 }
-                Some(delivery) = fresh.recv(), if sends && desk.ready.is_empty() => desk.ready.push_back(delivery),
+                delivery = fresh.recv(), if listens && !fresh.is_closed() => desk.ready.extend(delivery),
                 () = granted, if sends => {}
                 () = self.sleep_until(wake_at), if wake_at.is_some() => {}
-                _ = stop.changed(), if !stopping => {}
+                _ = call.changed(), if called != Call::Stop => {}
             }
         }
     }
