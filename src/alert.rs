@@ -203,11 +203,28 @@ pub enum Attempt {
         /// The earliest moment the far side asked for.
         not_before: Option<Time>,
     },
+    /// It was sent, and no answer came: nobody knows whether it arrived.
+    Unanswered {
+        /// What happened, for people.
+        error: String,
+    },
     /// The far side will never take it.
     Refused {
         /// What happened, for people.
         error: String,
     },
+}
+
+impl Attempt {
+    /// The name in the metrics.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Attempt::Delivered => "delivered",
+            Attempt::Failed { .. } => "failed",
+            Attempt::Unanswered { .. } => "unanswered",
+            Attempt::Refused { .. } => "refused",
+        }
+    }
 }
 
 /// Under which policy an error falls, and who is told.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use url::Url;
 
-use crate::alert::{Attempt, Delivery};
+use crate::alert::{Alert, Attempt, Delivery, Kind};
 use crate::config::{self, ChannelKind, Config, Locale, Secret};
 use crate::time::Time;
 
@@ -170,6 +170,23 @@ impl Channel {
             Speech::Console | Speech::Webhook(_) => judge::judge(brought, &self.hidden, now),
         }
     }
+
+    /// Whether an alert is sent again when nobody knows whether it arrived. Always, where the far side can tell: a webhook by
+    /// its idempotency key, PagerDuty by its `dedup_key`; a mail, whose `Message-ID` stays, as RFC 5321 has it of every
+    /// sender; and what is read by this process's own operator.
+    pub(crate) fn repeats(&self, alert: &Alert) -> bool {
+        match &self.speech {
+            Speech::Console | Speech::Webhook(_) | Speech::Email(_) => true,
+            Speech::Post(post) => post.has_key() || is_worth_twice(alert),
+        }
+    }
+}
+
+/// Whether what may have arrived is sent again, with nobody on the far side to tell that it came twice: a duplicate beats
+/// silence, so the first alert of a window is, and the end of a window, and what bongsu says of itself. Of the later alerts
+/// each has others around it that say as much.
+fn is_worth_twice(alert: &Alert) -> bool {
+    alert.kind != Kind::Alert || alert.ordinal <= 1
 }
 
 fn zone(name: Option<&str>) -> Result<TimeZone, String> {

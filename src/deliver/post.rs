@@ -41,6 +41,8 @@ pub(crate) struct Post {
     key: Secret,
     layout: fn(&Told<'_>) -> Value,
     read: fn(&mut Reply) -> Option<Fate>,
+    /// Whether the service takes a message for the same when it comes again.
+    has_key: bool,
 }
 
 impl Post {
@@ -85,7 +87,7 @@ impl Post {
                 (at(""), jandi::layout, |_| None)
             }
         };
-        Ok(Post { url, headers, chat, key, layout, read })
+        Ok(Post { url, headers, chat, key, layout, read, has_key: channel.kind == ChannelKind::PagerDuty })
     }
 
     /// The delivery as a request.
@@ -94,6 +96,11 @@ impl Post {
         let message = &Message::of(alert, style);
         let body = (self.layout)(&Told { message, alert, chat: &self.chat, key: &self.key }).to_string();
         Parcel::Post { url: self.url.clone(), headers: self.headers.clone(), body: Bytes::from(body) }
+    }
+
+    /// Whether the service takes a message for the same when it comes again.
+    pub(crate) fn has_key(&self) -> bool {
+        self.has_key
     }
 
     /// What became of it.

@@ -187,7 +187,7 @@ impl Worker {
                 desk.sending.spawn(async move { worker.send(delivery).await });
             } else {
                 let end = End::Back { due_at: now.max(desk.quiet_until) };
-                desk.settled.push(Settlement { id: delivery.id, fence: delivery.fence, end });
+                desk.settled.push(Settlement { id: delivery.id, fence: delivery.fence, unanswered: false, end });
             }
         }
     }
@@ -231,6 +231,7 @@ impl Worker {
 
     async fn send(&self, delivery: Delivery) -> Settlement {
         let now = (self.now)();
+        let mut unanswered = false;
         let end = if now >= delivery.expires_at {
             tracing::warn!(
                 channel = &**self.channel.name(),
@@ -243,41 +244,42 @@ impl Worker {
             let brought = self.courier.carry(self.channel.compose(&delivery, now)).await;
             let now = (self.now)();
             let attempt = self.channel.judge(&brought, now);
-            self.metrics.count_attempt(self.channel.name(), result_name(&attempt), started);
+            self.metrics.count_attempt(self.channel.name(), attempt.name(), started);
+            unanswered = matches!(attempt, Attempt::Unanswered { .. });
             self.end_of(attempt, &delivery, now)
         };
-        Settlement { id: delivery.id, fence: delivery.fence, end }
+        Settlement { id: delivery.id, fence: delivery.fence, unanswered, end }
     }
 
     fn end_of(&self, attempt: Attempt, delivery: &Delivery, now: Time) -> End {
-        let Delivery { id, attempt: tries, .. } = *delivery;
-        let channel = &**self.channel.name();
+        let (channel, id) = (&**self.channel.name(), delivery.id);
         match attempt {
             Attempt::Delivered => End::Delivered,
             Attempt::Refused { error } => {
                 tracing::warn!(channel, delivery = id, %error, "an alert was refused and lies in the dead letters");
                 End::Dead { error }
             }
-            Attempt::Failed { error, not_before } => {
-                let Deliver { backoff_first, backoff_longest, .. } = self.settings;
-                let delay = backoff::delay(tries, backoff_first.get(), backoff_longest.get(), (self.random)());
-                let due_at = now.plus(delay).max(not_before.unwrap_or_default());
-                if due_at >= delivery.expires_at {
-                    tracing::warn!(channel, delivery = id, tries, %error, "an alert was given up and lies in the dead letters");
-                    return End::Dead { error: format!("given up after {tries} attempts: {error}") };
-                }
-                tracing::warn!(channel, delivery = id, tries, again_at = %due_at, %error, "an alert could not be sent; trying again");
-                End::Again { due_at, asked: not_before.is_some(), error }
+            Attempt::Unanswered { error } if !self.channel.repeats(&delivery.alert) => {
+                tracing::warn!(channel, delivery = id, %error, "an alert may not have arrived and lies in the dead letters");
+                End::Dead { error: format!("nobody knows whether it arrived; not sent again: {error}") }
             }
+            Attempt::Unanswered { error } => self.again(error, None, delivery, now),
+            Attempt::Failed { error, not_before } => self.again(error, not_before, delivery, now),
         }
     }
-}
 
-fn result_name(attempt: &Attempt) -> &'static str {
-    match attempt {
-        Attempt::Delivered => "delivered",
-        Attempt::Failed { .. } => "failed",
-        Attempt::Refused { .. } => "refused",
+    /// Another try, unless it would come too late.
+    fn again(&self, error: String, not_before: Option<Time>, delivery: &Delivery, now: Time) -> End {
+        let (channel, id, tries) = (&**self.channel.name(), delivery.id, delivery.attempt);
+        let Deliver { backoff_first, backoff_longest, .. } = self.settings;
+        let delay = backoff::delay(tries, backoff_first.get(), backoff_longest.get(), (self.random)());
+        let due_at = now.plus(delay).max(not_before.unwrap_or_default());
+        if due_at >= delivery.expires_at {
+            tracing::warn!(channel, delivery = id, tries, %error, "an alert was given up and lies in the dead letters");
+            return End::Dead { error: format!("given up after {tries} attempts: {error}") };
+        }
+        tracing::warn!(channel, delivery = id, tries, again_at = %due_at, %error, "an alert could not be sent; trying again");
+        End::Again { due_at, asked: not_before.is_some(), error }
     }
 }
 
