@@ -11,7 +11,7 @@ use bytes::Bytes;
 use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
 use lettre::message::{Body, Mailbox, MultiPart, MultiPartKind, SinglePart};
 
-use crate::alert::{Attempt, Delivery};
+use crate::alert::{Alert, Attempt, Delivery};
 use crate::config::{self, Secret};
 use crate::time::Time;
 
@@ -51,7 +51,7 @@ impl Email {
     /// The delivery as a mail.
     pub(crate) fn compose(&self, delivery: &Delivery, style: &Style) -> Parcel {
         let alert = &delivery.alert;
-        let message = Message::of(alert, style);
+        let letter = Letter::of(alert, style);
         let domain = self.from.email.domain();
         let thread = format!("<{}@{domain}>", alert.fingerprint);
         let (opened, kind, ordinal) = (alert.window_opened_at.ms(), alert.kind.name(), alert.ordinal);
@@ -62,7 +62,7 @@ impl Email {
             .message_id(Some(id))
             .in_reply_to(thread.clone())
             .references(thread)
-            .subject(super::text::cut(&message.title, SUBJECT_CHARS))
+            .subject(letter.subject)
             .raw_header(raw("Auto-Submitted", "auto-generated"))
             .raw_header(raw("X-Bongsu-Fingerprint", &alert.fingerprint.to_string()));
         for to in &self.to {
@@ -73,14 +73,36 @@ impl Email {
         let parts = MultiPart::builder()
             .kind(MultiPartKind::Alternative)
             .boundary(boundary)
-            .singlepart(part(ContentType::TEXT_PLAIN, message.text()))
-            .singlepart(part(ContentType::TEXT_HTML, page(&message)));
+            .singlepart(part(ContentType::TEXT_PLAIN, letter.text))
+            .singlepart(part(ContentType::TEXT_HTML, letter.html));
         let built = mail.multipart(parts).map(|mail| Bytes::from(mail.formatted())).unwrap_or_default();
         Parcel::Mail {
             server: self.server.clone(),
             from: self.from.email.to_string(),
             to: self.to.iter().map(|to| to.email.to_string()).collect(),
             message: built,
+        }
+    }
+}
+
+/// What is read of a mail.
+pub(crate) struct Letter {
+    /// Its subject.
+    pub(crate) subject: String,
+    /// It for programs that show text.
+    pub(crate) text: String,
+    /// It for programs that show HTML.
+    pub(crate) html: String,
+}
+
+impl Letter {
+    /// The alert as a mail tells it.
+    pub(crate) fn of(alert: &Alert, style: &Style) -> Letter {
+        let message = Message::of(alert, style);
+        Letter {
+            subject: super::text::cut(&message.title, SUBJECT_CHARS).into_owned(),
+            text: message.text(),
+            html: page(&message),
         }
     }
 }

@@ -96,6 +96,11 @@ impl Post {
         Parcel::Post { url: self.url.clone(), headers: self.headers.clone(), body: Bytes::from(body) }
     }
 
+    /// From now on, what lets in does not stand in the body.
+    pub(super) fn hide_key(&mut self) {
+        self.key = Secret::new("(hidden)");
+    }
+
     /// What became of it.
     pub(crate) fn judge(&self, brought: &Result<Reply, Failure>, hidden: &[String], now: Time) -> Attempt {
         judge_read(brought, hidden, now, self.read)
