@@ -172,6 +172,15 @@ impl Delivery {
         std::iter::once(&self.alert).chain(&self.folded)
     }
 
+    /// The name in payloads: of what it tells, or of how several errors came to be told together.
+    pub fn kind(&self) -> &'static str {
+        match (self.is_of_several(), &self.spread, self.alert.kind) {
+            (false, ..) => self.alert.kind.name(),
+            (true, Some(_), Kind::Alert) => "storm",
+            (true, ..) => "digest",
+        }
+    }
+
     /// Whether it tells of several errors.
     pub fn is_of_several(&self) -> bool {
         self.folded.iter().any(|alert| alert.fingerprint != self.alert.fingerprint)

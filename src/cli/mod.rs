@@ -6,6 +6,7 @@
 mod bench;
 mod check;
 mod issues;
+mod preview;
 mod print;
 mod project;
 mod rules;
@@ -53,6 +54,8 @@ enum Command {
     Fingerprint(sameness::FingerprintOf),
     /// Explain sameness: an event's attributes before and after; of two, what separates them, and what would join them
     Explain(sameness::Explain),
+    /// Show what a channel would send, without sending it
+    Preview(preview::Preview),
     /// Try rules of sameness
     #[command(subcommand)]
     Rules(rules::Rules),
@@ -108,6 +111,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Send(command) => block_on(command.run(config()?)),
         Command::Fingerprint(command) => command.run(&config()?),
         Command::Explain(command) => block_on(command.run(config()?)),
+        Command::Preview(command) => command.run(&config()?),
         Command::Rules(command) => block_on(command.run(config()?)),
         Command::Issues(command) => block_on(command.run(config()?)),
         Command::Resolve(command) => block_on(command.run(config()?)),

@@ -13,9 +13,9 @@ use crate::alert::{Alert, Attempt, Delivery, Kind};
 use crate::config::{self, ChannelKind, Config, Locale, Secret};
 use crate::time::Time;
 
-use super::email::{self, Email};
+use super::email::{self, Email, Letter};
 use super::links::Links;
-use super::message::{Book, Style};
+use super::message::{Book, Message, Style};
 use super::owners::Owners;
 use super::parcel::{Failure, Parcel, Reply};
 use super::post::Post;
@@ -160,6 +160,28 @@ impl Channel {
             Speech::Post(post) => post.compose(delivery, &self.style),
             Speech::Email(email) => email.compose(delivery, &self.style),
         }
+    }
+
+    /// The same mail in its parts, when this channel sends one.
+    pub(super) fn letter(&self, delivery: &Delivery) -> Option<Letter> {
+        match &self.speech {
+            Speech::Email(_) => Some(Letter::of(&Message::of_delivery(delivery, &self.style))),
+            _ => None,
+        }
+    }
+
+    /// The same channel without what lets others in where it stands in a payload.
+    pub(super) fn keyless(&self) -> Channel {
+        let mut channel = self.clone();
+        if let Speech::Post(post) = &mut channel.speech {
+            post.hide_key();
+        }
+        channel
+    }
+
+    /// What an answer or a payload may quote but people must not read.
+    pub(super) fn hidden(&self) -> &[String] {
+        &self.hidden
     }
 
     /// What became of the attempt.

@@ -93,7 +93,7 @@ impl Post {
     /// The delivery as a request.
     pub(crate) fn compose(&self, delivery: &Delivery, style: &Style) -> Parcel {
         let alert = &delivery.alert;
-        let message = &Message::of(alert, style);
+        let message = &Message::of_delivery(delivery, style);
         let body = (self.layout)(&Told { message, alert, chat: &self.chat, key: &self.key }).to_string();
         Parcel::Post { url: self.url.clone(), headers: self.headers.clone(), body: Bytes::from(body) }
     }
@@ -101,6 +101,11 @@ impl Post {
     /// Whether the service takes a message for the same when it comes again.
     pub(crate) fn has_key(&self) -> bool {
         self.has_key
+    }
+
+    /// From now on, what lets in does not stand in the body.
+    pub(super) fn hide_key(&mut self) {
+        self.key = Secret::new("(hidden)");
     }
 
     /// What became of it.
