@@ -120,47 +120,47 @@ impl Metrics {
             sends: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.001, 2.0, 15))),
             registry: Registry::default(),
         };
-        registry.register("build", "Version of this server", Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]));
         registry.register("events", "Events by what became of them", outcomes);
-        registry.register("scrubbed", "Secrets and personal data replaced by a mark", metrics.scrubbed.clone());
-        registry.register("windows_ended", "Windows that ended", metrics.windows_ended.clone());
-        registry.register("ignored_items", "Sentry envelope items that are no error events", metrics.ignored.clone());
-        registry.register("queued_events", "Events waiting for the archive", metrics.queued_events.clone());
-        registry.register(
-            "deliveries_pending",
-            "Deliveries waiting or being tried",
-            metrics.deliveries_pending.clone(),
-        );
-        registry.register("deliveries_dead", "Deliveries given up (dead letters)", metrics.deliveries_dead.clone());
-        registry.register("delivery_attempts", "Attempts to deliver by channel and result", metrics.attempts.clone());
-        registry.register("cache_up", "Whether the cache is asked, or rests", metrics.cache_up.clone());
-        registry.register("archive_up", "Whether the archive is asked, or left alone", metrics.archive_up.clone());
+        metrics.register(&mut registry);
+        metrics.archive_up.set(1);
+        Metrics { registry, ..metrics }
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        registry.register("build", "Version of this server", Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]));
+        registry.register("scrubbed", "Secrets and personal data replaced by a mark", self.scrubbed.clone());
+        registry.register("windows_ended", "Windows that ended", self.windows_ended.clone());
+        registry.register("ignored_items", "Sentry envelope items that are no error events", self.ignored.clone());
+        registry.register("queued_events", "Events waiting for the archive", self.queued_events.clone());
+        registry.register("deliveries_pending", "Deliveries waiting or being tried", self.deliveries_pending.clone());
+        registry.register("deliveries_dead", "Deliveries given up (dead letters)", self.deliveries_dead.clone());
+        registry.register("delivery_attempts", "Attempts to deliver by channel and result", self.attempts.clone());
+        registry.register("cache_up", "Whether the cache is asked, or rests", self.cache_up.clone());
+        registry.register("archive_up", "Whether the archive is asked, or left alone", self.archive_up.clone());
         registry.register(
             "alerts_unrecorded",
             "Alerts granted while the archive was away, and not recorded yet",
-            metrics.alerts_unrecorded.clone(),
+            self.alerts_unrecorded.clone(),
         );
         registry.register(
             "cache_in_doubt",
             "Occurrences counted by the archive that the cache may have counted as well",
-            metrics.cache_in_doubt.clone(),
+            self.cache_in_doubt.clone(),
         );
         registry.register(
             "write_back_pending",
             "Totals of the cache not known to be in the archive",
-            metrics.write_back_pending.clone(),
+            self.write_back_pending.clone(),
         );
-        registry.register("config_reloads", "Configurations read again while running", metrics.reloads.clone());
+        registry.register("config_reloads", "Configurations read again while running", self.reloads.clone());
         registry.register(
             "config_last_success_timestamp_seconds",
             "When the configuration in force was read",
-            metrics.config_loaded.clone(),
+            self.config_loaded.clone(),
         );
-        registry.register_with_unit("cache", "Cache operations", Unit::Seconds, metrics.cache.clone());
-        registry.register_with_unit("archive", "Archive operations", Unit::Seconds, metrics.archive.clone());
-        registry.register_with_unit("delivery", "Requests to channels", Unit::Seconds, metrics.sends.clone());
-        metrics.archive_up.set(1);
-        Metrics { registry, ..metrics }
+        registry.register_with_unit("cache", "Cache operations", Unit::Seconds, self.cache.clone());
+        registry.register_with_unit("archive", "Archive operations", Unit::Seconds, self.archive.clone());
+        registry.register_with_unit("delivery", "Requests to channels", Unit::Seconds, self.sends.clone());
     }
 
     /// Counts what became of an event.

@@ -18,7 +18,7 @@ macro_rules! differing {
 impl Config {
     /// This configuration as a server can go by it that was started with another: what is fixed at the start is that
     /// other's. Answers the names of the keys whose change waits for the next start.
-    pub(crate) fn as_far_as(mut self, started: &Config) -> (Config, Vec<&'static str>) {
+    pub(crate) fn continuing(mut self, started: &Config) -> (Config, Vec<&'static str>) {
         let mut names = Vec::new();
         if self.listen != started.listen {
             names.push("listen");
@@ -70,7 +70,7 @@ mod tests {
             "#,
         )
         .unwrap();
-        let (config, names) = new.as_far_as(&started);
+        let (config, names) = new.continuing(&started);
         assert_eq!(names, ["listen", "archive.patience", "cache.grace", "limits.tags", "log.format", "api.token"]);
         assert_eq!((config.listen, config.limits.tags, config.api.token), (started.listen, 50, started.api.token));
         assert_eq!((config.policy.budget, config.log.level.as_str()), (Some(3), "debug"));

@@ -87,7 +87,7 @@ impl Reloader {
         let before = Arc::clone(&self.orders.borrow());
         // Also what does not take effect must be fit for the next start.
         Orders::new(config.clone(), Some(&before))?;
-        let (config, waiting) = config.as_far_as(&before.config);
+        let (config, waiting) = config.continuing(&before.config);
         let orders = Arc::new(Orders::new(config, Some(&before))?);
         let configured = self.keys.ready(&orders.config.project, now()).await;
         let configured = configured.map_err(|why| format!("project: the archive could not be asked: {why}"))?;
