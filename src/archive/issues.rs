@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::sql::{Row, Sql, Tx, Value, values};
+use super::together::{self, Together};
 use super::{Error, rows};
 use crate::alert::DeliveryState;
 use crate::event::{Attributes, Event};
@@ -59,6 +60,8 @@ pub(crate) struct IssueDetail {
     pub(crate) formers: Vec<Fingerprint>,
     /// What is merged into it, the latest merge first.
     pub(crate) merged: Vec<MergedRow>,
+    /// The messages that told of it and of other errors, the newest first.
+    pub(crate) together: Vec<Together>,
 }
 
 /// An issue that is merged into another.
@@ -123,6 +126,8 @@ pub(crate) struct DeliveryRow {
     pub(crate) fingerprint: Fingerprint,
     pub(crate) channel: String,
     pub(crate) state: DeliveryState,
+    /// The delivery whose message told of this one too.
+    pub(crate) folded_into: Option<i64>,
     pub(crate) attempts: u32,
     pub(crate) unanswered: u32,
     pub(crate) due_at: Time,
@@ -286,7 +291,8 @@ pub(super) async fn detail(tx: &mut Tx, fingerprint: Fingerprint) -> Result<Opti
         })
     };
     let merged = tx.query(&MERGED, &values![id, MERGED_SHOWN], merged).await?;
-    Ok(Some(IssueDetail { issue, windows, minutes, events, events_stored, formers, merged }))
+    let together = together::of(tx, id).await?;
+    Ok(Some(IssueDetail { issue, windows, minutes, events, events_stored, formers, merged, together }))
 }
 
 /// The day up to the last occurrence, minute by minute, with what is merged into the issue.
@@ -359,7 +365,7 @@ pub(super) async fn deliveries(
 ) -> Result<Page<DeliveryRow>, Error> {
     static DELIVERIES: Sql = Sql::new(
         "SELECT d.id, d.alert, i.fingerprint, d.channel, d.state, d.attempts, d.due_at, d.created_at, d.expires_at, \
-             d.settled_at, d.error, d.unanswered \
+             d.settled_at, d.error, d.unanswered, d.folded_into \
          FROM deliveries d JOIN issues i ON i.id = d.issue \
          WHERE (?1 IS NULL OR d.state = ?1) AND (?2 IS NULL OR d.id < ?2) ORDER BY d.id DESC LIMIT ?3",
     );
@@ -381,6 +387,7 @@ pub(super) async fn deliveries(
             settled_at: row.maybe(9)?,
             error: row.maybe(10)?,
             unanswered: row.get(11)?,
+            folded_into: row.maybe(12)?,
         })
     };
     let items = tx.query(&DELIVERIES, &values![state.map(DeliveryState::name), before, limit + 1], delivery).await?;

@@ -28,6 +28,7 @@ mod segments;
 mod servers;
 mod sql;
 mod standing;
+mod together;
 mod write_back;
 
 use std::collections::{HashMap, HashSet};
@@ -49,6 +50,7 @@ pub(crate) use projects::{KeyHash, KnownProject};
 pub(crate) use replay::{Shown, Stored};
 pub(crate) use retention::Keep;
 use sql::{Server, Sqlite, Work};
+pub(crate) use together::{Together, ToldAlert};
 pub(crate) use write_back::Counted;
 use write_back::WrittenBack;
 

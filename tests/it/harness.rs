@@ -328,9 +328,9 @@ impl Sink {
         &self.url
     }
 
-    /// A `[[channel]]` named `ops` that posts here.
+    /// A `[[channel]]` named `ops` that posts here, each alert by itself.
     pub fn as_channel(&self) -> String {
-        format!("[[channel]]\nname = \"ops\"\ntype = \"webhook\"\nurl = \"{}\"\n", self.url)
+        format!("[[channel]]\nname = \"ops\"\ntype = \"webhook\"\nurl = \"{}\"\nfold = false\n", self.url)
     }
 
     /// Everything received so far.

@@ -22,5 +22,6 @@ mod sameness;
 mod servers;
 mod start;
 mod stores;
+mod storms;
 mod tidy;
 mod upgrade;
