@@ -48,6 +48,7 @@ pub(crate) struct Metrics {
     attempts: Family<AttemptLabels, Counter>,
     archive: Family<OperationLabel, Histogram>,
     sends: Family<ChannelLabel, Histogram>,
+    template_failures: Family<ChannelLabel, Counter>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -108,6 +109,7 @@ impl Metrics {
             archive: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.000_05, 2.0, 17))),
             // 1 ms to 16 s.
             sends: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.001, 2.0, 15))),
+            template_failures: Family::default(),
             registry: Registry::default(),
         };
         registry.register("build", "Version of this server", Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]));
@@ -140,6 +142,11 @@ impl Metrics {
             "Totals of the cache not known to be in the archive",
             metrics.write_back_pending.clone(),
         );
+        registry.register(
+            "template_failures",
+            "Messages sent in their plain form because the channel's template failed",
+            metrics.template_failures.clone(),
+        );
         registry.register_with_unit("cache", "Cache operations", Unit::Seconds, metrics.cache.clone());
         registry.register_with_unit("archive", "Archive operations", Unit::Seconds, metrics.archive.clone());
         registry.register_with_unit("delivery", "Requests to channels", Unit::Seconds, metrics.sends.clone());
@@ -171,6 +178,11 @@ impl Metrics {
         let channel = channel.to_owned();
         self.sends.get_or_create(&ChannelLabel { channel: channel.clone() }).observe(took.seconds());
         self.attempts.get_or_create(&AttemptLabels { channel, result }).inc();
+    }
+
+    /// Counts a message that its channel's template could not lay out.
+    pub(crate) fn count_template_failure(&self, channel: &str) {
+        self.template_failures.get_or_create(&ChannelLabel { channel: channel.to_owned() }).inc();
     }
 
     /// Records how long an archive operation took.

@@ -29,6 +29,9 @@ const OPEN_HEADERS: [&str; 4] = ["content-type", "accept", "user-agent", "idempo
 pub(crate) struct Preview {
     /// The channel's name.
     pub(crate) channel: String,
+    /// Why it is not as it was configured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) note: Option<String>,
     /// What it would send.
     #[serde(flatten)]
     pub(crate) sent: Sent,
@@ -40,6 +43,8 @@ pub(crate) struct Preview {
 pub(crate) enum Sent {
     /// A request.
     Http {
+        /// `POST` or `PUT`.
+        method: &'static str,
         /// Where to: the scheme and the host.
         to: String,
         /// With which headers.
@@ -70,15 +75,10 @@ pub(crate) enum Sent {
 /// The alert as this channel would send it at that moment, for the first time.
 pub(crate) fn preview(channel: &Channel, alert: Alert, now: Time) -> Preview {
     let delivery = delivery(channel, alert, now);
-    let sent = match channel.keyless().compose(&delivery, now) {
-        Parcel::Post { url, headers, body } => Sent::Http {
-            to: place(&url),
-            headers: headers.iter().map(|(name, value)| (name.clone(), shown_header(name, value))).collect(),
-            body: match serde_json::from_slice(&body) {
-                Ok(body) => without(body, channel.hidden()),
-                Err(_) => Value::String(text::hide(&String::from_utf8_lossy(&body), channel.hidden()).into_owned()),
-            },
-        },
+    let mut note = None;
+    let sent = match channel.keyless().compose_telling(&delivery, now, &mut |why| note = Some(why)) {
+        Parcel::Post { url, headers, body } => request("POST", &url, &headers, &body, channel.hidden()),
+        Parcel::Put { url, headers, body } => request("PUT", &url, &headers, &body, channel.hidden()),
         Parcel::Mail { from, to, .. } => {
             let letter = channel.letter(&delivery);
             let [subject, text, html] = letter.map(|one| [one.subject, one.text, one.html]).unwrap_or_default();
@@ -86,13 +86,25 @@ pub(crate) fn preview(channel: &Channel, alert: Alert, now: Time) -> Preview {
         }
         Parcel::Print(text) => Sent::Print { text },
     };
-    Preview { channel: channel.name().to_string(), sent }
+    Preview { channel: channel.name().to_string(), note, sent }
 }
 
 /// The alert on its way to that channel.
 fn delivery(channel: &Channel, alert: Alert, now: Time) -> Delivery {
     let name = channel.name().clone();
     Delivery { id: 1, channel: name, attempt: 1, fence: 1, claimed_until: now, expires_at: now, alert }
+}
+
+fn request(method: &'static str, url: &Secret, headers: &[(String, Secret)], body: &[u8], hidden: &[String]) -> Sent {
+    Sent::Http {
+        method,
+        to: place(url),
+        headers: headers.iter().map(|(name, value)| (name.clone(), shown_header(name, value))).collect(),
+        body: match serde_json::from_slice(body) {
+            Ok(body) => without(body, hidden),
+            Err(_) => Value::String(text::hide(&String::from_utf8_lossy(body), hidden).into_owned()),
+        },
+    }
 }
 
 fn place(url: &Secret) -> String {
@@ -123,9 +135,12 @@ fn without(value: Value, hidden: &[String]) -> Value {
 
 impl fmt::Display for Preview {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(note) = &self.note {
+            writeln!(f, "(in the documented form: {note})")?;
+        }
         match &self.sent {
-            Sent::Http { to, headers, body } => {
-                writeln!(f, "POST {to}")?;
+            Sent::Http { method, to, headers, body } => {
+                writeln!(f, "{method} {to}")?;
                 headers.iter().try_for_each(|(name, value)| writeln!(f, "{name}: {value}"))?;
                 match body {
                     Value::String(text) => write!(f, "\n{text}"),

@@ -21,5 +21,6 @@ mod sameness;
 mod servers;
 mod start;
 mod stores;
+mod templates;
 mod tidy;
 mod upgrade;
