@@ -142,11 +142,8 @@ impl Metrics {
             "Totals of the cache not known to be in the archive",
             metrics.write_back_pending.clone(),
         );
-        registry.register(
-            "template_failures",
-            "Messages sent in their plain form because the channel's template failed",
-            metrics.template_failures.clone(),
-        );
+        let failures = metrics.template_failures.clone();
+        registry.register("template_failures", "Messages sent plain because their template failed", failures);
         registry.register_with_unit("cache", "Cache operations", Unit::Seconds, metrics.cache.clone());
         registry.register_with_unit("archive", "Archive operations", Unit::Seconds, metrics.archive.clone());
         registry.register_with_unit("delivery", "Requests to channels", Unit::Seconds, metrics.sends.clone());

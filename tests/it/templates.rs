@@ -177,6 +177,25 @@ fn a_preview_shows_what_each_channel_would_send_and_no_secret() {
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
 }
 
+/// Each command of the page, in a folder that has what it names.
+#[test]
+fn previews_work_as_the_page_says() {
+    let hooks = ["ops", "mail"]
+        .map(|name| format!("[[channel]]\nname = \"{name}\"\ntype = \"slack\"\nurl = \"https://h.example/x\"\n"));
+    let (folder, file) = config(&hooks.concat());
+    let event = folder.path().join("event.json");
+    std::fs::write(&event, json!({"detail": "order 17 not found"}).to_string()).unwrap();
+    let page = include_str!("../../docs/channels.md");
+    let commands: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("bongsu ")).collect();
+    assert_eq!(commands.len(), 3);
+    for command in commands {
+        let words = command.split('#').next().unwrap().split_whitespace();
+        let words = words.map(|word| if word == "event.json" { event.to_str().unwrap() } else { word });
+        let (code, out, err) = cli(&words.chain(["--config", &file]).collect::<Vec<_>>());
+        assert!(code == 0 && !out.is_empty(), "{command}: {err}");
+    }
+}
+
 /// The real library of Apprise behind the documented endpoints.
 struct Apprise {
     process: Child,
@@ -247,4 +266,22 @@ async fn a_service_behind_apprise_is_told() {
     let dead = dead["items"].as_array().unwrap();
     assert_eq!(dead.len(), 1, "{dead:?}");
     assert_eq!(dead[0]["error"], "answered 204: there is no service under that key or tag");
+}
+
+/// What the pages show is there, and no page becomes heavy by it.
+#[test]
+fn the_pictures_are_there_and_light() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let pages = [("docs/channels.md", "docs/"), ("README.md", "")].map(|(page, folder)| {
+        let text = std::fs::read_to_string(root.join(page)).unwrap();
+        let ends = text.match_indices(".png").map(|(at, mark)| at + mark.len());
+        let names = ends.map(|end| text[..end].rsplit(['"', '(']).next().unwrap().to_owned());
+        names.map(|name| format!("{folder}{name}")).collect::<Vec<_>>()
+    });
+    let shown = pages.concat();
+    assert!(shown.len() >= 4, "{shown:?}");
+    for name in shown {
+        let bytes = std::fs::metadata(root.join(&name)).unwrap_or_else(|why| panic!("{name}: {why}")).len();
+        assert!(bytes < 150_000, "{name} has {bytes} bytes");
+    }
 }

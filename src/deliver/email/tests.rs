@@ -67,7 +67,7 @@ fn a_mail_stays_a_mail_whatever_an_error_says() {
 fn html_from_outside_is_text() {
     let style =
         Style { locale: Locale::En, zone: jiff::tz::TimeZone::UTC, public_url: "https://bongsu.example".to_owned() };
-    let page = page(&Message::of(&sample::all(sample::HARM), &style));
+    let page = page(&Message::of(&sample::all(sample::HARM), &style), "#D92D20");
     assert!(!page.contains("<b>") && !page.contains("<at>") && page.contains("@everyone"), "{page}");
     assert_eq!(page.matches("<a href=").count(), 1);
 }

@@ -1,9 +1,11 @@
 //! Templates: what is refused at the start, what is made, and what becomes of an alert that one cannot lay out.
 
 use expect_test::expect;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
 
 use super::*;
-use crate::config::Locale;
+use crate::config::{Locale, Secret};
 use crate::deliver::{Channel, Parcel, sample};
 
 fn style() -> Style {
@@ -168,13 +170,16 @@ fn the_signature_is_over_what_the_template_made_and_the_method_is_the_configured
     let channel = hook("method = \"PUT\"\ncontent_type = \"text/plain\"\ntemplate = \"{{ kind }}\"");
     let (Parcel::Put { headers, body, .. }, _) = sent(&channel, sample::alert(1)) else { panic!("it puts") };
     assert_eq!(body, "alert");
-    let again = sent(&channel, sample::alert(3));
-    let Parcel::Put { headers: others, .. } = again.0 else { panic!("it puts") };
-    let of = |headers: &[(String, crate::config::Secret)], name: &str| {
-        headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.expose().to_owned())
+    let of = |headers: &[(String, Secret)], name: &str| {
+        headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.expose().to_owned())
     };
-    // The same bytes at the same moment have the same signature; another delivery has another key.
-    assert_eq!(of(&headers, "X-Bongsu-Signature"), of(&others, "X-Bongsu-Signature"));
+    let t = sample::NOW.ms() / 1_000;
+    let mut mac = <Hmac<Sha256>>::new_from_slice(b"whsec").unwrap();
+    mac.update(format!("{t}.alert").as_bytes());
+    let v1: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(of(&headers, "X-Bongsu-Signature"), Some(format!("t={t},v1={v1}")));
+    // Another delivery has another key, though it says the same.
+    let (Parcel::Put { headers: others, .. }, _) = sent(&channel, sample::alert(3)) else { panic!("it puts") };
     assert_ne!(of(&headers, "Idempotency-Key"), of(&others, "Idempotency-Key"));
 }
 
