@@ -16,13 +16,13 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-pub use channel::{Channel, ChannelKind, Locale};
+pub use channel::{Channel, ChannelKind, Locale, Method};
 pub use load::{ConfigError, from_toml, load};
 pub(crate) use load::{check_project_name, hint, nearest};
 pub use routing::{Label, Link, Owner};
 pub use sameness::{Mask, Merge, Protect, Sameness, SamenessRule, Split};
 pub(crate) use value::percent_decoded;
-pub use value::{Secret, Span};
+pub use value::{Secret, Source, Span};
 
 use crate::issue::Policy;
 

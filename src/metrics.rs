@@ -51,6 +51,7 @@ pub(crate) struct Metrics {
     attempts: Family<AttemptLabels, Counter>,
     archive: Family<OperationLabel, Histogram>,
     sends: Family<ChannelLabel, Histogram>,
+    template_failures: Family<ChannelLabel, Counter>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -118,6 +119,7 @@ impl Metrics {
             archive: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.000_05, 2.0, 17))),
             // 1 ms to 16 s.
             sends: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.001, 2.0, 15))),
+            template_failures: Family::default(),
             registry: Registry::default(),
         };
         registry.register("events", "Events by what became of them", outcomes);
@@ -158,6 +160,8 @@ impl Metrics {
             "When the configuration in force was read",
             self.config_loaded.clone(),
         );
+        let failures = self.template_failures.clone();
+        registry.register("template_failures", "Messages sent plain because their template failed", failures);
         registry.register_with_unit("cache", "Cache operations", Unit::Seconds, self.cache.clone());
         registry.register_with_unit("archive", "Archive operations", Unit::Seconds, self.archive.clone());
         registry.register_with_unit("delivery", "Requests to channels", Unit::Seconds, self.sends.clone());
@@ -187,6 +191,11 @@ impl Metrics {
         let channel = channel.to_owned();
         self.sends.get_or_create(&ChannelLabel { channel: channel.clone() }).observe(took.seconds());
         self.attempts.get_or_create(&AttemptLabels { channel, result }).inc();
+    }
+
+    /// Counts a message that its channel's template could not lay out.
+    pub(crate) fn count_template_failure(&self, channel: &str) {
+        self.template_failures.get_or_create(&ChannelLabel { channel: channel.to_owned() }).inc();
     }
 
     /// Records how long an archive operation took.

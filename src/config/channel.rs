@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::Secret;
+use super::{Secret, Source};
 
 /// Where alerts go.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -27,12 +27,27 @@ pub struct Channel {
     /// Sent with every request (`webhook`).
     #[serde(default)]
     pub headers: BTreeMap<String, Secret>,
-    /// A bot's token (`telegram`), an app's key (`kakaowork`).
+    /// Its layout in place of the documented one (`webhook`), a Jinja template.
+    #[serde(default)]
+    pub template: Option<Source>,
+    /// What the template makes (`webhook`). Absent: `application/json`.
+    #[serde(default)]
+    pub content_type: Option<String>,
+    /// How it is sent (`webhook`).
+    #[serde(default)]
+    pub method: Option<Method>,
+    /// A bot's token (`telegram`), an app's key (`kakaowork`), a stored configuration's key (`apprise`).
     #[serde(default)]
     pub token: Option<Secret>,
     /// The chat to speak in (`telegram`, `kakaowork`).
     #[serde(default)]
     pub chat: Option<String>,
+    /// Which of the services of a stored configuration (`apprise`).
+    #[serde(default)]
+    pub tag: Option<String>,
+    /// The services' URLs, instead of a stored configuration (`apprise`).
+    #[serde(default)]
+    pub services: Vec<Secret>,
     /// An integration's key (`pagerduty`).
     #[serde(default)]
     pub routing_key: Option<Secret>,
@@ -93,6 +108,8 @@ pub enum ChannelKind {
     Dooray,
     /// A JANDI incoming webhook.
     Jandi,
+    /// An Apprise API server, and any service behind it.
+    Apprise,
 }
 
 impl ChannelKind {
@@ -113,6 +130,7 @@ impl ChannelKind {
             ChannelKind::NaverWorks => "naver-works",
             ChannelKind::Dooray => "dooray",
             ChannelKind::Jandi => "jandi",
+            ChannelKind::Apprise => "apprise",
         }
     }
 
@@ -120,10 +138,12 @@ impl ChannelKind {
     fn keys(self) -> (&'static [&'static str], &'static [&'static str]) {
         match self {
             ChannelKind::Console => (&[], &[]),
-            ChannelKind::Webhook => (&["url"], &["secret", "headers"]),
+            ChannelKind::Webhook => (&["url"], &["secret", "headers", "template", "content_type", "method"]),
             ChannelKind::Telegram => (&["token", "chat"], &["url"]),
             ChannelKind::PagerDuty => (&["routing_key"], &["url"]),
             ChannelKind::Email => (&["smtp", "from", "to"], &[]),
+            // Either a stored configuration's key, or services; see `misfits`.
+            ChannelKind::Apprise => (&["url"], &["token", "tag", "services"]),
             // Either the webhook's url, or a bot's token and chat; see `misfits`.
             ChannelKind::KakaoWork => (&[], &["url", "token", "chat"]),
             ChannelKind::Slack
@@ -145,8 +165,13 @@ impl Channel {
             ("url", self.url.is_some()),
             ("secret", self.secret.is_some()),
             ("headers", !self.headers.is_empty()),
+            ("template", self.template.is_some()),
+            ("content_type", self.content_type.is_some()),
+            ("method", self.method.is_some()),
             ("token", self.token.is_some()),
             ("chat", self.chat.is_some()),
+            ("tag", self.tag.is_some()),
+            ("services", !self.services.is_empty()),
             ("routing_key", self.routing_key.is_some()),
             ("smtp", self.smtp.is_some()),
             ("from", self.from.is_some()),
@@ -162,6 +187,12 @@ impl Channel {
                 misfits.push(format!("`{key}` is not for channels of type {:?}", self.kind.name()));
             }
         }
+        if self.content_type.is_some() && self.template.is_none() {
+            misfits.push("`content_type` needs a `template`".to_owned());
+        }
+        if self.kind == ChannelKind::Apprise && self.token.is_some() != self.services.is_empty() {
+            misfits.push("either `token`, the key of a stored configuration, or `services` is needed".to_owned());
+        }
         if self.kind == ChannelKind::KakaoWork && self.token.is_some() != self.chat.is_some() {
             misfits.push("`token` and `chat` go together".to_owned());
         } else if self.kind == ChannelKind::KakaoWork && self.url.is_none() && self.token.is_none() {
@@ -169,6 +200,17 @@ impl Channel {
         }
         misfits
     }
+}
+
+/// How a request is sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Method {
+    /// `POST`.
+    #[default]
+    Post,
+    /// `PUT`.
+    Put,
 }
 
 /// The language of messages.

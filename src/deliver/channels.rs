@@ -18,8 +18,9 @@ use super::links::Links;
 use super::message::{Book, Message, Style};
 use super::owners::Owners;
 use super::parcel::{Failure, Parcel, Reply};
-use super::post::Post;
+use super::post::{self, Post};
 use super::smtp::Server;
+use super::template::Template;
 use super::webhook::{OWN_HEADERS, Webhook};
 use super::{address, console, courier, judge};
 
@@ -120,30 +121,26 @@ impl Channel {
         let private = config.outgoing.allow_private;
         let checked = |url: &Secret| address::check_url(url.expose(), private).map_err(|why| format!("`url`: {why}"));
         let url = configured.url.as_ref().map(checked).transpose()?;
-        let address = || configured.url.clone().unwrap_or_else(|| Secret::new(""));
         let name: Arc<str> = configured.name.as_str().into();
+        let style = Style {
+            locale: configured.locale,
+            zone: zone(configured.time_zone.as_deref())?,
+            public_url: config.public_url(),
+            channel: Arc::clone(&name),
+            book: Arc::clone(book),
+        };
         Ok(Channel {
-            name: Arc::clone(&name),
-            style: Style {
-                locale: configured.locale,
-                zone: zone(configured.time_zone.as_deref())?,
-                public_url: config.public_url(),
-                channel: name,
-                book: Arc::clone(book),
-            },
+            name,
             hidden: hidden(configured, url.as_ref()),
             speech: match configured.kind {
                 ChannelKind::Console => Speech::Console,
-                ChannelKind::Webhook => Speech::Webhook(Webhook {
-                    url: address(),
-                    secret: secret(configured)?,
-                    headers: headers(configured)?,
-                }),
+                ChannelKind::Webhook => Speech::Webhook(webhook(configured, &style)?),
                 ChannelKind::Email => {
                     Speech::Email(Email::of(configured, book.owners.mentions(&configured.name), private)?)
                 }
                 _ => Speech::Post(Post::of(configured)?),
             },
+            style,
         })
     }
 
@@ -153,10 +150,16 @@ impl Channel {
     }
 
     /// The delivery as this channel sends it, at this moment.
+    #[cfg(test)]
     pub(crate) fn compose(&self, delivery: &Delivery, now: Time) -> Parcel {
+        self.compose_telling(delivery, now, &mut |_| {})
+    }
+
+    /// The same; `tell` hears why it is not as it was configured, when a template of the user's own fails.
+    pub(crate) fn compose_telling(&self, delivery: &Delivery, now: Time, tell: &mut dyn FnMut(String)) -> Parcel {
         match &self.speech {
             Speech::Console => console::compose(delivery, &self.style),
-            Speech::Webhook(webhook) => webhook.compose(delivery, &self.style, now),
+            Speech::Webhook(webhook) => webhook.compose(delivery, &self.style, now, tell),
             Speech::Post(post) => post.compose(delivery, &self.style),
             Speech::Email(email) => email.compose(delivery, &self.style),
         }
@@ -165,7 +168,10 @@ impl Channel {
     /// The same mail in its parts, when this channel sends one.
     pub(super) fn letter(&self, delivery: &Delivery) -> Option<Letter> {
         match &self.speech {
-            Speech::Email(_) => Some(Letter::of(&Message::of_delivery(delivery, &self.style))),
+            Speech::Email(_) => Some({
+                let message = Message::of_delivery(delivery, &self.style);
+                Letter::of(&message, &post::hex_colour(&delivery.alert))
+            }),
             _ => None,
         }
     }
@@ -216,6 +222,23 @@ fn zone(name: Option<&str>) -> Result<TimeZone, String> {
     TimeZone::get(name).map_err(|_| format!("`time_zone`: {name:?} is not an IANA time zone, such as \"Asia/Seoul\""))
 }
 
+fn webhook(configured: &config::Channel, style: &Style) -> Result<Webhook, String> {
+    let content_type = configured.content_type.as_deref().unwrap_or("application/json");
+    courier::check_header("Content-Type", &Secret::new(content_type))
+        .map_err(|why| format!("`content_type`: {why}"))?;
+    if !content_type.contains('/') {
+        return Err(format!("`content_type`: {content_type:?} is none, such as \"text/plain\""));
+    }
+    let compiled = |source| Template::new(source, content_type, style);
+    Ok(Webhook {
+        url: configured.url.clone().unwrap_or_else(|| Secret::new("")),
+        secret: secret(configured)?,
+        headers: headers(configured)?,
+        method: configured.method.unwrap_or_default(),
+        template: configured.template.as_ref().map(compiled).transpose()?,
+    })
+}
+
 /// An empty secret signs nothing: it is an environment variable that was not set, and must not pass for a signature.
 fn secret(configured: &config::Channel) -> Result<Option<Secret>, String> {
     match &configured.secret {
@@ -238,6 +261,7 @@ fn headers(configured: &config::Channel) -> Result<Vec<(String, Secret)>, String
 fn hidden(configured: &config::Channel, url: Option<&Url>) -> Vec<String> {
     let mut hidden: Vec<String> = configured.headers.values().map(|value| value.expose().to_owned()).collect();
     let secrets = [&configured.secret, &configured.token, &configured.routing_key, &configured.smtp];
+    hidden.extend(configured.services.iter().map(|service| service.expose().to_owned()));
     hidden.extend(secrets.into_iter().flatten().map(|secret| secret.expose().to_owned()));
     if let Some(url) = url {
         hidden.extend(url.password().map(str::to_owned));

@@ -5,6 +5,7 @@
 //! once for all channels. Deliberately not here: SQL; which delivery is due, and that none is lost, is the archive's.
 
 mod address;
+mod apprise;
 mod backoff;
 mod channels;
 mod console;
@@ -34,6 +35,7 @@ mod smtp;
 mod specimen;
 mod teams;
 mod telegram;
+mod template;
 mod text;
 mod webhook;
 mod worker;

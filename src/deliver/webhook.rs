@@ -1,8 +1,9 @@
 //! The channel `webhook`: the machine-readable form of every message, signed.
 //!
 //! Promises: the payload's names are stable (they are documented); the signature covers the very bytes that are sent and
-//! the moment of this attempt; the idempotency key is the same for every attempt of one delivery. Deliberately not here:
-//! templates of the user's own.
+//! the moment of this attempt; the idempotency key is the same for every attempt of one delivery. An alert that a template
+//! of the user's own cannot lay out is sent in the documented form all the same. Deliberately not here: how a template
+//! works (`template`).
 
 use std::fmt::Write;
 
@@ -12,7 +13,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::alert::{Alert, Delivery, Kind};
-use crate::config::Secret;
+use crate::config::{Method, Secret};
 use crate::event::{Attributes, Event, Frame, Level};
 use crate::issue::Fingerprint;
 use crate::time::Time;
@@ -20,6 +21,7 @@ use crate::time::Time;
 use super::links::Link;
 use super::message::{Message, Style, application_frames};
 use super::parcel::Parcel;
+use super::template::Template;
 
 /// Headers that are bongsu's own or the transport's; the configuration cannot replace them.
 pub(crate) const OWN_HEADERS: [&str; 8] = [
@@ -39,15 +41,30 @@ pub(crate) struct Webhook {
     pub(crate) url: Secret,
     pub(crate) secret: Option<Secret>,
     pub(crate) headers: Vec<(String, Secret)>,
+    pub(crate) method: Method,
+    /// The layout, when it is the user's own.
+    pub(crate) template: Option<Template>,
+}
+
+/// What is sent.
+struct Content {
+    kind: String,
+    body: Bytes,
 }
 
 impl Webhook {
-    /// The delivery as a signed request.
-    pub(crate) fn compose(&self, delivery: &Delivery, style: &Style, now: Time) -> Parcel {
-        let body = payload(delivery, style);
+    /// The delivery as a signed request. `tell` hears why the template could not be used, if it could not.
+    pub(crate) fn compose(
+        &self,
+        delivery: &Delivery,
+        style: &Style,
+        now: Time,
+        tell: &mut dyn FnMut(String),
+    ) -> Parcel {
+        let Content { kind, body } = self.content(delivery, style, tell);
         let own = |name: &str, value: String| (name.to_owned(), Secret::new(value));
         let mut headers = vec![
-            own("Content-Type", "application/json".to_owned()),
+            own("Content-Type", kind),
             own("User-Agent", concat!("bongsu/", env!("CARGO_PKG_VERSION")).to_owned()),
             own("Idempotency-Key", idempotency_key(delivery)),
         ];
@@ -55,7 +72,28 @@ impl Webhook {
             headers.push(own("X-Bongsu-Signature", signature(secret, now, &body)));
         }
         headers.extend(self.headers.iter().cloned());
-        Parcel::Post { url: self.url.clone(), headers, body }
+        let url = self.url.clone();
+        match self.method {
+            Method::Post => Parcel::Post { url, headers, body },
+            Method::Put => Parcel::Put { url, headers, body },
+        }
+    }
+
+    fn content(&self, delivery: &Delivery, style: &Style, tell: &mut dyn FnMut(String)) -> Content {
+        let message = Message::of_delivery(delivery, style);
+        if let Some(template) = &self.template {
+            match template.render(delivery, &message, style) {
+                Ok(body) => return Content { kind: template.content_type().to_owned(), body },
+                Err(why) => tell(why),
+            }
+            if !template.makes_json() {
+                let body = Bytes::from(message.text());
+                return Content { kind: "text/plain; charset=utf-8".to_owned(), body };
+            }
+        }
+        let payload = serde_json::to_vec(&payload(delivery, &message, style));
+        let body = payload.expect("texts and numbers under text keys are always JSON");
+        Content { kind: "application/json".to_owned(), body: Bytes::from(body) }
     }
 }
 
@@ -86,8 +124,9 @@ fn signature(secret: &Secret, now: Time, body: &[u8]) -> String {
     out
 }
 
+/// What is documented.
 #[derive(Serialize)]
-struct Payload<'a> {
+pub(super) struct Payload<'a> {
     kind: &'static str,
     id: i64,
     project: &'a str,
@@ -210,12 +249,12 @@ struct Closing {
     ongoing: bool,
 }
 
-fn payload(delivery: &Delivery, style: &Style) -> Bytes {
+/// The documented form of a delivery, whose message this is.
+pub(super) fn payload<'a>(delivery: &'a Delivery, message: &'a Message, style: &'a Style) -> Payload<'a> {
     let alert = &delivery.alert;
     let event = alert.event.as_ref();
-    let message = Message::of_delivery(delivery, style);
     let (page, more) = message.page_and_more();
-    let payload = Payload {
+    Payload {
         kind: delivery.kind(),
         id: alert.id,
         project: &alert.project,
@@ -257,8 +296,7 @@ fn payload(delivery: &Delivery, style: &Style) -> Bytes {
         }),
         folded: delivery.folded.iter().map(Folded::of).collect(),
         text: message.text(),
-    };
-    Bytes::from(serde_json::to_vec(&payload).expect("texts and numbers under text keys are always JSON"))
+    }
 }
 
 fn root<'a>(event: &'a Event<'static>) -> Option<Root<'a>> {
@@ -290,11 +328,14 @@ mod tests {
             url: Secret::new("https://hooks.example/x"),
             secret: Some(Secret::new("whsec_봉수")),
             headers: vec![("X-Team".to_owned(), Secret::new("pay"))],
+            method: Method::Post,
+            template: None,
         }
     }
 
     fn composed(alert: Alert, now: Time) -> (Vec<(String, String)>, Bytes) {
-        let Parcel::Post { headers, body, .. } = hook().compose(&sample::delivery(alert), &style(), now) else {
+        let Parcel::Post { headers, body, .. } = hook().compose(&sample::delivery(alert), &style(), now, &mut |_| {})
+        else {
             panic!("a webhook posts");
         };
         (headers.into_iter().map(|(name, value)| (name, value.expose().to_owned())).collect(), body)
@@ -472,7 +513,7 @@ mod tests {
         let key = |id, attempt, ordinal, now| {
             let alert = Alert { id, ..sample::alert(ordinal) };
             let delivery = Delivery { id, attempt, fence: i64::from(attempt), ..sample::delivery(alert) };
-            let Parcel::Post { headers, .. } = hook().compose(&delivery, &style(), now) else {
+            let Parcel::Post { headers, .. } = hook().compose(&delivery, &style(), now, &mut |_| {}) else {
                 panic!("a webhook posts")
             };
             headers.into_iter().find(|(name, _)| name == "Idempotency-Key").map(|(_, value)| value)
@@ -487,7 +528,8 @@ mod tests {
         let (headers, _) = composed(sample::alert(1), sample::NOW);
         assert!(headers.contains(&("X-Team".to_owned(), "pay".to_owned())));
         let bare = Webhook { secret: None, ..hook() };
-        let Parcel::Post { headers, .. } = bare.compose(&sample::delivery(sample::alert(1)), &style(), sample::NOW)
+        let Parcel::Post { headers, .. } =
+            bare.compose(&sample::delivery(sample::alert(1)), &style(), sample::NOW, &mut |_| {})
         else {
             panic!("a webhook posts");
         };

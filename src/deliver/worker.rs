@@ -19,6 +19,7 @@ use super::backoff;
 use super::channels::Channel;
 use super::courier::Courier;
 use super::pacer::Pacer;
+use super::parcel::Parcel;
 use crate::alert::{Attempt, Delivery};
 use crate::archive::{Archive, Claim, End, Interim, Settlement};
 use crate::config::Deliver;
@@ -241,7 +242,7 @@ impl Worker {
             End::Expired
         } else {
             let started = Stopwatch::start();
-            let brought = self.courier.carry(self.channel.compose(&delivery, now)).await;
+            let brought = self.courier.carry(self.composed(&delivery, now)).await;
             let now = (self.now)();
             let attempt = self.channel.judge(&brought, now);
             self.metrics.count_attempt(self.channel.name(), attempt.name(), started);
@@ -249,6 +250,15 @@ impl Worker {
             self.end_of(attempt, &delivery, now)
         };
         Settlement { id: delivery.id, fence: delivery.fence, unanswered, end }
+    }
+
+    /// The delivery as the channel sends it. A template that fails costs an alert its layout, and nothing else.
+    fn composed(&self, delivery: &Delivery, now: Time) -> Parcel {
+        let channel = &**self.channel.name();
+        self.channel.compose_telling(delivery, now, &mut |why| {
+            self.metrics.count_template_failure(self.channel.name());
+            tracing::warn!(channel, delivery = delivery.id, why, "an alert is sent without its template");
+        })
     }
 
     fn end_of(&self, attempt: Attempt, delivery: &Delivery, now: Time) -> End {

@@ -266,6 +266,8 @@ fn with_clock(folder: &std::path::Path, seconds: Option<i64>) -> Command {
 /// A request that a sink received.
 #[derive(Clone, Debug)]
 pub struct Received {
+    /// `POST`, or another.
+    pub method: hyper::Method,
     /// Its head.
     pub headers: HeaderMap,
     /// Its body.
@@ -375,7 +377,7 @@ async fn receive(
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map_err(std::io::Error::other)?.to_bytes();
     let json = serde_json::from_slice(&body).unwrap_or(Value::Null);
-    let one = Received { headers: parts.headers, body, json, at: Instant::now() };
+    let one = Received { method: parts.method, headers: parts.headers, body, json, at: Instant::now() };
     let number = {
         let mut received = state.received.lock().unwrap();
         received.push(one.clone());

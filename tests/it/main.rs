@@ -23,5 +23,6 @@ mod servers;
 mod start;
 mod stores;
 mod storms;
+mod templates;
 mod tidy;
 mod upgrade;
