@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::sql::{Row, Sql, Tx, Value, values};
-use super::{Error, rows};
+use super::{Error, fallback, rows};
 use crate::alert::{Alert, Delivery, Kind};
 use crate::event::Attributes;
 use crate::time::Time;
@@ -36,6 +36,8 @@ pub(crate) struct Settlement {
     pub(crate) unanswered: bool,
     /// What becomes of it.
     pub(crate) end: End,
+    /// The channel that gets it as well, because this one fails.
+    pub(crate) divert_to: Option<Arc<str>>,
 }
 
 /// What becomes of a delivery.
@@ -88,15 +90,18 @@ pub(super) async fn settle(tx: &mut Tx, settlements: &[Settlement], now: Time) -
         "UPDATE deliveries SET due_at = ?3, fence = fence + 1, attempts = attempts - 1, unanswered = unanswered - 1 \
          WHERE id = ?1 AND fence = ?2 AND state = 'pending'",
     );
-    for Settlement { id, fence, unanswered, end } in settlements {
+    for Settlement { id, fence, unanswered, end, divert_to } in settlements {
         let known = i64::from(!unanswered);
-        match end {
+        let settled = match end {
             End::Delivered => tx.execute(&DELIVERED, &values![*id, *fence, now, known]).await?,
             End::Dead { error } => tx.execute(&DEAD, &values![*id, *fence, now, known, error.as_str()]).await?,
             End::Expired => tx.execute(&EXPIRED, &values![*id, *fence, now]).await?,
             End::Back { due_at } => tx.execute(&BACK, &values![*id, *fence, *due_at]).await?,
             End::Again { due_at, error, .. } => again(tx, *id, *fence, known, *due_at, error).await?,
         };
+        if let Some(to) = divert_to.as_deref().filter(|_| settled == 1) {
+            fallback::divert(tx, &[Value::from(*id)], to, now).await?;
+        }
     }
     Ok(())
 }
@@ -139,7 +144,7 @@ pub(super) async fn claim(tx: &mut Tx, claim: &Claim, now: Time) -> Result<Vec<D
         "SELECT d.attempts, d.fence, d.expires_at, \
              a.id, a.ordinal, a.budget, a.granted, a.window_opened_at, a.window_ends_at, a.granted_at, \
              a.occurrences, a.occurrences_total, a.last_seen, a.is_new, a.regression, a.peak_per_minute, a.ongoing, \
-             i.fingerprint, i.project, i.first_seen, i.attributes, i.normalized, e.payload, d.id \
+             i.fingerprint, i.project, i.first_seen, i.attributes, i.normalized, e.payload, d.id, d.created_at, d.instead_of \
          FROM deliveries d JOIN alerts a ON a.id = d.alert JOIN issues i ON i.id = a.issue \
              LEFT JOIN events e ON e.id = a.event \
          WHERE d.id IN (?*)",
@@ -190,7 +195,9 @@ fn delivery(row: &Row<'_>, channel: Arc<str>, claimed_until: Time) -> Result<Del
         attempt: row.get(0)?,
         fence: row.get(1)?,
         claimed_until,
+        created_at: row.get(24)?,
         expires_at: row.get(2)?,
+        instead_of: rows::from_json_or_null(row, 25)?,
         alert,
     })
 }
@@ -204,12 +211,18 @@ pub(super) async fn next_due(tx: &mut Tx, channel: &str, now: Time) -> Result<Op
 }
 
 /// See [`super::Archive::resend`].
-pub(super) async fn resend(tx: &mut Tx, id: Option<i64>, expiry: Duration, now: Time) -> Result<usize, Error> {
+pub(super) async fn resend(
+    tx: &mut Tx,
+    id: Option<i64>,
+    channel: Option<&str>,
+    expiry: Duration,
+    now: Time,
+) -> Result<usize, Error> {
     static RESEND: Sql = Sql::new(
         "UPDATE deliveries SET state = 'pending', due_at = ?2, expires_at = ?3, settled_at = NULL \
-         WHERE state = 'dead' AND (?1 IS NULL OR id = ?1)",
+         WHERE state = 'dead' AND (?1 IS NULL OR id = ?1) AND (?4 IS NULL OR channel = ?4)",
     );
-    tx.execute(&RESEND, &values![id, now, now.plus(expiry)]).await.map(|resent| resent as usize)
+    tx.execute(&RESEND, &values![id, now, now.plus(expiry), channel]).await.map(|resent| resent as usize)
 }
 
 /// See [`super::Archive::bury_orphans`].

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::Secret;
+use super::{Secret, Span};
 
 /// Where alerts go.
 #[derive(Clone, Debug, Deserialize)]
@@ -45,6 +45,12 @@ pub struct Channel {
     /// The recipients (`email`).
     #[serde(default)]
     pub to: Vec<String>,
+    /// The channel that gets what this one does not take.
+    #[serde(default)]
+    pub fallback: Option<String>,
+    /// How long something waits for this one, while it fails, before the fallback gets it as well. Absent: two minutes.
+    #[serde(default)]
+    pub fallback_after: Option<Span>,
     /// The language of its messages.
     #[serde(default)]
     pub locale: Locale,
@@ -158,6 +164,9 @@ impl Channel {
             if given && !needs.contains(&key) && !may.contains(&key) {
                 misfits.push(format!("`{key}` is not for channels of type {:?}", self.kind.name()));
             }
+        }
+        if self.fallback_after.is_some() && self.fallback.is_none() {
+            misfits.push("`fallback_after` goes with `fallback`".to_owned());
         }
         if self.kind == ChannelKind::KakaoWork && self.token.is_some() != self.chat.is_some() {
             misfits.push("`token` and `chat` go together".to_owned());

@@ -51,7 +51,7 @@ impl Email {
     /// The delivery as a mail.
     pub(crate) fn compose(&self, delivery: &Delivery, style: &Style) -> Parcel {
         let alert = &delivery.alert;
-        let message = Message::of(alert, style);
+        let message = Message::told(delivery, style);
         let domain = self.from.email.domain();
         let thread = format!("<{}@{domain}>", alert.fingerprint);
         let (opened, kind, ordinal) = (alert.window_opened_at.ms(), alert.kind.name(), alert.ordinal);

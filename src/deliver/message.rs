@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use crate::alert::{AWAY_MS, Alert, DECIDES, Kind};
+use crate::alert::{AWAY_MS, Alert, DECIDES, Delivery, InsteadOf, Kind};
 use crate::config::Locale;
 use crate::event::{Event, Level};
 use crate::issue::Fingerprint;
@@ -106,6 +106,19 @@ impl Message {
             link: issue_link(style, alert.fingerprint),
             fingerprint: alert.fingerprint,
         }
+    }
+
+    /// What a delivery says: its alert, and instead of whom it is told.
+    pub(crate) fn told(delivery: &Delivery, style: &Style) -> Message {
+        let mut message = Message::of(&delivery.alert, style);
+        if let Some(InsteadOf { channel, since, error }) = &delivery.instead_of {
+            let words = words::of(style.locale);
+            let since = Clock::new(&style.zone, delivery.alert.granted_at).at(*since);
+            let value = (words.fails)(&text::line(channel, NAME_CHARS), &since, error);
+            let field = Field { label: words.instead_of, value: text::line(&value, VALUE_CHARS), code: false };
+            message.fields.insert(0, field);
+        }
+        message
     }
 
     /// The message as plain text, for channels that have nothing better.

@@ -93,7 +93,7 @@ impl Post {
     /// The delivery as a request.
     pub(crate) fn compose(&self, delivery: &Delivery, style: &Style) -> Parcel {
         let alert = &delivery.alert;
-        let message = &Message::of(alert, style);
+        let message = &Message::told(delivery, style);
         let body = (self.layout)(&Told { message, alert, chat: &self.chat, key: &self.key }).to_string();
         Parcel::Post { url: self.url.clone(), headers: self.headers.clone(), body: Bytes::from(body) }
     }

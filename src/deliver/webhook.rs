@@ -11,7 +11,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::alert::{Alert, Delivery, Kind};
+use crate::alert::{Delivery, InsteadOf, Kind};
 use crate::config::Secret;
 use crate::event::{Attributes, Event, Frame, Level};
 use crate::issue::Fingerprint;
@@ -43,7 +43,7 @@ pub(crate) struct Webhook {
 impl Webhook {
     /// The delivery as a signed request.
     pub(crate) fn compose(&self, delivery: &Delivery, style: &Style, now: Time) -> Parcel {
-        let body = payload(&delivery.alert, style);
+        let body = payload(delivery, style);
         let own = |name: &str, value: String| (name.to_owned(), Secret::new(value));
         let mut headers = vec![
             own("Content-Type", "application/json".to_owned()),
@@ -111,6 +111,8 @@ struct Payload<'a> {
     links: Links,
     #[serde(flatten)]
     closing: Option<Closing>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instead_of: Option<Failed<'a>>,
     text: String,
 }
 
@@ -134,6 +136,21 @@ struct Links {
     issue: String,
 }
 
+/// The channel that failed, for which this one stands in.
+#[derive(Serialize)]
+struct Failed<'a> {
+    channel: &'a str,
+    since: String,
+    error: &'a str,
+}
+
+impl<'a> From<&'a InsteadOf> for Failed<'a> {
+    fn from(instead_of: &'a InsteadOf) -> Failed<'a> {
+        let InsteadOf { channel, since, error } = instead_of;
+        Failed { channel, since: since.to_string(), error }
+    }
+}
+
 #[derive(Serialize)]
 struct Closing {
     alerts: u32,
@@ -141,7 +158,8 @@ struct Closing {
     ongoing: bool,
 }
 
-fn payload(alert: &Alert, style: &Style) -> Bytes {
+fn payload(delivery: &Delivery, style: &Style) -> Bytes {
+    let alert = &delivery.alert;
     let event = alert.event.as_ref();
     let payload = Payload {
         kind: alert.kind.name(),
@@ -172,7 +190,8 @@ fn payload(alert: &Alert, style: &Style) -> Bytes {
                 Some(Closing { alerts: alert.ordinal, peak_per_minute, ongoing })
             }
         },
-        text: Message::of(alert, style).text(),
+        instead_of: delivery.instead_of.as_ref().map(Failed::from),
+        text: Message::told(delivery, style).text(),
     };
     Bytes::from(serde_json::to_vec(&payload).expect("texts and numbers under text keys are always JSON"))
 }
@@ -188,6 +207,7 @@ mod tests {
     use jiff::tz::TimeZone;
 
     use super::*;
+    use crate::alert::Alert;
     use crate::config::Locale;
     use crate::deliver::sample;
 
@@ -394,5 +414,17 @@ mod tests {
             panic!("a webhook posts");
         };
         assert!(headers.iter().all(|(name, _)| name != "X-Bongsu-Signature"));
+    }
+
+    #[test]
+    fn a_delivery_in_place_of_another_says_so() {
+        let instead_of = InsteadOf { channel: "ops".into(), since: sample::NOW, error: "answered 503".into() };
+        let delivery = Delivery { instead_of: Some(instead_of), ..sample::delivery(sample::alert(1)) };
+        let Parcel::Post { body, .. } = hook().compose(&delivery, &style(), sample::NOW) else { panic!("it posts") };
+        let payload: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        let said = serde_json::json!({ "channel": "ops", "since": sample::NOW.to_string(), "error": "answered 503" });
+        assert_eq!(payload["instead_of"], said);
+        let text = payload["text"].as_str().unwrap();
+        assert!(text.contains("\nInstead of: ops, which fails since 05:02:11: answered 503\n"), "{text}");
     }
 }

@@ -51,6 +51,10 @@ pub(super) struct Words {
     pub(super) regression: fn(&Resolved) -> String,
     pub(super) window_ended: fn(&Ended) -> String,
     pub(super) away_for: &'static str,
+    /// Beside the channel that failed.
+    pub(super) instead_of: &'static str,
+    /// A channel fails since then, and why, if that is known.
+    pub(super) fails: fn(&str, &str, &str) -> String,
     /// A store of bongsu's own went away or came back.
     pub(super) health: fn(Health) -> &'static str,
     /// What that means, by who decides now.

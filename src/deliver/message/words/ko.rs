@@ -35,6 +35,8 @@ pub(super) const WORDS: Words = Words {
     regression,
     window_ended,
     away_for: "중단 시간",
+    instead_of: "대신 알림",
+    fails,
     health,
     decides,
 };
@@ -80,6 +82,11 @@ fn regression(resolved: &Resolved) -> String {
     let note =
         if resolved.note.is_empty() { String::new() } else { format!(" 지난 해결 메모: \"{}\"", resolved.note) };
     format!("재발 · {at}{by}해결 처리한 에러가 다시 발생했습니다.{note}")
+}
+
+fn fails(channel: &str, since: &str, error: &str) -> String {
+    let why = if error.is_empty() { String::new() } else { format!(": {error}") };
+    format!("{channel} 채널이 {since}부터 실패{why}")
 }
 
 fn window_ended(ended: &Ended) -> String {
