@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::event::{Attributes, Event};
 use crate::issue::{CauseKey, Decided, Fingerprint, Policy};
@@ -156,8 +156,12 @@ pub struct Delivery {
     pub fence: i64,
     /// Until then it is this process's alone.
     pub claimed_until: Time,
+    /// When it was made.
+    pub created_at: Time,
     /// After this moment it is too old to help.
     pub expires_at: Time,
+    /// The channel that failed, when this one is asked in its place.
+    pub instead_of: Option<InsteadOf>,
     /// What to tell.
     pub alert: Alert,
     /// What the same message tells besides, oldest first.
@@ -198,6 +202,24 @@ pub struct Spread {
     pub since: Time,
     /// Some of the modules, the first broken first.
     pub named: Vec<String>,
+}
+
+/// A channel that failed, and another was asked in its place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InsteadOf {
+    /// Its name.
+    pub channel: String,
+    /// Since when it should have taken the alert.
+    pub since: Time,
+    /// What went wrong last; empty when its turn never came.
+    pub error: String,
+}
+
+impl InsteadOf {
+    /// As it is stored.
+    pub(crate) fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("texts and numbers always serialise")
+    }
 }
 
 /// How an attempt ended.
@@ -265,5 +287,12 @@ impl DeliveryState {
             DeliveryState::Delivered => "delivered",
             DeliveryState::Dead => "dead",
         }
+    }
+
+    /// The state of that name.
+    pub(crate) fn parse(name: &str) -> Option<DeliveryState> {
+        [DeliveryState::Pending, DeliveryState::Delivered, DeliveryState::Dead]
+            .into_iter()
+            .find(|one| one.name() == name)
     }
 }

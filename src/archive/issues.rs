@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use super::sql::{Row, Sql, Tx, Value, values};
 use super::together::{self, Together};
 use super::{Error, rows};
-use crate::alert::DeliveryState;
+use crate::alert::{DeliveryState, InsteadOf};
 use crate::event::{Attributes, Event};
 use crate::issue::{Decided, Fingerprint, Issue};
 use crate::time::{MINUTE_MS, Time};
@@ -135,6 +135,7 @@ pub(crate) struct DeliveryRow {
     pub(crate) expires_at: Time,
     pub(crate) settled_at: Option<Time>,
     pub(crate) error: Option<String>,
+    pub(crate) instead_of: Option<InsteadOf>,
 }
 
 /// The columns and tables of an issue, read by [`issue`].
@@ -360,14 +361,16 @@ pub(super) async fn alerts(
 pub(super) async fn deliveries(
     tx: &mut Tx,
     state: Option<DeliveryState>,
+    channel: Option<&str>,
     before: Option<i64>,
     limit: usize,
 ) -> Result<Page<DeliveryRow>, Error> {
     static DELIVERIES: Sql = Sql::new(
         "SELECT d.id, d.alert, i.fingerprint, d.channel, d.state, d.attempts, d.due_at, d.created_at, d.expires_at, \
-             d.settled_at, d.error, d.unanswered, d.folded_into \
+             d.settled_at, d.error, d.unanswered, d.folded_into, d.instead_of \
          FROM deliveries d JOIN issues i ON i.id = d.issue \
-         WHERE (?1 IS NULL OR d.state = ?1) AND (?2 IS NULL OR d.id < ?2) ORDER BY d.id DESC LIMIT ?3",
+         WHERE (?1 IS NULL OR d.state = ?1) AND (?2 IS NULL OR d.id < ?2) AND (?3 IS NULL OR d.channel = ?3) \
+         ORDER BY d.id DESC LIMIT ?4",
     );
     let delivery = |row: &Row<'_>| {
         Ok(DeliveryRow {
@@ -375,11 +378,7 @@ pub(super) async fn deliveries(
             alert: row.get(1)?,
             fingerprint: row.get(2)?,
             channel: row.get(3)?,
-            state: match row.text(4)? {
-                Some("delivered") => DeliveryState::Delivered,
-                Some("dead") => DeliveryState::Dead,
-                _ => DeliveryState::Pending,
-            },
+            state: row.text(4)?.and_then(DeliveryState::parse).unwrap_or(DeliveryState::Pending),
             attempts: row.get(5)?,
             due_at: row.get(6)?,
             created_at: row.get(7)?,
@@ -388,9 +387,11 @@ pub(super) async fn deliveries(
             error: row.maybe(10)?,
             unanswered: row.get(11)?,
             folded_into: row.maybe(12)?,
+            instead_of: rows::from_json_or_null(row, 13)?,
         })
     };
-    let items = tx.query(&DELIVERIES, &values![state.map(DeliveryState::name), before, limit + 1], delivery).await?;
+    let items =
+        tx.query(&DELIVERIES, &values![state.map(DeliveryState::name), before, channel, limit + 1], delivery).await?;
     Ok(page_by_id(items, limit, |delivery| delivery.id))
 }
 

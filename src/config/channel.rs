@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{Secret, Source};
+use super::{Secret, Source, Span};
 
 /// Where alerts go.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -63,6 +63,12 @@ pub struct Channel {
     /// Whether what one cause breaks, and what has piled up, is told in one message. Absent: unless the service folds itself.
     #[serde(default)]
     pub fold: Option<bool>,
+    /// The channel that gets what this one does not take.
+    #[serde(default)]
+    pub fallback: Option<String>,
+    /// How long something waits for this one, while it fails, before the fallback gets it as well. Absent: two minutes.
+    #[serde(default)]
+    pub fallback_after: Option<Span>,
     /// The language of its messages.
     #[serde(default)]
     pub locale: Locale,
@@ -192,6 +198,9 @@ impl Channel {
         }
         if self.kind == ChannelKind::Apprise && self.token.is_some() != self.services.is_empty() {
             misfits.push("either `token`, the key of a stored configuration, or `services` is needed".to_owned());
+        }
+        if self.fallback_after.is_some() && self.fallback.is_none() {
+            misfits.push("`fallback_after` goes with `fallback`".to_owned());
         }
         if self.kind == ChannelKind::KakaoWork && self.token.is_some() != self.chat.is_some() {
             misfits.push("`token` and `chat` go together".to_owned());

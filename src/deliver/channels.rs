@@ -5,12 +5,15 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use url::Url;
 
 use crate::alert::{Alert, Attempt, Delivery, Kind};
-use crate::config::{self, ChannelKind, Config, Locale, Secret};
+use crate::archive::Fallback;
+use crate::config::hint;
+use crate::config::{self, ChannelKind, Config, Locale, Secret, Span};
 use crate::time::Time;
 
 use super::email::{self, Email, Letter};
@@ -28,6 +31,8 @@ use super::{address, console, courier, judge};
 const DEFAULT_NAME: &str = "console";
 /// Shorter parts of a URL are words (`services`, `hook`), not tokens; hiding them would make answers unreadable.
 const TOKEN_CHARS_MIN: usize = 8;
+/// How long something waits for a channel that fails before its fallback gets it: a restart of the far side is shorter.
+const FALLBACK_AFTER: Duration = Duration::from_secs(120);
 
 /// All channels, in the order of the configuration.
 #[derive(Clone, Debug)]
@@ -51,10 +56,14 @@ impl Channels {
                 Err(why) => problems.push(format!("channel {:?}: {why}", configured.name)),
             }
         }
+        problems.extend(config.channel.iter().filter_map(|channel| {
+            wrong_fallback(channel, &config.channel).map(|why| format!("channel {:?}: `fallback`: {why}", channel.name))
+        }));
         if config.channel.is_empty() {
             let (name, public_url): (Arc<str>, _) = (DEFAULT_NAME.into(), config.public_url());
             channels.push(Arc::new(Channel {
                 name: Arc::clone(&name),
+                fallback: None,
                 style: Style { locale: Locale::default(), zone: TimeZone::UTC, public_url, channel: name, book },
                 speech: Speech::Console,
                 hidden: Vec::new(),
@@ -89,6 +98,7 @@ pub(crate) fn names(config: &Config) -> Vec<Arc<str>> {
 #[derive(Clone)]
 pub(crate) struct Channel {
     name: Arc<str>,
+    fallback: Option<Fallback>,
     style: Style,
     speech: Speech,
     /// What an answer may quote but people must not read.
@@ -131,6 +141,10 @@ impl Channel {
         };
         Ok(Channel {
             name,
+            fallback: configured.fallback.as_deref().map(|to| Fallback {
+                to: to.into(),
+                after: configured.fallback_after.map_or(FALLBACK_AFTER, Span::get),
+            }),
             hidden: hidden(configured, url.as_ref()),
             speech: match configured.kind {
                 ChannelKind::Console => Speech::Console,
@@ -147,6 +161,11 @@ impl Channel {
     /// The channel's name.
     pub(crate) fn name(&self) -> &Arc<str> {
         &self.name
+    }
+
+    /// Who gets what this one does not take.
+    pub(crate) fn fallback(&self) -> Option<&Fallback> {
+        self.fallback.as_ref()
     }
 
     /// The delivery as this channel sends it, at this moment.
@@ -208,6 +227,22 @@ impl Channel {
             Speech::Post(post) => post.has_key() || is_worth_twice(alert),
         }
     }
+}
+
+/// Why a channel's fallback cannot be one: whoever follows them from channel to channel must come to an end.
+fn wrong_fallback(channel: &config::Channel, all: &[config::Channel]) -> Option<String> {
+    let of = |name: &str| all.iter().find(|one| one.name == *name);
+    let mut name = channel.fallback.as_deref()?;
+    if of(name).is_none() {
+        return Some(format!("there is no channel {name:?}{}", hint(name, all.iter().map(|one| &*one.name))));
+    }
+    let mut path = vec![&*channel.name];
+    while !path.contains(&name) {
+        path.push(name);
+        name = of(name)?.fallback.as_deref()?;
+    }
+    // A circle that this one only leads to is told where it is.
+    (name == channel.name).then(|| format!("{} → {name} goes in a circle", path.join(" → ")))
 }
 
 /// Whether what may have arrived is sent again, with nobody on the far side to tell that it came twice: a duplicate beats
@@ -357,6 +392,30 @@ mod tests {
             url = "https://example.com"
             secret = "token"
             [[channel]]
+            name = "nobody-there"
+            type = "console"
+            fallback = "opps"
+            [[channel]]
+            name = "in-a-circle"
+            type = "console"
+            fallback = "and-back"
+            [[channel]]
+            name = "and-back"
+            type = "console"
+            fallback = "in-a-circle"
+            [[channel]]
+            name = "to-a-circle"
+            type = "console"
+            fallback = "and-back"
+            [[channel]]
+            name = "to-itself"
+            type = "console"
+            fallback = "to-itself"
+            [[channel]]
+            name = "after-what"
+            type = "console"
+            fallback_after = "1m"
+            [[channel]]
             name = "ops"
             type = "console"
             [[channel]]
@@ -374,7 +433,12 @@ mod tests {
                 channel "bad-value": `headers`: the value of X-Y has characters that a header cannot have
                 channel "empty-secret": `secret` is empty
                 channel "secret-where-none-is-used": `secret` is not for channels of type "slack"
-                channel "ops": the name is used twice"#]],
+                channel "after-what": `fallback_after` goes with `fallback`
+                channel "ops": the name is used twice
+                channel "nobody-there": `fallback`: there is no channel "opps" (did you mean "ops"?)
+                channel "in-a-circle": `fallback`: in-a-circle → and-back → in-a-circle goes in a circle
+                channel "and-back": `fallback`: and-back → in-a-circle → and-back goes in a circle
+                channel "to-itself": `fallback`: to-itself → to-itself goes in a circle"#]],
         );
     }
 

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use crate::alert::{AWAY_MS, Alert, DECIDES, Delivery, Kind};
+use crate::alert::{AWAY_MS, Alert, DECIDES, Delivery, InsteadOf, Kind};
 use crate::config::Locale;
 use crate::event::{Event, Level};
 use crate::issue::Fingerprint;
@@ -137,12 +137,20 @@ impl Message {
         }
     }
 
-    /// A delivery in words: of one alert, or of several.
+    /// A delivery in words: its alert or all that it tells, and instead of whom it is told.
     pub(crate) fn of_delivery(delivery: &Delivery, style: &Style) -> Message {
-        match delivery.is_of_several() {
+        let mut message = match delivery.is_of_several() {
             true => several::message(delivery, style),
             false => Message::of(&delivery.alert, style),
+        };
+        if let Some(InsteadOf { channel, since, error }) = &delivery.instead_of {
+            let words = words::of(style.locale);
+            let since = Clock::new(&style.zone, delivery.alert.granted_at).at(*since);
+            let value = (words.fails)(&text::line(channel, NAME_CHARS), &since, error);
+            let field = Field { label: words.instead_of, value: text::line(&value, VALUE_CHARS), code: false };
+            message.fields.insert(0, field);
         }
+        message
     }
 
     /// The message as plain text, for channels that have nothing better.

@@ -141,18 +141,18 @@ impl Supposed {
 
     /// An alert on its way to a channel.
     pub(crate) fn delivery_of(&self, alert: Alert) -> Delivery {
-        let (claimed_until, expires_at) = (Time(i64::MAX), Time(i64::MAX));
-        let (folded, spread) = (Vec::new(), None);
         Delivery {
             id: 7,
             channel: "ops".into(),
             attempt: 1,
             fence: 1,
-            claimed_until,
-            expires_at,
+            claimed_until: Time(i64::MAX),
+            created_at: alert.granted_at,
+            expires_at: Time(i64::MAX),
+            instead_of: None,
             alert,
-            folded,
-            spread,
+            folded: Vec::new(),
+            spread: None,
         }
     }
 

@@ -12,7 +12,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::alert::{Alert, Delivery, Kind};
+use crate::alert::{Alert, Delivery, InsteadOf, Kind};
 use crate::config::{Method, Secret};
 use crate::event::{Attributes, Event, Frame, Level};
 use crate::issue::Fingerprint;
@@ -157,6 +157,8 @@ pub(super) struct Payload<'a> {
     closing: Option<Closing>,
     spread: Option<SpreadOf<'a>>,
     folded: Vec<Folded<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instead_of: Option<Failed<'a>>,
     text: String,
 }
 
@@ -242,6 +244,21 @@ struct LinkTo<'a> {
     url: &'a str,
 }
 
+/// The channel that failed, for which this one stands in.
+#[derive(Serialize)]
+struct Failed<'a> {
+    channel: &'a str,
+    since: String,
+    error: &'a str,
+}
+
+impl<'a> From<&'a InsteadOf> for Failed<'a> {
+    fn from(instead_of: &'a InsteadOf) -> Failed<'a> {
+        let InsteadOf { channel, since, error } = instead_of;
+        Failed { channel, since: since.to_string(), error }
+    }
+}
+
 #[derive(Serialize)]
 struct Closing {
     alerts: u32,
@@ -295,6 +312,7 @@ pub(super) fn payload<'a>(delivery: &'a Delivery, message: &'a Message, style: &
             named: &spread.named,
         }),
         folded: delivery.folded.iter().map(Folded::of).collect(),
+        instead_of: delivery.instead_of.as_ref().map(Failed::from),
         text: message.text(),
     }
 }
@@ -310,6 +328,7 @@ mod tests {
     use jiff::tz::TimeZone;
 
     use super::*;
+    use crate::alert::Alert;
     use crate::config::Locale;
     use crate::deliver::sample;
 
@@ -534,5 +553,19 @@ mod tests {
             panic!("a webhook posts");
         };
         assert!(headers.iter().all(|(name, _)| name != "X-Bongsu-Signature"));
+    }
+
+    #[test]
+    fn a_delivery_in_place_of_another_says_so() {
+        let instead_of = InsteadOf { channel: "ops".into(), since: sample::NOW, error: "answered 503".into() };
+        let delivery = Delivery { instead_of: Some(instead_of), ..sample::delivery(sample::alert(1)) };
+        let Parcel::Post { body, .. } = hook().compose(&delivery, &style(), sample::NOW, &mut |_| {}) else {
+            panic!("it posts")
+        };
+        let payload: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        let said = serde_json::json!({ "channel": "ops", "since": sample::NOW.to_string(), "error": "answered 503" });
+        assert_eq!(payload["instead_of"], said);
+        let text = payload["text"].as_str().unwrap();
+        assert!(text.contains("\nInstead of: ops, which fails since 05:02:11: answered 503\n"), "{text}");
     }
 }

@@ -20,7 +20,7 @@ use tokio::sync::{Notify, watch};
 use utoipa::OpenApi;
 
 pub(crate) use explain::ReadEvent;
-pub(crate) use view::{IssueDetailView, IssueView};
+pub(crate) use view::{DeliveryView, IssueDetailView, IssueView};
 
 use crate::archive::{Archive, KeyHash};
 use crate::http::{self, Problem};

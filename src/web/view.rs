@@ -3,6 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::alert::InsteadOf;
 use crate::archive::{
     AlertRow, DeliveryRow, IssueDetail, MergedRow, MinuteCount, Page, Together, ToldAlert, WindowRow,
 };
@@ -363,6 +364,26 @@ pub(crate) struct DeliveryView {
     /// What went wrong last.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+    /// The channel that failed, when this one was asked in its place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instead_of: Option<InsteadOfView>,
+}
+
+/// A channel that failed.
+#[derive(Serialize, ToSchema)]
+struct InsteadOfView {
+    channel: String,
+    /// When the delivery that failed was made.
+    since: String,
+    /// What went wrong; empty when its turn never came.
+    error: String,
+}
+
+impl From<InsteadOf> for InsteadOfView {
+    fn from(instead_of: InsteadOf) -> InsteadOfView {
+        let InsteadOf { channel, since, error } = instead_of;
+        InsteadOfView { channel, since: rfc3339(since), error }
+    }
 }
 
 impl From<DeliveryRow> for DeliveryView {
@@ -381,6 +402,7 @@ impl From<DeliveryRow> for DeliveryView {
             expires_at: rfc3339(row.expires_at),
             settled_at: row.settled_at.map(rfc3339),
             error: row.error,
+            instead_of: row.instead_of.map(InsteadOfView::from),
         }
     }
 }

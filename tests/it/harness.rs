@@ -325,6 +325,19 @@ impl Sink {
         Sink { url, state, task }
     }
 
+    /// Ends it with all its connections, as if its process died.
+    pub async fn stop(&mut self) {
+        self.task.abort();
+        (&mut self.task).await.ok();
+    }
+
+    /// Starts it again on the same port.
+    pub async fn start_again(&mut self) {
+        let address = self.url.strip_prefix("http://").unwrap().strip_suffix("/hook").unwrap().to_owned();
+        let listener = TcpListener::bind(address).await.unwrap();
+        self.task = tokio::spawn(serve(listener, Arc::clone(&self.state)));
+    }
+
     /// Where it listens.
     pub fn url(&self) -> &str {
         &self.url
@@ -358,10 +371,13 @@ impl Drop for Sink {
 }
 
 async fn serve(listener: TcpListener, state: Arc<SinkState>) {
+    // Connections end with their listener, as those of a process do.
+    let mut connections = tokio::task::JoinSet::new();
     loop {
         let (stream, _) = listener.accept().await.unwrap();
+        while connections.try_join_next().is_some() {}
         let state = Arc::clone(&state);
-        tokio::spawn(async move {
+        connections.spawn(async move {
             let service = hyper::service::service_fn(move |request| receive(Arc::clone(&state), request));
             let connection = hyper::server::conn::http1::Builder::new();
             // An error is how a dropped connection ends.

@@ -7,7 +7,7 @@ use expect_test::{Expect, expect};
 use serde_json::Value;
 
 use super::*;
-use crate::alert::{Health, Store};
+use crate::alert::{Health, InsteadOf, Store};
 use crate::config::Locale;
 use crate::deliver::sample;
 use takes::{
@@ -746,5 +746,24 @@ fn what_may_have_arrived_is_sent_again_where_it_is_told_from_a_new_one_or_would_
         let repeated = alerts.map(|(kind, ordinal)| channel.repeats(&Alert { kind, ordinal, ..sample::alert(1) }));
         let later = *kind == "pagerduty";
         assert_eq!(repeated, [true, later, later, true, true], "{kind}");
+    }
+}
+
+#[test]
+fn every_service_is_told_instead_of_whom() {
+    let instead_of = InsteadOf { channel: "당번".into(), since: sample::NOW, error: "answered 503: <b>".into() };
+    let delivery = Delivery { instead_of: Some(instead_of), ..sample::delivery(sample::alert(1)) };
+    for Service { kind, keys, takes } in &SERVICES {
+        for (locale, said) in
+            [(Locale::En, "당번, which fails since 05:02:11"), (Locale::Ko, "당번 채널이 05:02:11부터 실패")]
+        {
+            let Parcel::Post { body, .. } = sample::channel(kind, keys, locale).compose(&delivery, sample::NOW) else {
+                panic!("{kind} posts");
+            };
+            let body: Value = serde_json::from_slice(&body).unwrap();
+            takes(&body).unwrap();
+            let texts = texts(&body).concat();
+            assert!(texts.contains(said) && texts.contains("answered 503"), "{kind}: {texts}");
+        }
     }
 }

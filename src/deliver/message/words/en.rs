@@ -47,6 +47,8 @@ pub(super) const WORDS: Words = Words {
     windows_ended: |n| format!("{} ended", counted(n, "window", "windows")),
     and_more: |n| format!("… and {} more", thousands(n)),
     away_for: "Away for",
+    instead_of: "Instead of",
+    fails,
     health,
     decides,
 };
@@ -102,6 +104,11 @@ fn regression(resolved: &Resolved) -> String {
     let by = if resolved.by.is_empty() { String::new() } else { format!(" by {}", resolved.by) };
     let note = if resolved.note.is_empty() { String::new() } else { format!(" · last note: \"{}\"", resolved.note) };
     format!("Regression: resolved{at}{by}, seen again{note}")
+}
+
+fn fails(channel: &str, since: &str, error: &str) -> String {
+    let why = if error.is_empty() { String::new() } else { format!(": {error}") };
+    format!("{channel}, which fails since {since}{why}")
 }
 
 fn window_ended(ended: &Ended) -> String {

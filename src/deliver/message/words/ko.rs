@@ -50,6 +50,8 @@ pub(super) const WORDS: Words = Words {
     windows_ended: |n| format!("구간 {}개 종료", thousands(n)),
     and_more: |n| format!("… 외 {}종", thousands(n)),
     away_for: "중단 시간",
+    instead_of: "대신 알림",
+    fails,
     health,
     decides,
 };
@@ -105,6 +107,11 @@ fn regression(resolved: &Resolved) -> String {
     let note =
         if resolved.note.is_empty() { String::new() } else { format!(" 지난 해결 메모: \"{}\"", resolved.note) };
     format!("재발 · {at}{by}해결 처리한 에러가 다시 발생했습니다.{note}")
+}
+
+fn fails(channel: &str, since: &str, error: &str) -> String {
+    let why = if error.is_empty() { String::new() } else { format!(": {error}") };
+    format!("{channel} 채널이 {since}부터 실패{why}")
 }
 
 fn window_ended(ended: &Ended) -> String {
