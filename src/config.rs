@@ -8,6 +8,7 @@ mod fixed;
 mod load;
 mod sameness;
 mod value;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -21,6 +22,7 @@ pub(crate) use load::{check_project_name, hint, nearest};
 pub use sameness::{Mask, Merge, Protect, Sameness, SamenessRule, Split};
 pub(crate) use value::percent_decoded;
 pub use value::{Secret, Span};
+pub use watch::Watch;
 
 use crate::issue::Policy;
 
@@ -48,6 +50,8 @@ pub struct Config {
     pub route: Vec<Route>,
     /// What people are told of bongsu's own stores.
     pub health: Health,
+    /// An error that bongsu sends itself.
+    pub watch: Watch,
     /// What is added to the rules of sameness.
     pub sameness: Sameness,
     /// What is replaced by a mark before anything is stored or sent.
@@ -77,6 +81,7 @@ impl Default for Config {
             channel: Vec::new(),
             route: Vec::new(),
             health: Health::default(),
+            watch: Watch::default(),
             sameness: Sameness::default(),
             scrub: Scrub::default(),
             limits: Limits::default(),

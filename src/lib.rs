@@ -41,6 +41,7 @@ mod servers;
 #[cfg(test)]
 mod sim;
 pub mod time;
+mod watch;
 mod web;
 
 pub use config::Config;

@@ -13,7 +13,7 @@ use crate::archive::KnownProject;
 use crate::deliver::Routes;
 use crate::event::{Event, Packed};
 use crate::fingerprint::{Merges, Sameness};
-use crate::issue::Rules;
+use crate::issue::{CauseKey, Rules};
 use crate::metrics::Metrics;
 use crate::outcome::{Outcome, Reject};
 use crate::scrub::Scrubber;
@@ -30,6 +30,8 @@ pub(crate) struct Terms {
     pub(crate) routes: Routes,
     /// Those of what bongsu says of itself.
     pub(crate) own: Arc<Route>,
+    /// Those of the errors that it sends itself.
+    pub(crate) canary: Arc<Route>,
 }
 
 /// The stages, shared by all requests.
@@ -89,9 +91,15 @@ impl River {
         if event.scrubbed > 0 {
             self.metrics.scrubbed.inc_by(u64::from(event.scrubbed));
         }
-        let (fingerprint, cause) = terms.sameness.identify(&event);
+        let (fingerprint, mut cause) = terms.sameness.identify(&event);
         let fingerprint = self.merges.counted_with(fingerprint);
-        let route = terms.routes.of(&event, &project.name);
+        let route = if *project.name == *OWN_PROJECT {
+            // No two canaries are of one storm: each has to arrive.
+            cause = CauseKey(fingerprint.0);
+            Arc::clone(&terms.canary)
+        } else {
+            terms.routes.of(&event, &project.name)
+        };
         Arrival {
             fingerprint,
             cause,

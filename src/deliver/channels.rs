@@ -128,6 +128,20 @@ impl Channel {
         })
     }
 
+    /// One of bongsu's own, a webhook to its own door.
+    pub(crate) fn own(name: &str, url: String, key: &str) -> Channel {
+        Channel {
+            name: name.into(),
+            style: Style { locale: Locale::default(), zone: TimeZone::UTC, public_url: String::new() },
+            hidden: vec![key.to_owned()],
+            speech: Speech::Webhook(Webhook {
+                url: Secret::new(url),
+                secret: None,
+                headers: vec![("Authorization".to_owned(), Secret::new(format!("Bearer {key}")))],
+            }),
+        }
+    }
+
     /// The channel's name.
     pub(crate) fn name(&self) -> &Arc<str> {
         &self.name

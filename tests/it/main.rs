@@ -24,3 +24,4 @@ mod start;
 mod stores;
 mod tidy;
 mod upgrade;
+mod watch;
