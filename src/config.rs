@@ -9,6 +9,7 @@ mod load;
 mod routing;
 mod sameness;
 mod value;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -23,6 +24,7 @@ pub use routing::{Label, Link, Owner};
 pub use sameness::{Mask, Merge, Protect, Sameness, SamenessRule, Split};
 pub(crate) use value::percent_decoded;
 pub use value::{Secret, Source, Span};
+pub use watch::Watch;
 
 use crate::issue::Policy;
 
@@ -54,6 +56,8 @@ pub struct Config {
     pub owner: Vec<Owner>,
     /// What people are told of bongsu's own stores.
     pub health: Health,
+    /// An error that bongsu sends itself.
+    pub watch: Watch,
     /// What is added to the rules of sameness.
     pub sameness: Sameness,
     /// What is replaced by a mark before anything is stored or sent.
@@ -87,6 +91,7 @@ impl Default for Config {
             link: Vec::new(),
             owner: Vec::new(),
             health: Health::default(),
+            watch: Watch::default(),
             sameness: Sameness::default(),
             scrub: Scrub::default(),
             limits: Limits::default(),

@@ -46,6 +46,9 @@ pub(crate) struct Metrics {
     pub(crate) write_back_pending: Gauge,
     reloads: Family<ResultLabel, Counter>,
     config_loaded: Gauge,
+    canaries: Family<ResultLabel, Counter>,
+    canary_arrived: Gauge,
+    heartbeats: Family<ResultLabel, Counter>,
     cache: Family<OperationLabel, Histogram>,
     ignored: Family<KindLabel, Counter>,
     attempts: Family<AttemptLabels, Counter>,
@@ -111,6 +114,9 @@ impl Metrics {
             write_back_pending: Gauge::default(),
             reloads: Family::default(),
             config_loaded: Gauge::default(),
+            canaries: Family::default(),
+            canary_arrived: Gauge::default(),
+            heartbeats: Family::default(),
             // 20 µs to 1.3 s.
             cache: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.000_02, 2.0, 17))),
             ignored: Family::default(),
@@ -162,6 +168,13 @@ impl Metrics {
         );
         let failures = self.template_failures.clone();
         registry.register("template_failures", "Messages sent plain because their template failed", failures);
+        registry.register("canaries", "Errors that bongsu sent itself", self.canaries.clone());
+        registry.register(
+            "canary_last_arrival_timestamp_seconds",
+            "When an error that bongsu sent itself arrived last",
+            self.canary_arrived.clone(),
+        );
+        registry.register("heartbeats", "Requests of watch.heartbeat", self.heartbeats.clone());
         registry.register_with_unit("cache", "Cache operations", Unit::Seconds, self.cache.clone());
         registry.register_with_unit("archive", "Archive operations", Unit::Seconds, self.archive.clone());
         registry.register_with_unit("delivery", "Requests to channels", Unit::Seconds, self.sends.clone());
@@ -212,6 +225,20 @@ impl Metrics {
     pub(crate) fn count_reload(&self, taken: bool) {
         let result = if taken { "taken" } else { "refused" };
         self.reloads.get_or_create(&ResultLabel { result }).inc();
+    }
+
+    /// Counts what became of a canary.
+    pub(crate) fn count_canary(&self, arrived: bool, now: Time) {
+        let result = if arrived { "arrived" } else { "stopped" };
+        self.canaries.get_or_create(&ResultLabel { result }).inc();
+        if arrived {
+            self.canary_arrived.set(now.ms() / 1_000);
+        }
+    }
+
+    /// Counts a request of the heartbeat.
+    pub(crate) fn count_heartbeat(&self, taken: bool) {
+        self.heartbeats.get_or_create(&ResultLabel { result: if taken { "taken" } else { "failed" } }).inc();
     }
 
     /// Notes when the configuration in force was read.

@@ -295,6 +295,13 @@ impl Interim {
         overdue.into_iter().filter(|nth| state.divert(*nth, channel, Arc::clone(&fallback.to), now)).count()
     }
 
+    /// Where the first delivery of an issue's newest alert stands, when that alert is held here.
+    pub(crate) fn way_of(&self, fingerprint: Fingerprint) -> Option<Way> {
+        let state = self.state();
+        let held = state.held.values().rev().find(|held| held.alert.fingerprint == fingerprint)?;
+        held.alert.ways.first().cloned()
+    }
+
     /// The earliest moment after `now` at which something on the channel may be claimed. What is due and was not claimed is
     /// being recorded: it is looked at again a little later.
     pub(crate) fn next_due(&self, channel: &str, now: Time) -> Option<Time> {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::sql::{Row, Sql, Tx, Value, values};
 use super::together::{self, Together};
-use super::{Error, rows};
+use super::{Error, Way, rows};
 use crate::alert::{DeliveryState, InsteadOf};
 use crate::event::{Attributes, Event};
 use crate::issue::{Decided, Fingerprint, Issue};
@@ -378,7 +378,7 @@ pub(super) async fn deliveries(
             alert: row.get(1)?,
             fingerprint: row.get(2)?,
             channel: row.get(3)?,
-            state: row.text(4)?.and_then(DeliveryState::parse).unwrap_or(DeliveryState::Pending),
+            state: delivery_state(row.text(4)?),
             attempts: row.get(5)?,
             due_at: row.get(6)?,
             created_at: row.get(7)?,
@@ -393,6 +393,28 @@ pub(super) async fn deliveries(
     let items =
         tx.query(&DELIVERIES, &values![state.map(DeliveryState::name), before, channel, limit + 1], delivery).await?;
     Ok(page_by_id(items, limit, |delivery| delivery.id))
+}
+
+/// See [`super::Archive::way_of`].
+pub(super) async fn way(tx: &mut Tx, fingerprint: Fingerprint) -> Result<Option<Way>, Error> {
+    static WAY: Sql = Sql::new(
+        "SELECT d.channel, d.state, d.attempts, d.due_at, d.settled_at, d.error \
+         FROM issues i JOIN alerts a ON a.issue = i.id JOIN deliveries d ON d.alert = a.id \
+         WHERE i.fingerprint = ? ORDER BY d.id DESC LIMIT 1",
+    );
+    let way = |row: &Row<'_>| {
+        let mut way = Way::new(row.get::<String>(0)?.into(), row.get(3)?);
+        way.state = delivery_state(row.text(1)?);
+        way.attempts = row.get(2)?;
+        way.settled_at = row.maybe(4)?;
+        way.error = row.maybe(5)?;
+        Ok(way)
+    };
+    tx.one(&WAY, &values![fingerprint], way).await
+}
+
+fn delivery_state(name: Option<&str>) -> DeliveryState {
+    name.and_then(DeliveryState::parse).unwrap_or(DeliveryState::Pending)
 }
 
 fn page_by_id<T>(mut items: Vec<T>, limit: usize, id: impl Fn(&T) -> i64) -> Page<T> {

@@ -400,6 +400,11 @@ impl Archive {
             .await
     }
 
+    /// Where the newest delivery of an issue stands.
+    pub(crate) async fn way_of(&self, fingerprint: Fingerprint) -> Result<Option<Way>, Error> {
+        self.store.read(fingerprint, |tx, fingerprint| Box::pin(issues::way(tx, *fingerprint))).await
+    }
+
     /// Gives up what waits for channels other than these. Answers how many deliveries there were.
     ///
     /// Another server of a shared archive may know more channels, while one configuration gives way to the next: what was

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use crate::alert::{AWAY_MS, Alert, DECIDES, Delivery, InsteadOf, Kind};
+use crate::alert::{AWAY_MS, Alert, DECIDES, Delivery, Health, InsteadOf, Kind, SAID, STOPPED_AT, Store};
 use crate::config::Locale;
 use crate::event::{Event, Level};
 use crate::issue::Fingerprint;
@@ -241,7 +241,7 @@ impl<'a> Telling<'a> {
         let alert = self.alert;
         let ends = self.clock.at(alert.window_ends_at);
         match alert.kind {
-            Kind::Health(_) => (self.words.decides)(self.tag(DECIDES)).to_owned(),
+            Kind::Health(health) => self.health_why(health).to_owned(),
             Kind::Closing { ongoing, .. } => (self.words.window_ended)(&words::Ended {
                 span: (self.words.span)(alert.window_ends_at.since(alert.window_opened_at)),
                 occurrences: alert.occurrences,
@@ -266,6 +266,15 @@ impl<'a> Telling<'a> {
                 }
                 why
             }
+        }
+    }
+
+    fn health_why(&self, health: Health) -> &'static str {
+        match health.store {
+            Store::Cache | Store::Archive => (self.words.decides)(self.tag(DECIDES)),
+            Store::Way if health.away => (self.words.stopped)(self.tag(STOPPED_AT)),
+            Store::Way => self.words.works,
+            Store::Canary => self.words.canary,
         }
     }
 
@@ -325,6 +334,7 @@ impl<'a> Telling<'a> {
     fn health_fields(&self) -> Vec<Field> {
         let words = self.words;
         let mut fields = Fields::default();
+        fields.plain(words.said, self.tag(SAID));
         if let Ok(away_ms) = self.tag(AWAY_MS).parse() {
             fields.plain(words.away_for, &(words.span)(Duration::from_millis(away_ms)));
         }

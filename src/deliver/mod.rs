@@ -43,6 +43,7 @@ mod worker;
 #[cfg(test)]
 mod sample;
 
+pub(crate) use address::check_url;
 pub(crate) use channels::{Channel, Channels};
 pub(crate) use courier::Courier;
 pub(crate) use pacer::Pacer;

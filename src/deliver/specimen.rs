@@ -141,19 +141,7 @@ impl Supposed {
 
     /// An alert on its way to a channel.
     pub(crate) fn delivery_of(&self, alert: Alert) -> Delivery {
-        Delivery {
-            id: 7,
-            channel: "ops".into(),
-            attempt: 1,
-            fence: 1,
-            claimed_until: Time(i64::MAX),
-            created_at: alert.granted_at,
-            expires_at: Time(i64::MAX),
-            instead_of: None,
-            alert,
-            folded: Vec::new(),
-            spread: None,
-        }
+        Delivery::first("ops".into(), alert)
     }
 
     fn granted(&self, ordinal: u32) -> Alert {

@@ -18,9 +18,10 @@ use crate::admit::{Duties, Handoff};
 use crate::archive::{Archive, Interim};
 use crate::cache::Cache;
 use crate::config::{self, Deliver, Outgoing};
-use crate::deliver::{Call, Channel, Pacer, Worker};
+use crate::deliver::{Call, Channel, Courier, Pacer, Worker};
 use crate::metrics::Metrics;
 use crate::storm::Folding;
+use crate::watch::Home;
 
 /// What the workers of all channels share.
 pub(super) struct Post {
@@ -39,6 +40,8 @@ pub(super) struct Crew {
     /// How those are called that are about to leave.
     leaving: Vec<watch::Sender<Call>>,
     manned: Arc<Manned>,
+    /// The channel that brings canaries back, while they have no other, and its courier.
+    own: (Arc<Channel>, Courier),
     duties: watch::Sender<Arc<Duties>>,
     tasks: JoinSet<()>,
 }
@@ -110,10 +113,11 @@ impl Manned {
 
 impl Crew {
     /// Nobody yet, and what the admission goes by meanwhile.
-    pub(super) fn new(orders: &Orders, post: Post) -> (Crew, watch::Receiver<Arc<Duties>>) {
+    pub(super) fn new(orders: &Orders, post: Post, home: &Home) -> (Crew, watch::Receiver<Arc<Duties>>) {
         let (duties, told) = watch::channel(Arc::new(duties(orders, &[])));
-        let manned = Arc::default();
-        (Crew { post, hands: Vec::new(), leaving: Vec::new(), manned, duties, tasks: JoinSet::new() }, told)
+        let own = (Arc::new(home.channel()), home.courier.clone());
+        let (hands, leaving, manned) = (Vec::new(), Vec::new(), Arc::default());
+        (Crew { post, hands, leaving, manned, own, duties, tasks: JoinSet::new() }, told)
     }
 
     /// Who is there.
@@ -124,7 +128,10 @@ impl Crew {
     /// Has every channel of these orders manned, and no other. From its end on, what is admitted is handed to these.
     pub(super) fn muster(&mut self, orders: &Orders) {
         let mut before = std::mem::take(&mut self.hands);
-        for channel in orders.channels.iter() {
+        let watch = &orders.config.watch;
+        let own = Arc::clone(&self.own.0);
+        let own = (watch.is_on() && watch.channel.is_none()).then_some(&own);
+        for channel in orders.channels.iter().chain(own) {
             let knows = Knows::of(channel, orders);
             let hand = match before.iter().position(|hand| hand.knows == knows) {
                 Some(stays) => before.swap_remove(stays),
@@ -154,7 +161,8 @@ impl Crew {
         let deliver = &orders.config.deliver;
         let (to, fresh) = mpsc::channel(Worker::ahead(deliver).max(1));
         let (call, called) = watch::channel(Call::Work);
-        let worker = self.post.worker(channel, orders);
+        let courier = if Arc::ptr_eq(channel, &self.own.0) { &self.own.1 } else { &orders.courier };
+        let worker = self.post.worker(channel, courier, orders);
         let (manned, name, granted) =
             (Arc::clone(&self.manned), Arc::clone(channel.name()), Arc::clone(&self.post.granted));
         manned.enter(&name);
@@ -184,14 +192,14 @@ fn duties(orders: &Orders, hands: &[Hand]) -> Duties {
 }
 
 impl Post {
-    fn worker(&self, channel: &Arc<Channel>, orders: &Orders) -> Arc<Worker> {
+    fn worker(&self, channel: &Arc<Channel>, courier: &Courier, orders: &Orders) -> Arc<Worker> {
         let configured = orders.config.channel.iter().find(|one| one.name == **channel.name());
         Arc::new(Worker {
             pacer: configured.and_then(|configured| Pacer::of(configured, self.pacing.clone())),
             channel: Arc::clone(channel),
             archive: self.archive.clone(),
             interim: Arc::clone(&self.interim),
-            courier: orders.courier.clone(),
+            courier: courier.clone(),
             settings: orders.config.deliver.clone(),
             folding: Folding::of(&orders.config, channel.name()),
             metrics: Arc::clone(&self.metrics),

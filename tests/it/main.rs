@@ -26,3 +26,4 @@ mod storms;
 mod templates;
 mod tidy;
 mod upgrade;
+mod watch;

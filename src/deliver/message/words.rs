@@ -72,6 +72,14 @@ pub(super) struct Words {
     pub(super) fails: fn(&str, &str, &str) -> String,
     /// A store of bongsu's own went away or came back.
     pub(super) health: fn(Health) -> &'static str,
+    /// Where a test error stopped.
+    pub(super) stopped: fn(&str) -> &'static str,
+    /// They arrive again.
+    pub(super) works: &'static str,
+    /// One arrived.
+    pub(super) canary: &'static str,
+    /// The label of what was answered where it stopped.
+    pub(super) said: &'static str,
     /// What that means, by who decides now.
     pub(super) decides: fn(&str) -> &'static str,
 }

@@ -50,6 +50,10 @@ pub(super) const WORDS: Words = Words {
     instead_of: "Instead of",
     fails,
     health,
+    stopped,
+    works: "The error that bongsu sends itself goes the whole way again, from the door to a channel.",
+    canary: "The error that bongsu sends itself, to see whether alerts arrive.",
+    said: "Answer",
     decides,
 };
 
@@ -81,6 +85,21 @@ fn health(Health { store, away }: Health) -> &'static str {
         (Store::Cache, false) => "the cache is back",
         (Store::Archive, true) => "the archive is away",
         (Store::Archive, false) => "the archive is back",
+        (Store::Way, true) => "alerts may not arrive",
+        (Store::Way, false) => "alerts arrive again",
+        (Store::Canary, _) => "canary",
+    }
+}
+
+fn stopped(at: &str) -> &'static str {
+    match at {
+        "door" => {
+            "The error that bongsu sends itself was not taken at its own door. Those of your services may not be either."
+        }
+        "gate" => "The error that bongsu sends itself was counted, but not granted an alert.",
+        "outbox" => "The alert of the error that bongsu sends itself waits in the outbox: no server sends it.",
+        "channel" => "The alert of the error that bongsu sends itself does not get through its channel.",
+        _ => "What became of the error that bongsu sends itself cannot be found out.",
     }
 }
 
