@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::event::{Attributes, Event};
-use crate::issue::{Decided, Fingerprint, Policy};
+use crate::issue::{Decided, Fingerprint, Policy, State};
 use crate::time::Time;
 
 /// The decision to tell people about an issue, with all that a message can say.
@@ -154,8 +154,51 @@ pub struct Delivery {
     pub claimed_until: Time,
     /// After this moment it is too old to help.
     pub expires_at: Time,
+    /// What the far side calls the message that this one answers to.
+    pub thread: Option<String>,
     /// What to tell.
     pub alert: Alert,
+}
+
+/// A message that stands on a channel and is edited, claimed by this process.
+#[derive(Clone, Debug)]
+pub(crate) struct Posted {
+    /// What the far side calls it.
+    pub(crate) handle: String,
+    /// What it told when it was sent.
+    pub(crate) delivery: Delivery,
+    /// What it is to tell now.
+    pub(crate) progress: Progress,
+}
+
+/// How far a window has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// Alerts granted in it.
+    pub(crate) granted: u32,
+    /// Occurrences in it.
+    pub(crate) occurrences: u64,
+    /// Occurrences ever.
+    pub(crate) occurrences_total: u64,
+    /// The last one.
+    pub(crate) last_seen: Time,
+    /// Whether it goes on.
+    pub(crate) stage: Stage,
+    /// What people decided about the issue.
+    pub(crate) state: State,
+    /// Who did.
+    pub(crate) decided: Decided,
+}
+
+/// Whether a window goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// It does.
+    Open,
+    /// It is over.
+    Over,
+    /// It is over, and the issue has another.
+    Replaced,
 }
 
 /// How an attempt ended.

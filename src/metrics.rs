@@ -46,6 +46,7 @@ pub(crate) struct Metrics {
     cache: Family<OperationLabel, Histogram>,
     ignored: Family<KindLabel, Counter>,
     attempts: Family<AttemptLabels, Counter>,
+    edits: Family<AttemptLabels, Counter>,
     archive: Family<OperationLabel, Histogram>,
     sends: Family<ChannelLabel, Histogram>,
 }
@@ -104,6 +105,7 @@ impl Metrics {
             cache: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.000_02, 2.0, 17))),
             ignored: Family::default(),
             attempts: Family::default(),
+            edits: Family::default(),
             // 50 µs to 3.3 s.
             archive: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.000_05, 2.0, 17))),
             // 1 ms to 16 s.
@@ -123,6 +125,7 @@ impl Metrics {
         );
         registry.register("deliveries_dead", "Deliveries given up (dead letters)", metrics.deliveries_dead.clone());
         registry.register("delivery_attempts", "Attempts to deliver by channel and result", metrics.attempts.clone());
+        registry.register("edits", "Attempts to edit a message by channel and result", metrics.edits.clone());
         registry.register("cache_up", "Whether the cache is asked, or rests", metrics.cache_up.clone());
         registry.register("archive_up", "Whether the archive is asked, or left alone", metrics.archive_up.clone());
         registry.register(
@@ -171,6 +174,11 @@ impl Metrics {
         let channel = channel.to_owned();
         self.sends.get_or_create(&ChannelLabel { channel: channel.clone() }).observe(took.seconds());
         self.attempts.get_or_create(&AttemptLabels { channel, result }).inc();
+    }
+
+    /// Counts an attempt to edit a message.
+    pub(crate) fn count_edit(&self, channel: &str, result: &'static str) {
+        self.edits.get_or_create(&AttemptLabels { channel: channel.to_owned(), result }).inc();
     }
 
     /// Records how long an archive operation took.

@@ -25,7 +25,7 @@ use crate::alert::Delivery;
 use crate::archive::{Archive, Interim, Keep, KeyHash, KnownProject};
 use crate::cache::{self, Cache};
 use crate::config::{self, Config, Limits};
-use crate::deliver::{self, Channels, Courier, Pacer, Routes, Worker};
+use crate::deliver::{self, Channels, Courier, Editor, Pacer, Routes, Worker};
 use crate::fingerprint::{Merges, Sameness};
 use crate::health::Herald;
 use crate::ingest::{Ingest, native};
@@ -35,7 +35,7 @@ use crate::normalize;
 use crate::river::River;
 use crate::scrub::Scrubber;
 use crate::time::Time;
-use crate::web::{self, Web};
+use crate::web::{self, SlackDoor, Web};
 
 pub(crate) use janitor::FORGET_EVERY;
 use janitor::Janitor;
@@ -81,6 +81,7 @@ pub struct Server {
     app: Router,
     limits: Limits,
     workers: Vec<(Arc<Worker>, mpsc::Receiver<Delivery>)>,
+    editors: Vec<Arc<Editor>>,
     admission: tokio::task::JoinHandle<()>,
     shared: Option<(Arc<Shared>, WriteBack, Times)>,
     herald: Herald,
@@ -96,13 +97,31 @@ struct Post {
     pacing: Vec<Arc<Cache>>,
     metrics: Arc<Metrics>,
     granted: Arc<Notify>,
+    pressed: Arc<Notify>,
 }
 
 impl Post {
-    fn worker(&self, channel: &Arc<deliver::Channel>, config: &Config) -> Arc<Worker> {
+    fn pacer(&self, channel: &Arc<deliver::Channel>, config: &Config) -> Option<Pacer> {
         let configured = config.channel.iter().find(|one| one.name == **channel.name());
+        configured.and_then(|configured| Pacer::of(configured, self.pacing.clone()))
+    }
+
+    fn editor(&self, channel: &Arc<deliver::Channel>, config: &Config) -> Arc<Editor> {
+        Arc::new(Editor {
+            channel: Arc::clone(channel),
+            archive: self.archive.clone(),
+            interim: Arc::clone(&self.interim),
+            courier: self.courier.clone(),
+            pacer: self.pacer(channel, config).map(Pacer::of_edits),
+            metrics: Arc::clone(&self.metrics),
+            pressed: Arc::clone(&self.pressed),
+            now,
+        })
+    }
+
+    fn worker(&self, channel: &Arc<deliver::Channel>, config: &Config) -> Arc<Worker> {
         Arc::new(Worker {
-            pacer: configured.and_then(|configured| Pacer::of(configured, self.pacing.clone())),
+            pacer: self.pacer(channel, config),
             channel: Arc::clone(channel),
             archive: self.archive.clone(),
             interim: Arc::clone(&self.interim),
@@ -184,7 +203,9 @@ impl Server {
             pacing,
             metrics: Arc::clone(&metrics),
             granted: Arc::clone(&granted),
+            pressed: Arc::default(),
         };
+        let editors = channels.iter().filter(|one| one.edits()).map(|one| post.editor(one, &config)).collect();
         let workers = channels.iter().map(|channel| post.worker(channel, &config)).zip(fresh).collect();
         let read_timeout = config.limits.read_timeout.get();
         let closing_lag = if shared.is_some() { CLOSING_LAG_TURNS * write_back } else { Duration::ZERO };
@@ -192,8 +213,10 @@ impl Server {
         let ingest = Ingest::new(Arc::clone(&river), keys, config.limits.clone(), normalize::location::of_frames, now);
         let limits = config.limits.clone();
         let read = Arc::new(move |text: &str| native::one(text, &limits, now()).map_err(|reject| reject.detail));
+        let slack = SlackDoor::new(archive.clone(), Arc::clone(&river), &config, Arc::clone(&post.pressed), now);
         let app = ingest
             .router()
+            .merge(slack.router())
             .merge(web.router(Ingest::description(), read))
             .method_not_allowed_fallback(web::wrong_method);
         let name = keys::new_key().into();
@@ -207,6 +230,7 @@ impl Server {
             app,
             limits: config.limits,
             workers,
+            editors,
             admission: committer,
             shared,
             herald,
@@ -235,6 +259,9 @@ impl Server {
         let mut tasks = JoinSet::new();
         for (worker, fresh) in self.workers {
             tasks.spawn(worker.run(fresh, stopping.clone()));
+        }
+        for editor in self.editors {
+            tasks.spawn(editor.run(stopping.clone()));
         }
         if let Some((shared, write_back, Times { expiry, archive_max, .. })) = self.shared {
             let archive = self.janitor.archive.clone();

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::sql::{Row, Sql, Tx, Value, values};
-use super::{Error, rows};
+use super::{Error, rows, threads};
 use crate::alert::{Alert, Delivery, Kind};
 use crate::event::Attributes;
 use crate::time::Time;
@@ -37,8 +37,11 @@ pub(crate) struct Settlement {
 /// What becomes of a delivery.
 #[derive(Clone)]
 pub(crate) enum End {
-    /// The far side took it.
-    Delivered,
+    /// The far side took it, and may have said what it calls the message that later ones are to answer to.
+    Delivered {
+        /// The name.
+        handle: Option<String>,
+    },
     /// To be tried again, not before a moment.
     Again {
         /// The earliest moment.
@@ -85,7 +88,13 @@ pub(super) async fn settle(tx: &mut Tx, settlements: &[Settlement], now: Time) -
     );
     for Settlement { id, fence, end } in settlements {
         match end {
-            End::Delivered => tx.execute(&DELIVERED, &values![*id, *fence, now]).await?,
+            End::Delivered { handle } => {
+                let settled = tx.execute(&DELIVERED, &values![*id, *fence, now]).await?;
+                if let Some(handle) = handle.as_deref().filter(|_| settled == 1) {
+                    threads::keep(tx, *id, handle, now).await?;
+                }
+                settled
+            }
             End::Dead { error } => tx.execute(&DEAD, &values![*id, *fence, now, error.as_str()]).await?,
             End::Expired => tx.execute(&EXPIRED, &values![*id, *fence, now]).await?,
             End::Back { due_at } => tx.execute(&BACK, &values![*id, *fence, *due_at]).await?,
@@ -125,15 +134,6 @@ pub(super) async fn claim(tx: &mut Tx, claim: &Claim, now: Time) -> Result<Vec<D
     );
     static CLAIM: Sql =
         Sql::new("UPDATE deliveries SET fence = fence + 1, attempts = attempts + 1, due_at = ?1 WHERE id IN (?*)");
-    static READ: Sql = Sql::new(
-        "SELECT d.attempts, d.fence, d.expires_at, \
-             a.id, a.ordinal, a.budget, a.granted, a.window_opened_at, a.window_ends_at, a.granted_at, \
-             a.occurrences, a.occurrences_total, a.last_seen, a.is_new, a.regression, a.peak_per_minute, a.ongoing, \
-             i.fingerprint, i.project, i.first_seen, i.attributes, i.normalized, e.payload, d.id \
-         FROM deliveries d JOIN alerts a ON a.id = d.alert JOIN issues i ON i.id = a.issue \
-             LEFT JOIN events e ON e.id = a.event \
-         WHERE d.id IN (?*)",
-    );
     if claim.limit == 0 {
         return Ok(Vec::new());
     }
@@ -141,10 +141,31 @@ pub(super) async fn claim(tx: &mut Tx, claim: &Claim, now: Time) -> Result<Vec<D
     let due = tx.query(&DUE, &values![&*claim.channel, now, claim.limit], |row| row.get::<i64>(0)).await?;
     let ids: Vec<Value<'_>> = due.iter().map(|id| Value::from(*id)).collect();
     tx.execute_list(&CLAIM, &values![until], &ids).await?;
-    let read = |row: &Row<'_>| delivery(row, Arc::clone(&claim.channel), until);
-    let mut claimed = tx.query_list(&READ, &[], &ids, read).await?;
-    claimed.sort_by_key(|delivery| due.iter().position(|id| *id == delivery.id));
-    Ok(claimed)
+    read(tx, &due, &claim.channel, until).await
+}
+
+/// Reads deliveries of a channel, in this order.
+pub(super) async fn read(
+    tx: &mut Tx,
+    ids: &[i64],
+    channel: &Arc<str>,
+    claimed_until: Time,
+) -> Result<Vec<Delivery>, Error> {
+    static READ: Sql = Sql::new(
+        "SELECT d.attempts, d.fence, d.expires_at, \
+             a.id, a.ordinal, a.budget, a.granted, a.window_opened_at, a.window_ends_at, a.granted_at, \
+             a.occurrences, a.occurrences_total, a.last_seen, a.is_new, a.regression, a.peak_per_minute, a.ongoing, \
+             i.fingerprint, i.project, i.first_seen, i.attributes, i.normalized, e.payload, d.id, t.handle \
+         FROM deliveries d JOIN alerts a ON a.id = d.alert JOIN issues i ON i.id = a.issue \
+             LEFT JOIN events e ON e.id = a.event \
+             LEFT JOIN threads t ON t.channel = d.channel AND t.issue = d.issue AND t.window_opened_at = a.window_opened_at \
+         WHERE d.id IN (?*)",
+    );
+    let list: Vec<Value<'_>> = ids.iter().map(|id| Value::from(*id)).collect();
+    let read = |row: &Row<'_>| delivery(row, Arc::clone(channel), claimed_until);
+    let mut found = tx.query_list(&READ, &[], &list, read).await?;
+    found.sort_by_key(|delivery| ids.iter().position(|id| *id == delivery.id));
+    Ok(found)
 }
 
 fn delivery(row: &Row<'_>, channel: Arc<str>, claimed_until: Time) -> Result<Delivery, Error> {
@@ -181,6 +202,7 @@ fn delivery(row: &Row<'_>, channel: Arc<str>, claimed_until: Time) -> Result<Del
         fence: row.get(1)?,
         claimed_until,
         expires_at: row.get(2)?,
+        thread: row.maybe(24)?,
         alert,
     })
 }

@@ -27,12 +27,15 @@ pub struct Channel {
     /// Sent with every request (`webhook`).
     #[serde(default)]
     pub headers: BTreeMap<String, Secret>,
-    /// A bot's token (`telegram`), an app's key (`kakaowork`).
+    /// A bot's token (`telegram`, `slack-app`), an app's key (`kakaowork`).
     #[serde(default)]
     pub token: Option<Secret>,
-    /// The chat to speak in (`telegram`, `kakaowork`).
+    /// The chat to speak in (`telegram`, `kakaowork`, `slack-app`).
     #[serde(default)]
     pub chat: Option<String>,
+    /// What an app's requests to us are signed with (`slack-app`).
+    #[serde(default)]
+    pub signing_secret: Option<Secret>,
     /// An integration's key (`pagerduty`).
     #[serde(default)]
     pub routing_key: Option<Secret>,
@@ -66,6 +69,8 @@ pub enum ChannelKind {
     Webhook,
     /// A Slack incoming webhook.
     Slack,
+    /// A Slack app, which makes threads and has buttons.
+    SlackApp,
     /// A Discord webhook.
     Discord,
     /// A Microsoft Teams workflow's webhook.
@@ -99,6 +104,7 @@ impl ChannelKind {
             ChannelKind::Console => "console",
             ChannelKind::Webhook => "webhook",
             ChannelKind::Slack => "slack",
+            ChannelKind::SlackApp => "slack-app",
             ChannelKind::Discord => "discord",
             ChannelKind::Teams => "teams",
             ChannelKind::Telegram => "telegram",
@@ -119,6 +125,7 @@ impl ChannelKind {
             ChannelKind::Console => (&[], &[]),
             ChannelKind::Webhook => (&["url"], &["secret", "headers"]),
             ChannelKind::Telegram => (&["token", "chat"], &["url"]),
+            ChannelKind::SlackApp => (&["token", "chat", "signing_secret"], &["url"]),
             ChannelKind::PagerDuty => (&["routing_key"], &["url"]),
             ChannelKind::Email => (&["smtp", "from", "to"], &[]),
             // Either the webhook's url, or a bot's token and chat; see `misfits`.
@@ -144,6 +151,7 @@ impl Channel {
             ("headers", !self.headers.is_empty()),
             ("token", self.token.is_some()),
             ("chat", self.chat.is_some()),
+            ("signing_secret", self.signing_secret.is_some()),
             ("routing_key", self.routing_key.is_some()),
             ("smtp", self.smtp.is_some()),
             ("from", self.from.is_some()),

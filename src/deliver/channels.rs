@@ -9,7 +9,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use url::Url;
 
-use crate::alert::{Attempt, Delivery};
+use crate::alert::{Attempt, Delivery, Posted};
 use crate::config::{self, ChannelKind, Config, Locale, Secret};
 use crate::time::Time;
 
@@ -17,6 +17,7 @@ use super::email::{self, Email};
 use super::message::Style;
 use super::parcel::{Failure, Parcel, Reply};
 use super::post::Post;
+use super::slack_app::SlackApp;
 use super::smtp::Server;
 use super::webhook::{OWN_HEADERS, Webhook};
 use super::{address, console, courier, judge};
@@ -92,6 +93,7 @@ enum Speech {
     Console,
     Webhook(Webhook),
     Post(Post),
+    SlackApp(SlackApp),
     Email(Email),
 }
 
@@ -122,6 +124,7 @@ impl Channel {
                     secret: secret(configured)?,
                     headers: headers(configured)?,
                 }),
+                ChannelKind::SlackApp => Speech::SlackApp(SlackApp::of(configured)?),
                 ChannelKind::Email => Speech::Email(Email::of(configured, private)?),
                 _ => Speech::Post(Post::of(configured)?),
             },
@@ -139,14 +142,42 @@ impl Channel {
             Speech::Console => console::compose(delivery, &self.style),
             Speech::Webhook(webhook) => webhook.compose(delivery, &self.style, now),
             Speech::Post(post) => post.compose(delivery, &self.style),
+            Speech::SlackApp(app) => app.compose(delivery, &self.style),
             Speech::Email(email) => email.compose(delivery, &self.style),
         }
+    }
+
+    /// Whether its messages are edited.
+    pub(crate) fn edits(&self) -> bool {
+        matches!(self.speech, Speech::SlackApp(_))
+    }
+
+    /// A message as it is to stand there now.
+    pub(crate) fn edit(&self, posted: &Posted) -> Option<Parcel> {
+        match &self.speech {
+            Speech::SlackApp(app) => Some(app.edit(posted, &self.style)),
+            _ => None,
+        }
+    }
+
+    /// What the far side calls the message that a delivery brought, when later ones are to answer to it.
+    pub(crate) fn handle(&self, delivery: &Delivery, brought: &Result<Reply, Failure>) -> Option<String> {
+        match &self.speech {
+            Speech::SlackApp(app) => app.handle(delivery, brought),
+            _ => None,
+        }
+    }
+
+    /// Whether the message that was to be answered or edited is not there any more.
+    pub(crate) fn has_lost(&self, brought: &Result<Reply, Failure>) -> bool {
+        matches!(&self.speech, Speech::SlackApp(app) if app.has_lost(brought))
     }
 
     /// What became of the attempt.
     pub(crate) fn judge(&self, brought: &Result<Reply, Failure>, now: Time) -> Attempt {
         match &self.speech {
             Speech::Post(post) => post.judge(brought, &self.hidden, now),
+            Speech::SlackApp(app) => app.judge(brought, &self.hidden, now),
             Speech::Email(_) => email::judge(brought, &self.hidden, now),
             Speech::Console | Speech::Webhook(_) => judge::judge(brought, &self.hidden, now),
         }
@@ -179,7 +210,8 @@ fn headers(configured: &config::Channel) -> Result<Vec<(String, Secret)>, String
 /// Everything of the configured channel that lets others in, the longest first.
 fn hidden(configured: &config::Channel, url: Option<&Url>) -> Vec<String> {
     let mut hidden: Vec<String> = configured.headers.values().map(|value| value.expose().to_owned()).collect();
-    let secrets = [&configured.secret, &configured.token, &configured.routing_key, &configured.smtp];
+    let config::Channel { secret, token, signing_secret, routing_key, smtp, .. } = configured;
+    let secrets = [secret, token, signing_secret, routing_key, smtp];
     hidden.extend(secrets.into_iter().flatten().map(|secret| secret.expose().to_owned()));
     if let Some(url) = url {
         hidden.extend(url.password().map(str::to_owned));

@@ -62,7 +62,7 @@ pub(crate) fn closing(ongoing: bool) -> Alert {
 /// The alert on its way.
 pub(crate) fn delivery(alert: Alert) -> Delivery {
     let (claimed_until, expires_at) = (Time(i64::MAX), Time(i64::MAX));
-    Delivery { id: 7, channel: "ops".into(), attempt: 1, fence: 1, claimed_until, expires_at, alert }
+    Delivery { id: 7, channel: "ops".into(), attempt: 1, fence: 1, claimed_until, expires_at, thread: None, alert }
 }
 
 /// An alert in which every text is the given one.

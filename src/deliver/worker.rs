@@ -19,6 +19,7 @@ use super::backoff;
 use super::channels::Channel;
 use super::courier::Courier;
 use super::pacer::Pacer;
+use super::parcel::{Failure, Reply};
 use crate::alert::{Attempt, Delivery};
 use crate::archive::{Archive, Claim, End, Interim, Settlement};
 use crate::config::Deliver;
@@ -201,7 +202,7 @@ impl Worker {
         claimed
     }
 
-    async fn send(&self, delivery: Delivery) -> Settlement {
+    async fn send(&self, mut delivery: Delivery) -> Settlement {
         let now = (self.now)();
         let end = if now >= delivery.expires_at {
             tracing::warn!(
@@ -211,21 +212,34 @@ impl Worker {
             );
             End::Expired
         } else {
-            let started = Stopwatch::start();
-            let brought = self.courier.carry(self.channel.compose(&delivery, now)).await;
+            let (mut brought, mut attempt) = self.attempt(&delivery, now).await;
             let now = (self.now)();
-            let attempt = self.channel.judge(&brought, now);
-            self.metrics.count_attempt(self.channel.name(), result_name(&attempt), started);
-            self.end_of(attempt, &delivery, now)
+            if delivery.thread.is_some()
+                && self.channel.has_lost(&brought)
+                && now.plus(self.settings.timeout.get()) < delivery.claimed_until
+            {
+                // People took away what it was to answer to: it stands for itself, and begins another thread.
+                delivery.thread = None;
+                (brought, attempt) = self.attempt(&delivery, now).await;
+            }
+            self.end_of(attempt, &delivery, &brought, (self.now)())
         };
         Settlement { id: delivery.id, fence: delivery.fence, end }
     }
 
-    fn end_of(&self, attempt: Attempt, delivery: &Delivery, now: Time) -> End {
+    async fn attempt(&self, delivery: &Delivery, now: Time) -> (Result<Reply, Failure>, Attempt) {
+        let started = Stopwatch::start();
+        let brought = self.courier.carry(self.channel.compose(delivery, now)).await;
+        let attempt = self.channel.judge(&brought, (self.now)());
+        self.metrics.count_attempt(self.channel.name(), result_name(&attempt), started);
+        (brought, attempt)
+    }
+
+    fn end_of(&self, attempt: Attempt, delivery: &Delivery, brought: &Result<Reply, Failure>, now: Time) -> End {
         let Delivery { id, attempt: tries, .. } = *delivery;
         let channel = &**self.channel.name();
         match attempt {
-            Attempt::Delivered => End::Delivered,
+            Attempt::Delivered => End::Delivered { handle: self.channel.handle(delivery, brought) },
             Attempt::Refused { error } => {
                 tracing::warn!(channel, delivery = id, %error, "an alert was refused and lies in the dead letters");
                 End::Dead { error }

@@ -6,6 +6,7 @@
 mod api;
 mod explain;
 mod health;
+mod slack;
 mod view;
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use tokio::sync::Notify;
 use utoipa::OpenApi;
 
 pub(crate) use explain::ReadEvent;
+pub(crate) use slack::SlackDoor;
 pub(crate) use view::{IssueDetailView, IssueView};
 
 use crate::archive::{Archive, KeyHash};
@@ -45,7 +47,7 @@ pub(crate) struct Web {
     info(title = "bongsu", description = "Error alerts: issues, alerts, deliveries, and what people decide about them."),
     paths(
         api::issues, api::issue, api::acknowledge, api::resolve, api::mute, api::reopen, api::merge, api::unmerge,
-        api::alerts, api::deliveries, api::resend, explain::explain, health::healthz, health::readyz, health::metrics
+        api::alerts, api::deliveries, api::resend, explain::explain, slack::interactions, health::healthz, health::readyz, health::metrics
     ),
     modifiers(&Tokens)
 )]
@@ -61,6 +63,8 @@ impl utoipa::Modify for Tokens {
         components.add_security_scheme("api_token", bearer());
         components.add_security_scheme("project_key", bearer());
         let header = ApiKeyValue::with_description("X-Sentry-Auth", "`Sentry sentry_key=KEY`, as the SDKs send it");
+        let signature = ApiKeyValue::with_description("X-Slack-Signature", "An app's signature, as Slack documents it");
+        components.add_security_scheme("slack_signature", SecurityScheme::ApiKey(ApiKey::Header(signature)));
         components.add_security_scheme("sentry_key", SecurityScheme::ApiKey(ApiKey::Header(header)));
     }
 }
