@@ -245,6 +245,8 @@ fn with_clock(folder: &std::path::Path, seconds: Option<i64>) -> Command {
 /// A request that a sink received.
 #[derive(Clone, Debug)]
 pub struct Received {
+    /// Where it was sent to.
+    pub path: String,
     /// Its head.
     pub headers: HeaderMap,
     /// Its body.
@@ -354,7 +356,7 @@ async fn receive(
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map_err(std::io::Error::other)?.to_bytes();
     let json = serde_json::from_slice(&body).unwrap_or(Value::Null);
-    let one = Received { headers: parts.headers, body, json, at: Instant::now() };
+    let one = Received { path: parts.uri.path().to_owned(), headers: parts.headers, body, json, at: Instant::now() };
     let number = {
         let mut received = state.received.lock().unwrap();
         received.push(one.clone());

@@ -109,7 +109,9 @@ fn an_alert_has_buttons_and_an_answer_to_it_has_none() {
     let (_, root) = body(app(Locale::Ko).compose(&sample::delivery(sample::alert(1)), sample::NOW));
     let buttons = root["blocks"].as_array().unwrap().last().unwrap();
     let check = |value: &Value, expected: Expect| expected.assert_eq(&serde_json::to_string_pretty(value).unwrap());
-    check(buttons, expect![[r#"
+    check(
+        buttons,
+        expect![[r#"
         {
           "elements": [
             {
@@ -154,7 +156,8 @@ fn an_alert_has_buttons_and_an_answer_to_it_has_none() {
             }
           ],
           "type": "actions"
-        }"#]]);
+        }"#]],
+    );
     let answer = Delivery { thread: Some(ROOT.to_owned()), ..sample::delivery(sample::alert(3)) };
     let (_, answer) = body(app(Locale::En).compose(&answer, sample::NOW));
     assert_eq!(answer["thread_ts"], "1503435956.000247");
@@ -172,44 +175,72 @@ fn an_edit_says_how_far_it_has_come() {
     let check = |locale, progress, expected: Expect| {
         expected.assert_eq(&outline(&edited(locale, sample::alert(1), progress)));
     };
-    check(Locale::En, progress(Stage::Open, State::Open), expect![[r#"
+    check(
+        Locale::En,
+        progress(Stage::Open, State::Open),
+        expect![[r#"
         🔥🔥🔥▫️▫️ 3/5 [prod] order-api · NullPointerException
         New
         ```
         Cannot invoke "Coupon.getRate()" because "coupon" is null
         ```
-        [Acknowledge] [Mute 1 h] [Mute until 100 more] [Resolve]"#]]);
-    check(Locale::En, progress(Stage::Open, State::Acknowledged), expect![[r#"
+        [Acknowledge] [Mute 1 h] [Mute until 100 more] [Resolve]"#]],
+    );
+    check(
+        Locale::En,
+        progress(Stage::Open, State::Acknowledged),
+        expect![[r#"
         🔥🔥🔥▫️▫️ 3/5 [prod] order-api · NullPointerException
         New
         Acknowledged by kim · 05:06:11
-        [Mute 1 h] [Mute until 100 more] [Resolve]"#]]);
+        [Mute 1 h] [Mute until 100 more] [Resolve]"#]],
+    );
     let until = Some(Time(sample::NOW.ms() + 3_600_000));
-    check(Locale::En, progress(Stage::Over, State::Muted { until, more: None }), expect![[r#"
+    check(
+        Locale::En,
+        progress(Stage::Over, State::Muted { until, more: None }),
+        expect![[r#"
         🔥🔥🔥▫️▫️ 3/5 [prod] order-api · NullPointerException
         New
         Muted until 06:02:11 by kim · 05:06:11
-        [Resolve] [Reopen]"#]]);
-    check(Locale::Ko, progress(Stage::Over, State::Muted { until: None, more: Some(100) }), expect![[r#"
+        [Resolve] [Reopen]"#]],
+    );
+    check(
+        Locale::Ko,
+        progress(Stage::Over, State::Muted { until: None, more: Some(100) }),
+        expect![[r#"
         🔥🔥🔥▫️▫️ 3/5 [운영] order-api · NullPointerException
         신규
         kim 님이 100건 더 발생할 때까지 알림을 껐습니다 · 05:06:11
-        [해결] [다시 열기]"#]]);
-    check(Locale::Ko, progress(Stage::Over, State::Resolved), expect![[r#"
+        [해결] [다시 열기]"#]],
+    );
+    check(
+        Locale::Ko,
+        progress(Stage::Over, State::Resolved),
+        expect![[r#"
         🔥🔥🔥▫️▫️ 3/5 [운영] order-api · NullPointerException
         신규
         kim 님이 해결 처리했습니다 · 05:06:11
-        [다시 열기]"#]]);
-    check(Locale::En, progress(Stage::Over, State::Open), expect![[r#"
+        [다시 열기]"#]],
+    );
+    check(
+        Locale::En,
+        progress(Stage::Over, State::Open),
+        expect![[r#"
         🔥🔥🔥▫️▫️ 3/5 [prod] order-api · NullPointerException
         New
         Window over
-        [Mute 1 h] [Mute until 100 more] [Resolve]"#]]);
-    check(Locale::Ko, progress(Stage::Replaced, State::Acknowledged), expect![[r#"
+        [Mute 1 h] [Mute until 100 more] [Resolve]"#]],
+    );
+    check(
+        Locale::Ko,
+        progress(Stage::Replaced, State::Acknowledged),
+        expect![[r#"
         🔥🔥🔥▫️▫️ 3/5 [운영] order-api · NullPointerException
         신규
         제한 구간 종료
-        []"#]]);
+        []"#]],
+    );
     // The figures of what was sent, and its reason, stay.
     let edit = edited(Locale::En, sample::alert(1), progress(Stage::Open, State::Open)).to_string();
     for part in ["*Occurrences*\\n47 · 94 in all", "*Last seen*\\n05:05:32 UTC", "DiscountService.kt:87", "3/5"] {
