@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::event::{Attributes, Event};
-use crate::issue::{Decided, Fingerprint, Policy, State};
+use crate::issue::{CauseKey, Decided, Fingerprint, Policy, State};
 use crate::time::Time;
 
 /// The decision to tell people about an issue, with all that a message can say.
@@ -20,6 +20,8 @@ pub struct Alert {
     pub kind: Kind,
     /// The issue.
     pub fingerprint: Fingerprint,
+    /// Its coarser identity: what one cause breaks has one.
+    pub cause: CauseKey,
     /// The project whose key brought the issue.
     pub project: String,
     /// The window it was granted in.
@@ -50,6 +52,8 @@ pub struct Alert {
     pub normalized: Attributes<'static>,
     /// The event that earned it, when it is still stored.
     pub event: Option<Event<'static>>,
+    /// On which servers it was seen in the window, as far as its events are stored. Empty for the first alert.
+    pub servers: Vec<String>,
 }
 
 /// The project of what bongsu says of itself. No other may have that name.
@@ -158,6 +162,35 @@ pub struct Delivery {
     pub thread: Option<String>,
     /// What to tell.
     pub alert: Alert,
+    /// What the same message tells besides, oldest first.
+    pub folded: Vec<Alert>,
+    /// How far the cause has spread, when all of it has one.
+    pub spread: Option<Spread>,
+}
+
+impl Delivery {
+    /// All that it tells, what leads first.
+    pub fn told(&self) -> impl Iterator<Item = &Alert> {
+        std::iter::once(&self.alert).chain(&self.folded)
+    }
+
+    /// Whether it tells of several errors.
+    pub fn is_of_several(&self) -> bool {
+        self.folded.iter().any(|alert| alert.fingerprint != self.alert.fingerprint)
+    }
+}
+
+/// How far one cause has spread.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spread {
+    /// Modules that it broke.
+    pub modules: u64,
+    /// Errors that it made.
+    pub errors: u64,
+    /// The first alert.
+    pub since: Time,
+    /// Some of the modules, the first broken first.
+    pub named: Vec<String>,
 }
 
 /// A message that stands on a channel and is edited, claimed by this process.

@@ -5,6 +5,7 @@
 
 mod channel;
 mod load;
+mod routing;
 mod sameness;
 mod value;
 
@@ -17,6 +18,7 @@ use serde::Deserialize;
 pub use channel::{Channel, ChannelKind, Locale};
 pub use load::{ConfigError, from_toml, load};
 pub(crate) use load::{check_project_name, hint, nearest};
+pub use routing::{Label, Link, Owner};
 pub use sameness::{Mask, Merge, Protect, Sameness, SamenessRule, Split};
 pub(crate) use value::percent_decoded;
 pub use value::{Secret, Span};
@@ -45,6 +47,10 @@ pub struct Config {
     pub channel: Vec<Channel>,
     /// Which alerts go where. First match wins unless it says `continue = true`.
     pub route: Vec<Route>,
+    /// Links that messages have besides the page.
+    pub link: Vec<Link>,
+    /// Who looks after which errors.
+    pub owner: Vec<Owner>,
     /// What people are told of bongsu's own stores.
     pub health: Health,
     /// What is added to the rules of sameness.
@@ -53,6 +59,8 @@ pub struct Config {
     pub scrub: Scrub,
     /// Limits on what comes in.
     pub limits: Limits,
+    /// What one cause breaks is told in one message.
+    pub storm: Storm,
     /// How alerts are sent.
     pub deliver: Deliver,
     /// What is kept for how long.
@@ -75,10 +83,13 @@ impl Default for Config {
             project: Vec::new(),
             channel: Vec::new(),
             route: Vec::new(),
+            link: Vec::new(),
+            owner: Vec::new(),
             health: Health::default(),
             sameness: Sameness::default(),
             scrub: Scrub::default(),
             limits: Limits::default(),
+            storm: Storm::default(),
             deliver: Deliver::default(),
             retention: Retention::default(),
             outgoing: Outgoing::default(),
@@ -301,6 +312,24 @@ impl Default for Limits {
     }
 }
 
+/// What one cause breaks is told in one message.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Storm {
+    /// Alerts of one cause belong together when no more than this lies between them. Zero: never.
+    pub span: Span,
+    /// How long they are gathered before they are told, and told again for the first time.
+    pub wait: Span,
+    /// Messages of one cause that go singly before the others are folded.
+    pub above: u32,
+}
+
+impl Default for Storm {
+    fn default() -> Storm {
+        Storm { span: Span::secs(60), wait: Span::secs(15), above: 3 }
+    }
+}
+
 /// How alerts are sent.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -317,6 +346,8 @@ pub struct Deliver {
     pub expiry: Span,
     /// Requests to one channel at a time.
     pub concurrency: usize,
+    /// Messages that may be due on a channel before a digest replaces them. 0: any number.
+    pub digest_above: usize,
 }
 
 impl Default for Deliver {
@@ -328,6 +359,7 @@ impl Default for Deliver {
             backoff_longest: Span::secs(300),
             expiry: Span::secs(6 * 3600),
             concurrency: 4,
+            digest_above: 20,
         }
     }
 }

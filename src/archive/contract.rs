@@ -18,9 +18,10 @@ use crate::alert::{DeliveryState, Kind, Route};
 use crate::config::{Archive as Settings, Secret, Span};
 use crate::event::{Attributes, Event, Packed};
 use crate::gate::Fate;
-use crate::issue::{CauseKey, Policy, Rules, State};
+use crate::issue::{Policy, Rules, State};
 use crate::servers::mariadb::Mariadb;
 use crate::servers::postgres::Postgres;
+use crate::storm::Folding;
 use crate::time::{DAY_MS, MINUTE_MS};
 
 const T0: Time = Time(1_764_000_000_000);
@@ -56,7 +57,6 @@ fn batch(issues: impl IntoIterator<Item = u128>, count: usize) -> Arc<Batch> {
         let event = Event { attributes, ..Event::default() };
         Tally {
             fingerprint: Fingerprint(issue),
-            cause: CauseKey(issue),
             rules: Rules::none(),
             project: "shop".into(),
             route: Arc::new(Route { policy: policy(5), channels: vec!["ops".into(), "dev".into()] }),
@@ -73,7 +73,7 @@ async fn admit(archive: &Archive, issues: impl IntoIterator<Item = u128>, count:
 }
 
 fn claim(channel: &str, limit: usize) -> Claim {
-    Claim { channel: channel.into(), limit, lease: Duration::from_secs(30) }
+    Claim { channel: channel.into(), limit, lease: Duration::from_secs(30), folding: Folding::NONE }
 }
 
 async fn claimed(archive: &Archive, channel: &str, limit: usize, now: Time) -> Vec<Delivery> {
@@ -221,7 +221,7 @@ async fn newer_tables_are_refused(url: &str) {
 macro_rules! run_all {
     ($database:expr) => {
         run_all!($database; projects_keys_and_settings_are_kept, issues::a_batch_is_counted_decided_and_read_back, issues::issues_are_found,
-            issues::races_grant_the_budget_exactly, issues::the_end_of_a_window_is_told_once, issues::people_decide, outbox::pods_share_the_outbox,
+            issues::races_grant_the_budget_exactly, issues::the_end_of_a_window_is_told_once, issues::people_decide, outbox::pods_share_the_outbox, outbox::later_alerts_know_the_servers,
             outbox::claims_are_fenced, outbox::one_process_holds_a_lease, counts::write_back_is_idempotent, counts::alerts_granted_elsewhere_are_adopted, what_is_too_old_is_forgotten,
             what_fails_is_undone, many_may_start_at_once, newer_tables_are_refused,
             names::an_issue_goes_on_under_its_new_name, names::what_new_rules_join_or_split_alerts_nobody_again,

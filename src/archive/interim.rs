@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::{Claim, End, Settlement};
 use crate::alert::{Alert, Delivery, DeliveryState, Kind, Route};
 use crate::event::Packed;
-use crate::issue::{CauseKey, Fingerprint, Rules};
+use crate::issue::{Fingerprint, Rules};
 use crate::time::Time;
 
 /// How much later than wished what could not be recorded is sent.
@@ -24,8 +24,6 @@ const LOOK_AGAIN: Duration = Duration::from_millis(200);
 pub(crate) struct Provisional {
     /// The issue.
     pub(crate) fingerprint: Fingerprint,
-    /// Its coarser identity.
-    pub(crate) cause: CauseKey,
     /// The rules that made them.
     pub(crate) rules: Arc<Rules>,
     /// The project whose key brought it.
@@ -103,6 +101,7 @@ impl Provisional {
             id: self.id(None),
             kind: Kind::of_alert(&self.project, &event.attributes.location),
             fingerprint: self.fingerprint,
+            cause: (self.rules.cause)(&event, &normalized),
             project: self.project.to_string(),
             window_opened_at: self.window_opened_at,
             window_ends_at: self.window_ends_at,
@@ -118,6 +117,7 @@ impl Provisional {
             attributes: event.attributes.clone(),
             normalized,
             event: Some(event),
+            servers: Vec::new(),
         }
     }
 }
@@ -220,6 +220,8 @@ impl Interim {
                 // Who keeps it is away.
                 thread: None,
                 alert: alert.alert(),
+                folded: Vec::new(),
+                spread: None,
             })
         };
         due.into_iter().filter_map(take).collect()
@@ -340,13 +342,13 @@ mod tests {
     use super::*;
     use crate::event::Event;
     use crate::issue::Policy;
+    use crate::storm::Folding;
 
     fn alert(issue: u128, ordinal: u32) -> Provisional {
         let policy = Policy { budget: 5, window: Duration::from_secs(60), spacing: Vec::new(), closing: true };
         let channels: Vec<Arc<str>> = vec!["ops".into()];
         Provisional {
             fingerprint: Fingerprint(issue),
-            cause: CauseKey(1),
             rules: Rules::none(),
             project: "shop".into(),
             ways: channels.iter().map(|channel| Way::new(Arc::clone(channel), Time(0))).collect(),
@@ -364,7 +366,7 @@ mod tests {
     }
 
     fn claim(interim: &Interim, now: i64) -> Vec<Delivery> {
-        let claim = Claim { channel: "ops".into(), limit: 9, lease: Duration::from_secs(30) };
+        let claim = Claim { channel: "ops".into(), limit: 9, lease: Duration::from_secs(30), folding: Folding::NONE };
         interim.claim(&claim, Time(now))
     }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::sql::{Row, Sql, Tx, values};
-use super::{Error, outbox, rows, standing};
+use super::{Error, claims, rows, standing};
 use crate::alert::{Posted, Progress, Stage};
 use crate::issue::{Action, Decided, Fingerprint, Issue, Standing, State};
 use crate::time::Time;
@@ -144,7 +144,7 @@ pub(super) async fn claim(tx: &mut Tx, due: &Due, now: Time) -> Result<Option<Ed
     let read = tx.one(&READ, &values![&**channel, *issue, *opened_at], read).await?;
     let Some((handle, delivery, last_at, revision, progress)) = read else { return Ok(None) };
     let due = Due { fence: fence + 1, ..due.clone() };
-    let Some(delivery) = outbox::read(tx, &[delivery], channel, until).await?.into_iter().next() else {
+    let Some(delivery) = claims::read(tx, channel, &[delivery], until).await?.into_iter().next() else {
         give_up(tx, &due).await?;
         return Ok(None);
     };

@@ -48,6 +48,9 @@ pub struct Channel {
     /// The recipients (`email`).
     #[serde(default)]
     pub to: Vec<String>,
+    /// Whether what one cause breaks, and what has piled up, is told in one message. Absent: unless the service folds itself.
+    #[serde(default)]
+    pub fold: Option<bool>,
     /// The language of its messages.
     #[serde(default)]
     pub locale: Locale,

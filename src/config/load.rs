@@ -391,7 +391,7 @@ mod tests {
             "outgoing",
             "log",
         ];
-        let lists = ["[project]", "[channel]", "[route]"].into_iter().chain([
+        let lists = ["[project]", "[channel]", "[route]", "[link]", "[owner]"].into_iter().chain([
             "[sameness.rule]",
             "[sameness.mask]",
             "[sameness.protect]",

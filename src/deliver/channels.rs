@@ -14,7 +14,9 @@ use crate::config::{self, ChannelKind, Config, Locale, Secret};
 use crate::time::Time;
 
 use super::email::{self, Email};
-use super::message::Style;
+use super::links::Links;
+use super::message::{Book, Style};
+use super::owners::Owners;
 use super::parcel::{Failure, Parcel, Reply};
 use super::post::Post;
 use super::slack_app::SlackApp;
@@ -37,19 +39,23 @@ impl Channels {
     pub(crate) fn new(config: &Config) -> Result<Channels, String> {
         let mut problems = Vec::new();
         let mut channels: Vec<Arc<Channel>> = Vec::new();
+        let book = Arc::new(Book {
+            links: or_note(Links::new(config), &mut problems),
+            owners: or_note(Owners::new(config), &mut problems),
+        });
         for configured in &config.channel {
             let twice = channels.iter().any(|channel| *channel.name == *configured.name);
-            match Channel::new(configured, config) {
+            match Channel::new(configured, config, &book) {
                 Ok(_) if twice => problems.push(format!("channel {:?}: the name is used twice", configured.name)),
                 Ok(channel) => channels.push(Arc::new(channel)),
                 Err(why) => problems.push(format!("channel {:?}: {why}", configured.name)),
             }
         }
         if config.channel.is_empty() {
-            let style = Style { locale: Locale::default(), zone: TimeZone::UTC, public_url: config.public_url() };
+            let (name, public_url): (Arc<str>, _) = (DEFAULT_NAME.into(), config.public_url());
             channels.push(Arc::new(Channel {
-                name: DEFAULT_NAME.into(),
-                style,
+                name: Arc::clone(&name),
+                style: Style { locale: Locale::default(), zone: TimeZone::UTC, public_url, channel: name, book },
                 speech: Speech::Console,
                 hidden: Vec::new(),
             }));
@@ -61,6 +67,14 @@ impl Channels {
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Channel>> {
         self.0.iter()
     }
+}
+
+/// What was compiled, or an empty one with its problems noted.
+fn or_note<T: Default>(compiled: Result<T, Vec<String>>, problems: &mut Vec<String>) -> T {
+    compiled.unwrap_or_else(|wrong| {
+        problems.extend(wrong);
+        T::default()
+    })
 }
 
 /// The names that routes may use.
@@ -98,7 +112,7 @@ enum Speech {
 }
 
 impl Channel {
-    fn new(configured: &config::Channel, config: &Config) -> Result<Channel, String> {
+    fn new(configured: &config::Channel, config: &Config, book: &Arc<Book>) -> Result<Channel, String> {
         if configured.name.trim().is_empty() {
             return Err("a channel needs a name".to_owned());
         }
@@ -109,12 +123,15 @@ impl Channel {
         let checked = |url: &Secret| address::check_url(url.expose(), private).map_err(|why| format!("`url`: {why}"));
         let url = configured.url.as_ref().map(checked).transpose()?;
         let address = || configured.url.clone().unwrap_or_else(|| Secret::new(""));
+        let name: Arc<str> = configured.name.as_str().into();
         Ok(Channel {
-            name: configured.name.as_str().into(),
+            name: Arc::clone(&name),
             style: Style {
                 locale: configured.locale,
                 zone: zone(configured.time_zone.as_deref())?,
                 public_url: config.public_url(),
+                channel: name,
+                book: Arc::clone(book),
             },
             hidden: hidden(configured, url.as_ref()),
             speech: match configured.kind {
@@ -125,7 +142,9 @@ impl Channel {
                     headers: headers(configured)?,
                 }),
                 ChannelKind::SlackApp => Speech::SlackApp(SlackApp::of(configured)?),
-                ChannelKind::Email => Speech::Email(Email::of(configured, private)?),
+                ChannelKind::Email => {
+                    Speech::Email(Email::of(configured, book.owners.mentions(&configured.name), private)?)
+                }
                 _ => Speech::Post(Post::of(configured)?),
             },
         })

@@ -16,6 +16,7 @@ use crate::config::{self, Secret};
 use crate::time::Time;
 
 use super::judge::{Fate, judge_read};
+use super::links::Link;
 use super::markup::{Form, html, utf16, written};
 use super::message::{Message, Style};
 use super::parcel::{Failure, Parcel, Reply};
@@ -33,13 +34,18 @@ pub(crate) struct Email {
 }
 
 impl Email {
-    /// The configured channel.
-    pub(crate) fn of(channel: &config::Channel, allow_private: bool) -> Result<Email, String> {
+    /// The configured channel, which writes to those whom owners `mention` besides.
+    pub(crate) fn of<'a>(
+        channel: &config::Channel,
+        mut mentions: impl Iterator<Item = &'a str>,
+        allow_private: bool,
+    ) -> Result<Email, String> {
         let mailbox = |key: &str, text: &str| {
             text.parse::<Mailbox>().map_err(|why| {
                 format!("`{key}`: {text:?} is not an address such as \"bongsu <alerts@example.com>\": {why}")
             })
         };
+        mentions.try_for_each(|mention| mailbox("mention", mention).map(drop))?;
         let smtp = channel.smtp.clone().unwrap_or_else(|| Secret::new(""));
         Ok(Email {
             server: Server::read(&smtp, allow_private).map_err(|why| format!("`smtp`: {why}"))?,
@@ -51,7 +57,14 @@ impl Email {
     /// The delivery as a mail.
     pub(crate) fn compose(&self, delivery: &Delivery, style: &Style) -> Parcel {
         let alert = &delivery.alert;
-        let message = Message::of(alert, style);
+        let mut message = Message::of(alert, style);
+        // Whom others mention is written to.
+        let called = message.mention.take().and_then(|mention| mention.parse::<Mailbox>().ok());
+        let to: Vec<&Mailbox> = self
+            .to
+            .iter()
+            .chain(called.as_ref().filter(|called| !self.to.iter().any(|to| to.email == called.email)))
+            .collect();
         let domain = self.from.email.domain();
         let thread = format!("<{}@{domain}>", alert.fingerprint);
         let (opened, kind, ordinal) = (alert.window_opened_at.ms(), alert.kind.name(), alert.ordinal);
@@ -65,8 +78,8 @@ impl Email {
             .subject(super::text::cut(&message.title, SUBJECT_CHARS))
             .raw_header(raw("Auto-Submitted", "auto-generated"))
             .raw_header(raw("X-Bongsu-Fingerprint", &alert.fingerprint.to_string()));
-        for to in &self.to {
-            mail = mail.to(to.clone());
+        for to in &to {
+            mail = mail.to(Mailbox::clone(to));
         }
         // Base64 has no underscore, so the boundary is in no part.
         let boundary = format!("=_bongsu_{opened}_{ordinal}");
@@ -79,7 +92,7 @@ impl Email {
         Parcel::Mail {
             server: self.server.clone(),
             from: self.from.email.to_string(),
-            to: self.to.iter().map(|to| to.email.to_string()).collect(),
+            to: to.iter().map(|to| to.email.to_string()).collect(),
             message: built,
         }
     }
@@ -122,7 +135,9 @@ fn page(message: &Message) -> String {
     if !message.frames.is_empty() {
         out.push_str(&format!("<pre style=\"{MONO}\">{}</pre>", shown(&message.frames.join("\n"))));
     }
-    out.push_str(&format!("<p><a href=\"{}\">{}</a></p></body></html>\n", shown(&message.link), message.link_label));
+    let link = |link: &Link| format!("<a href=\"{}\">{}</a>", shown(&link.url), shown(&link.label));
+    let links: Vec<String> = message.links.iter().map(link).collect();
+    out.push_str(&format!("<p>{}</p></body></html>\n", links.join(" · ")));
     out
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::alert::{Alert, Delivery, Kind};
 use crate::config::{Config, Locale};
 use crate::event::{Attributes, Event, Exception, Frame};
-use crate::issue::{Decided, Fingerprint};
+use crate::issue::{CauseKey, Decided, Fingerprint};
 use crate::time::Time;
 
 use super::{Channel, Channels, Parcel};
@@ -27,6 +27,7 @@ pub(crate) fn alert(ordinal: u32) -> Alert {
         id: 40 + i64::from(ordinal),
         kind: Kind::Alert,
         fingerprint: Fingerprint(0x9f2c_0000_0000_0000_0000_0000_0000_0001),
+        cause: CauseKey(0xcafe),
         project: "shop".to_owned(),
         window_opened_at: NOW,
         window_ends_at: Time(NOW.ms() + 600_000),
@@ -42,6 +43,7 @@ pub(crate) fn alert(ordinal: u32) -> Alert {
         attributes: attributes("/orders/1234/pay"),
         normalized: attributes("/orders/{}/pay"),
         event: Some(event()),
+        servers: Vec::new(),
     }
 }
 
@@ -62,7 +64,18 @@ pub(crate) fn closing(ongoing: bool) -> Alert {
 /// The alert on its way.
 pub(crate) fn delivery(alert: Alert) -> Delivery {
     let (claimed_until, expires_at) = (Time(i64::MAX), Time(i64::MAX));
-    Delivery { id: 7, channel: "ops".into(), attempt: 1, fence: 1, claimed_until, expires_at, thread: None, alert }
+    Delivery {
+        id: 7,
+        channel: "ops".into(),
+        attempt: 1,
+        fence: 1,
+        claimed_until,
+        expires_at,
+        thread: None,
+        alert,
+        folded: Vec::new(),
+        spread: None,
+    }
 }
 
 /// An alert in which every text is the given one.
@@ -81,6 +94,7 @@ pub(crate) fn all(text: &str) -> Alert {
     }
     (attributes.location, attributes.detail) = (own(), own());
     let event = alert.event.as_mut().unwrap();
+    event.attributes = alert.attributes.clone();
     (event.release, event.server, event.trace_id) = (Some(own()), Some(own()), Some(own()));
     event.level = crate::event::Level::Fatal;
     for exception in &mut event.exceptions {
@@ -90,6 +104,7 @@ pub(crate) fn all(text: &str) -> Alert {
         }
     }
     alert.regression = Some(Decided { at: None, by: text.to_owned(), note: text.to_owned() });
+    alert.servers = vec![text.to_owned(); 20];
     alert
 }
 
@@ -132,10 +147,33 @@ pub(crate) fn every() -> Vec<Alert> {
     alerts
 }
 
+/// Links of everything an error can say, and an owner who is called.
+pub(crate) const BOOK: &str = r#"
+    [[link]]
+    label = { en = "Trace", ko = "추적" }
+    url = "https://bongsu.example/trace/{trace_id}"
+    [[link]]
+    label = "Logs of [all] <kinds> | `x`"
+    url = "https://bongsu.example/logs?m={module}&e={environment}&s={server}&v={release}&l={location}&f={from_ms}&t={to_ms}"
+    [[link]]
+    label = "Long"
+    url = "https://bongsu.example/LONG/{fingerprint}"
+    [[owner]]
+    name = "pay-team"
+    match = { location = "*" }
+    mention = { ops = "MENTION" }
+"#;
+
 /// The channel of that type and those keys.
 pub(crate) fn channel(kind: &str, keys: &str, locale: Locale) -> Channel {
-    let toml =
-        format!("public_url = \"https://bongsu.example\"\n[[channel]]\nname = \"ops\"\ntype = \"{kind}\"\n{keys}");
+    with_book(kind, keys, locale, "")
+}
+
+/// The same with the links and owners of a configuration.
+pub(crate) fn with_book(kind: &str, keys: &str, locale: Locale, book: &str) -> Channel {
+    let toml = format!(
+        "public_url = \"https://bongsu.example\"\n[[channel]]\nname = \"ops\"\ntype = \"{kind}\"\n{keys}\n{book}"
+    );
     let mut config: Config = toml::from_str(&toml).expect("the test's TOML is well formed");
     config.channel[0].locale = locale;
     let channels = Channels::new(&config).expect("the test's channel is good");
@@ -144,9 +182,14 @@ pub(crate) fn channel(kind: &str, keys: &str, locale: Locale) -> Channel {
 
 /// What such a channel posts.
 pub(crate) fn posted(kind: &str, keys: &str, locale: Locale, alert: Alert) -> Value {
-    match channel(kind, keys, locale).compose(&delivery(alert), NOW) {
+    posted_by(&channel(kind, keys, locale), alert)
+}
+
+/// What that channel posts.
+pub(crate) fn posted_by(channel: &Channel, alert: Alert) -> Value {
+    match channel.compose(&delivery(alert), NOW) {
         Parcel::Post { body, .. } => serde_json::from_slice(&body).expect("the body is JSON"),
-        other => panic!("{kind} does not post but {other:?}"),
+        other => panic!("it does not post but {other:?}"),
     }
 }
 
@@ -183,6 +226,7 @@ fn event() -> Event<'static> {
     let outer =
         Exception { kind: "com.acme.PaymentException".into(), value: "payment failed".into(), ..Exception::default() };
     Event {
+        attributes: attributes("/orders/1234/pay"),
         exceptions: vec![outer, root],
         release: Some("v1.42.0".into()),
         server: Some("order-api-7c9f-x2x8k".into()),

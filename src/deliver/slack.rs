@@ -8,6 +8,7 @@
 use serde_json::{Value, json};
 
 use super::judge::Fate;
+use super::links::Link;
 use super::message::{Field, Message};
 use super::parcel::Reply;
 use super::post::Told;
@@ -21,7 +22,10 @@ const WHY_UNITS: usize = 1_000;
 const DETAIL_UNITS: usize = 2_500;
 /// Slack takes 2,000; twelve fields of that would be too much in all.
 const FIELD_UNITS: usize = 350;
-const FRAMES_UNITS: usize = 1_500;
+const FRAMES_UNITS: usize = 1_200;
+/// All links together.
+const LINKS_UNITS: usize = 900;
+const LABEL_UNITS: usize = 100;
 /// Slack's own: a section takes ten fields.
 const FIELDS_MAX: usize = 10;
 /// Breaks what Slack would obey, and is not seen.
@@ -75,6 +79,8 @@ pub(super) fn blocks(message: &Message) -> Vec<Value> {
         }}),
         section(plain(&message.why, WHY_UNITS)),
     ];
+    // As it stands: only so it calls.
+    blocks.extend(message.mention.iter().map(|mention| section(mention.clone())));
     if !message.detail.is_empty() {
         blocks.push(section(code_block(&message.detail, DETAIL_UNITS)));
     }
@@ -85,8 +91,8 @@ pub(super) fn blocks(message: &Message) -> Vec<Value> {
     if !message.frames.is_empty() {
         blocks.push(section(code_block(&message.frames.join("\n"), FRAMES_UNITS)));
     }
-    let link = format!("<{}|{}> · `{}`", escaped(&message.link), message.link_label, message.fingerprint);
-    blocks.push(json!({"type": "context", "elements": [markup(link)]}));
+    let links = format!("{} · `{}`", links(&message.links), message.fingerprint);
+    blocks.push(json!({"type": "context", "elements": [markup(links)]}));
     blocks
 }
 
@@ -97,6 +103,24 @@ pub(super) fn preview(message: &Message) -> String {
 
 pub(super) fn section(text: String) -> Value {
     json!({"type": "section", "text": markup(text)})
+}
+
+/// The page, and as many of the others as there is room for.
+fn links(links: &[Link]) -> String {
+    let mut out = String::new();
+    for Link { label, url } in links {
+        let link = format!("<{}|{}>", escaped(url), plain(label, LABEL_UNITS));
+        if !out.is_empty() && units(&out) + units(&link) > LINKS_UNITS {
+            break;
+        }
+        out.push_str(if out.is_empty() { "" } else { " · " });
+        out.push_str(&link);
+    }
+    out
+}
+
+fn units(text: &str) -> usize {
+    text.encode_utf16().count()
 }
 
 /// `verbatim`, or Slack would make links and mentions of what merely looks like them.

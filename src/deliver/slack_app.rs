@@ -190,7 +190,9 @@ impl SlackApp {
 
     /// What the message is called that a delivery brought, when later ones are to answer to it.
     pub(crate) fn handle(&self, delivery: &Delivery, brought: &Result<Reply, Failure>) -> Option<String> {
-        if self.thread(delivery).is_some() || delivery.alert.kind != Kind::Alert {
+        // What tells of several errors is edited for none of them.
+        let tells_one = delivery.alert.kind == Kind::Alert && !delivery.is_of_several();
+        if self.thread(delivery).is_some() || !tells_one {
             return None;
         }
         let Answer { channel, ts, .. } = answer(brought.as_ref().ok()?).filter(|answer| answer.ok)?;
@@ -231,7 +233,7 @@ fn buttons(delivery: &Delivery, progress: Option<&Progress>, style: &Style) -> O
             "value": delivery.alert.fingerprint.to_string(),
         })
     };
-    let elements: Vec<Value> = presses(&delivery.alert, progress).iter().map(button).collect();
+    let elements: Vec<Value> = presses(delivery, progress).iter().map(button).collect();
     (!elements.is_empty()).then(|| json!({"type": "actions", "elements": elements}))
 }
 

@@ -17,7 +17,8 @@ use crate::event::{Attributes, Event, Frame, Level};
 use crate::issue::Fingerprint;
 use crate::time::Time;
 
-use super::message::{Message, Style, application_frames, issue_link};
+use super::links::Link;
+use super::message::{Message, Style, application_frames};
 use super::parcel::Parcel;
 
 /// Headers that are bongsu's own or the transport's; the configuration cannot replace them.
@@ -108,7 +109,10 @@ struct Payload<'a> {
     exception: Option<Root<'a>>,
     trace_id: Option<&'a str>,
     release: Option<&'a str>,
-    links: Links,
+    servers: &'a [String],
+    owner: Option<&'a str>,
+    mention: Option<&'a str>,
+    links: Links<'a>,
     #[serde(flatten)]
     closing: Option<Closing>,
     text: String,
@@ -130,8 +134,16 @@ struct Root<'a> {
 }
 
 #[derive(Serialize)]
-struct Links {
-    issue: String,
+struct Links<'a> {
+    issue: &'a str,
+    more: Vec<LinkTo<'a>>,
+}
+
+/// A link of the configuration.
+#[derive(Serialize)]
+struct LinkTo<'a> {
+    label: &'a str,
+    url: &'a str,
 }
 
 #[derive(Serialize)]
@@ -143,6 +155,8 @@ struct Closing {
 
 fn payload(alert: &Alert, style: &Style) -> Bytes {
     let event = alert.event.as_ref();
+    let message = Message::of(alert, style);
+    let (page, more) = message.page_and_more();
     let payload = Payload {
         kind: alert.kind.name(),
         id: alert.id,
@@ -165,14 +179,17 @@ fn payload(alert: &Alert, style: &Style) -> Bytes {
         exception: event.and_then(root),
         trace_id: event.and_then(|event| event.trace_id.as_deref()),
         release: event.and_then(|event| event.release.as_deref()),
-        links: Links { issue: issue_link(style, alert.fingerprint) },
+        servers: &alert.servers,
+        owner: style.owner_of(alert).map(|owner| &*owner.name),
+        mention: message.mention.as_deref(),
+        links: Links { issue: &page.url, more: more.iter().map(|Link { label, url }| LinkTo { label, url }).collect() },
         closing: match alert.kind {
             Kind::Alert | Kind::Health(_) => None,
             Kind::Closing { peak_per_minute, ongoing } => {
                 Some(Closing { alerts: alert.ordinal, peak_per_minute, ongoing })
             }
         },
-        text: Message::of(alert, style).text(),
+        text: message.text(),
     };
     Bytes::from(serde_json::to_vec(&payload).expect("texts and numbers under text keys are always JSON"))
 }
@@ -192,7 +209,13 @@ mod tests {
     use crate::deliver::sample;
 
     fn style() -> Style {
-        Style { locale: Locale::En, zone: TimeZone::UTC, public_url: "https://bongsu.example".to_owned() }
+        Style {
+            locale: Locale::En,
+            zone: TimeZone::UTC,
+            public_url: "https://bongsu.example".to_owned(),
+            channel: "ops".into(),
+            book: std::sync::Arc::default(),
+        }
     }
 
     fn hook() -> Webhook {
@@ -266,8 +289,10 @@ mod tests {
                   "last_seen": "2026-11-23T05:02:11.000Z",
                   "level": "error",
                   "links": {
-                    "issue": "https://bongsu.example/api/v1/issues/9f2c0000000000000000000000000001"
+                    "issue": "https://bongsu.example/api/v1/issues/9f2c0000000000000000000000000001",
+                    "more": []
                   },
+                  "mention": null,
                   "new": true,
                   "normalized": {
                     "category": "Runtime",
@@ -281,9 +306,11 @@ mod tests {
                   "occurrences": 1,
                   "occurrences_total": 1,
                   "ordinal": 1,
+                  "owner": null,
                   "project": "shop",
                   "regression": false,
                   "release": "v1.42.0",
+                  "servers": [],
                   "suppressed": 0,
                   "text": "🔥▫️▫️▫️▫️ 1/5 [prod] order-api · NullPointerException\nNew\nCannot invoke \"Coupon.getRate()\" because \"coupon\" is null\nCategory: Runtime\nRequest: POST /orders/1234/pay\nThrown at: com.acme.order.DiscountService.apply\nWrapped in: PaymentException\nOccurrences: 1\nLast seen: 05:02:11 UTC\nWindow ends: 05:12:11\nRelease: v1.42.0\nServer: order-api-7c9f-x2x8k\nTrace ID: 4bf92f3577b34da6\n  at com.acme.order.DiscountService.apply (DiscountService.kt:87)\n  at com.acme.order.PayService.pay (PayService.kt:41)\nDetails: https://bongsu.example/api/v1/issues/9f2c0000000000000000000000000001",
                   "trace_id": "4bf92f3577b34da6",
@@ -321,8 +348,10 @@ mod tests {
                   "last_seen": "2026-11-23T05:09:40.000Z",
                   "level": null,
                   "links": {
-                    "issue": "https://bongsu.example/api/v1/issues/9f2c0000000000000000000000000001"
+                    "issue": "https://bongsu.example/api/v1/issues/9f2c0000000000000000000000000001",
+                    "more": []
                   },
+                  "mention": null,
                   "new": false,
                   "normalized": {
                     "category": "Runtime",
@@ -337,10 +366,12 @@ mod tests {
                   "occurrences_total": 8357,
                   "ongoing": true,
                   "ordinal": 5,
+                  "owner": null,
                   "peak_per_minute": 1204,
                   "project": "shop",
                   "regression": false,
                   "release": null,
+                  "servers": [],
                   "suppressed": 8305,
                   "text": "🔥 [prod] order-api · payment failed · still occurring\nWindow ended · 8,310 in 10 min (5 alerts, 8,305 held back) · still occurring, next window open\nOccurrences: 8,310 · 8,357 in all\nAlerts sent: 5\nHeld back: 8,305\nBusiest minute: 1,204\nWindow opened: 05:02:11\nLast seen: 05:09:40 UTC\nDetails: https://bongsu.example/api/v1/issues/9f2c0000000000000000000000000001",
                   "trace_id": null,

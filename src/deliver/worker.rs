@@ -24,6 +24,7 @@ use crate::alert::{Attempt, Delivery};
 use crate::archive::{Archive, Claim, End, Interim, Settlement};
 use crate::config::Deliver;
 use crate::metrics::{Metrics, Stopwatch};
+use crate::storm::Folding;
 use crate::time::Time;
 
 /// How long to wait for the archive after it failed.
@@ -59,6 +60,8 @@ pub(crate) struct Worker {
     /// Unless the channel takes messages as fast as they come.
     pub(crate) pacer: Option<Pacer>,
     pub(crate) settings: Deliver,
+    /// What is told in one message.
+    pub(crate) folding: Folding,
     pub(crate) metrics: Arc<Metrics>,
     /// Notified when an alert was granted.
     pub(crate) granted: Arc<Notify>,
@@ -184,7 +187,12 @@ impl Worker {
     }
 
     fn claim(&self, limit: usize) -> Claim {
-        Claim { channel: Arc::clone(self.channel.name()), limit, lease: self.settings.lease.get() }
+        Claim {
+            channel: Arc::clone(self.channel.name()),
+            limit,
+            lease: self.settings.lease.get(),
+            folding: self.folding,
+        }
     }
 
     async fn exchange(

@@ -44,6 +44,57 @@ pub(super) async fn pods_share_the_outbox(url: &str) {
     }
 }
 
+/// Ordinal 2 and later, and the end of the window; not the servers of the window before.
+pub(super) async fn later_alerts_know_the_servers(url: &str) {
+    let archive = open(url).await;
+    let seen_on = async |servers: &[&str], now| {
+        let whole = batch([1, 2], servers.len());
+        let mut tallies = Vec::new();
+        for tally in &whole.tallies {
+            let on =
+                |server: &&str| Packed::of(&Event { server: Some((*server).to_owned().into()), ..Event::default() });
+            let Tally { fingerprint, rules, project, route, .. } = tally;
+            let (rules, project, route) = (Arc::clone(rules), Arc::clone(project), Arc::clone(route));
+            let events = servers.iter().map(on).collect();
+            tallies.push(Tally {
+                fingerprint: *fingerprint,
+                rules,
+                project,
+                route,
+                events,
+                remembered: None,
+            });
+        }
+        let Batch { source, samples_per_day, expiry, .. } = *whole;
+        archive.admit(Arc::new(Batch { tallies, source, samples_per_day, expiry }), Arc::new([]), now).await.unwrap();
+    };
+    let told = async |now| {
+        let mut told = Vec::new();
+        loop {
+            let mine = claimed(&archive, "ops", 10, now).await;
+            if mine.is_empty() {
+                return told;
+            }
+            for delivery in mine {
+                let alert = &delivery.alert;
+                if alert.fingerprint.0 == 1 {
+                    told.push((alert.kind.name(), alert.ordinal, alert.servers.join(" ")));
+                }
+                settle(&archive, &delivery, End::Delivered, now).await;
+            }
+        }
+    };
+    seen_on(&["a"], T0).await;
+    assert_eq!(told(T0).await, [("alert", 1, String::new())]);
+    seen_on(&["b", "", "a"], at(1)).await;
+    let alert = |ordinal, servers: &str| ("alert", ordinal, servers.to_owned());
+    assert_eq!(told(at(1)).await, [alert(2, "a b"), alert(3, "a b"), alert(4, "a b")]);
+    seen_on(&["c", "d"], at(2)).await;
+    assert_eq!(told(at(2)).await, [alert(5, "a b c d")]);
+    seen_on(&["e", "e"], at(3_601)).await;
+    assert_eq!(told(at(3_601)).await, [("closing", 5, "a b c d".to_owned()), alert(1, ""), alert(2, "e")]);
+}
+
 pub(super) async fn claims_are_fenced(url: &str) {
     let archive = open(url).await;
     let (_, mine) = archive.admit(batch([1], 2), Arc::new([claim("ops", 10)]), T0).await.unwrap();

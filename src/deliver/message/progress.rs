@@ -5,7 +5,7 @@
 
 use super::words::{self, Decision, Verdict};
 use super::{Clock, Kind, Message, NAME_CHARS, Style, Telling, text};
-use crate::alert::{Alert, Progress, Stage};
+use crate::alert::{Alert, Delivery, Progress, Stage};
 use crate::config::Locale;
 use crate::issue::{Press, State};
 
@@ -24,6 +24,7 @@ impl Message {
             event: now.event.as_ref(),
             words: words::of(style.locale),
             clock: Clock::new(&style.zone, now.granted_at),
+            owner: style.owner_of(&now),
         };
         let fields = if alert.ordinal <= 1 { told.fields() } else { told.short_fields() };
         Message { title: told.title(), fields, ..Message::of(alert, style) }
@@ -52,12 +53,14 @@ pub(crate) fn status(alert: &Alert, progress: &Progress, style: &Style) -> Strin
 }
 
 /// What people may press under the message of an alert, while nothing is known to have happened since, or now.
-pub(crate) fn presses(alert: &Alert, progress: Option<&Progress>) -> &'static [Press] {
+pub(crate) fn presses(delivery: &Delivery, progress: Option<&Progress>) -> &'static [Press] {
     const MUTE: [Press; 3] = [Press::MuteHour, Press::MuteHundred, Press::Resolve];
     const ALL: [Press; 4] = [Press::Acknowledge, Press::MuteHour, Press::MuteHundred, Press::Resolve];
     let over = |progress: &Progress| progress.stage != Stage::Open;
     match progress {
-        _ if alert.kind != Kind::Alert => &[],
+        _ if delivery.alert.kind != Kind::Alert => &[],
+        // Nobody would know which of them was meant.
+        _ if delivery.is_of_several() => &[],
         // The newer message has them.
         Some(Progress { stage: Stage::Replaced, .. }) => &[],
         None => &ALL,

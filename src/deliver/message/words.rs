@@ -25,6 +25,8 @@ pub(super) struct Words {
     pub(super) window_ends: &'static str,
     pub(super) release: &'static str,
     pub(super) server: &'static str,
+    pub(super) servers: &'static str,
+    pub(super) owner: &'static str,
     pub(super) trace_id: &'static str,
     pub(super) level: &'static str,
     pub(super) alerts_sent: &'static str,

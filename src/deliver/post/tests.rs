@@ -53,6 +53,65 @@ fn every_service_takes_every_alert() {
     }
 }
 
+/// Links and mentions as long as they can be, beside errors that torture.
+#[test]
+fn every_service_takes_links_and_mentions_besides() {
+    let book = sample::BOOK.replace("LONG", &"x".repeat(900)).replace("MENTION", &"m".repeat(200));
+    for Service { kind, keys, takes } in &SERVICES {
+        for locale in [Locale::En, Locale::Ko] {
+            let channel = sample::with_book(kind, keys, locale, &book);
+            for alert in sample::every() {
+                let first = alert.kind == Kind::Alert && alert.ordinal == 1;
+                let mut body = sample::posted_by(&channel, alert);
+                let all = texts(&body).join("\n");
+                assert_eq!(all.matches(&"m".repeat(200)).count(), usize::from(first), "{kind}: {body:#}");
+                if *kind == "discord" && first {
+                    body["allowed_mentions"] = serde_json::json!({"parse": []});
+                }
+                if let Err(why) = takes(&body) {
+                    panic!("{kind}, {locale:?}: {why}\n{body:#}");
+                }
+            }
+        }
+    }
+}
+
+/// The first alert of a window calls its owner, in the channel's own syntax and as it stands; later ones and closings
+/// call nobody. Links are shown beside the issue's page.
+#[test]
+fn links_and_mentions_stand_in_every_channels_message() {
+    let book = sample::BOOK.replace("LONG", "l").replace("MENTION", "<@&4> <!subteam^S1> *x*");
+    for Service { kind, keys, .. } in &SERVICES {
+        let channel = sample::with_book(kind, keys, Locale::En, &book);
+        let said = |alert| texts(&sample::posted_by(&channel, alert));
+        let first = said(sample::alert(1));
+        let url = "https://bongsu.example/trace/4bf92f3577b34da6";
+        assert!(first.iter().any(|text| text.contains(url)), "{kind}: {first:#?}");
+        assert!(first.iter().any(|text| text.contains("Trace")), "{kind}: {first:#?}");
+        assert!(first.iter().any(|text| text.contains("pay-team")), "{kind}: {first:#?}");
+        assert!(first.iter().any(|text| text.contains("<@&4> <!subteam^S1> *x*")), "{kind}: {first:#?}");
+        for later in [sample::alert(3), sample::closing(true)] {
+            let later = said(later);
+            assert!(later.iter().any(|text| text.contains("https://bongsu.example/l/9f2c")), "{kind}: {later:#?}");
+            assert!(later.iter().any(|text| text.contains("pay-team")), "{kind}: {later:#?}");
+            assert!(!later.iter().any(|text| text.contains("subteam")), "{kind}: {later:#?}");
+        }
+    }
+}
+
+#[test]
+fn discord_may_call_just_whom_the_mention_names() {
+    let called = |mention: &str| {
+        let book = sample::BOOK.replace("MENTION", mention);
+        let body = sample::posted_by(&sample::with_book("discord", URL, Locale::En, &book), sample::all(sample::HARM));
+        assert_eq!(body["content"], mention);
+        body["allowed_mentions"].to_string()
+    };
+    assert_eq!(called("<@&4> <@123> <@!5> <@x>"), r#"{"parse":[],"roles":["4"],"users":["123","5"]}"#);
+    assert_eq!(called("pay-team, please"), r#"{"parse":[],"roles":[],"users":[]}"#);
+    assert_eq!(called("@here"), r#"{"parse":["everyone"],"roles":[],"users":[]}"#);
+}
+
 #[test]
 fn text_from_outside_rings_nobody_and_makes_no_link() {
     for Service { kind, keys, .. } in &SERVICES {

@@ -235,7 +235,29 @@ fn every_limit_holds_under_torture() {
     for text in sample::torture() {
         let payload = composed(sample::all(&text));
         assert_within_limits(&payload);
+        let book = sample::BOOK.replace("LONG", &"&".repeat(300)).replace("MENTION", &"m".repeat(200));
+        let channel = sample::with_book("slack", "url = \"https://x\"", Locale::Ko, &book);
+        let payload = sample::posted_by(&channel, sample::all(&text));
+        assert_within_limits(&payload);
     }
+}
+
+#[test]
+fn links_stand_beside_the_page_and_an_owner_is_called() {
+    let book = sample::BOOK.replace("LONG", "a").replace("MENTION", "<!subteam^S1>");
+    let channel = sample::with_book("slack", "url = \"https://x\"", Locale::Ko, &book);
+    let payload = sample::posted_by(&channel, sample::alert(1));
+    let of = |kind: &str| -> Vec<String> {
+        let blocks = payload["blocks"].as_array().unwrap().iter().filter(|block| block["type"] == kind);
+        blocks
+            .map(|block| {
+                block["elements"][0]["text"].as_str().or(block["text"]["text"].as_str()).unwrap_or("").to_owned()
+            })
+            .collect()
+    };
+    assert!(of("section").contains(&"<!subteam^S1>".to_owned()));
+    expect!["<https://bongsu.example/api/v1/issues/9f2c0000000000000000000000000001|상세 보기> · <https://bongsu.example/trace/4bf92f3577b34da6|추적> · <https://bongsu.example/logs?m=order-api&amp;e=prod&amp;s=order-api-7c9f-x2x8k&amp;v=v1.42.0&amp;l=com.acme.order.DiscountService.apply&amp;f=1795409831000&amp;t=1795410431000|Logs of [all] &lt;kinds&gt; | `x`> · <https://bongsu.example/a/9f2c0000000000000000000000000001|Long> · `9f2c0000000000000000000000000001`"].assert_eq(&of("context").join("\n"));
+    assert!(!sample::posted_by(&channel, sample::alert(3)).to_string().contains("subteam"));
 }
 
 #[test]

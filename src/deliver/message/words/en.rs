@@ -17,6 +17,8 @@ pub(super) const WORDS: Words = Words {
     window_ends: "Window ends",
     release: "Release",
     server: "Server",
+    servers: "Servers",
+    owner: "Owner",
     trace_id: "Trace ID",
     level: "Level",
     alerts_sent: "Alerts sent",

@@ -17,6 +17,8 @@ pub(super) const WORDS: Words = Words {
     window_ends: "구간 종료",
     release: "배포 버전",
     server: "서버",
+    servers: "서버",
+    owner: "담당",
     trace_id: "추적 ID",
     level: "심각도",
     alerts_sent: "알림",

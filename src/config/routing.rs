@@ -1,0 +1,61 @@
+//! What messages say besides the error, and when they wait or are not made: links, owners, quiet hours, maintenance.
+//!
+//! Promises: texts as they were written. Deliberately not here: whether they mean something; `deliver` compiles them.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::Locale;
+
+/// A link beside the page.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Link {
+    /// What it is called.
+    pub label: Label,
+    /// Where to, with placeholders such as `{trace_id}`. Without one of them in an error, the link is left out.
+    pub url: String,
+    /// Which errors have it: as for routes.
+    #[serde(default, rename = "match")]
+    pub matchers: BTreeMap<String, String>,
+}
+
+/// A text in one language, or in each.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged, expecting = "expected a text or { en = \"…\", ko = \"…\" }")]
+pub enum Label {
+    /// The same in each.
+    One(String),
+    /// One for each.
+    Each {
+        /// English.
+        en: String,
+        /// Korean.
+        ko: String,
+    },
+}
+
+impl Label {
+    /// The text in that language.
+    pub fn of(&self, locale: Locale) -> &str {
+        match (self, locale) {
+            (Label::One(text), _) | (Label::Each { en: text, .. }, Locale::En) => text,
+            (Label::Each { ko, .. }, Locale::Ko) => ko,
+        }
+    }
+}
+
+/// Who looks after some errors. The first that matches is named.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Owner {
+    /// What they are called.
+    pub name: String,
+    /// Which errors are theirs: as for routes.
+    #[serde(default, rename = "match")]
+    pub matchers: BTreeMap<String, String>,
+    /// What calls them, for each channel in its own syntax (`"<!subteam^S123>"`); in an email channel a further recipient.
+    #[serde(default)]
+    pub mention: BTreeMap<String, String>,
+}
