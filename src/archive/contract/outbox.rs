@@ -56,14 +56,7 @@ pub(super) async fn later_alerts_know_the_servers(url: &str) {
             let Tally { fingerprint, rules, project, route, .. } = tally;
             let (rules, project, route) = (Arc::clone(rules), Arc::clone(project), Arc::clone(route));
             let events = servers.iter().map(on).collect();
-            tallies.push(Tally {
-                fingerprint: *fingerprint,
-                rules,
-                project,
-                route,
-                events,
-                remembered: None,
-            });
+            tallies.push(Tally { fingerprint: *fingerprint, rules, project, route, events, remembered: None });
         }
         let Batch { source, samples_per_day, expiry, .. } = *whole;
         archive.admit(Arc::new(Batch { tallies, source, samples_per_day, expiry }), Arc::new([]), now).await.unwrap();
@@ -80,7 +73,7 @@ pub(super) async fn later_alerts_know_the_servers(url: &str) {
                 if alert.fingerprint.0 == 1 {
                     told.push((alert.kind.name(), alert.ordinal, alert.servers.join(" ")));
                 }
-                settle(&archive, &delivery, End::Delivered, now).await;
+                settle(&archive, &delivery, End::Delivered { handle: None }, now).await;
             }
         }
     };
