@@ -187,6 +187,22 @@ impl Channel {
         }
     }
 
+    /// What to ask the far side before a message is sent again, to learn whether it came.
+    pub(crate) fn question(&self, delivery: &Delivery) -> Option<Parcel> {
+        match &self.speech {
+            Speech::SlackApp(app) => Some(app.question(delivery)),
+            _ => None,
+        }
+    }
+
+    /// Whether the answer says that it came, and what it is called when later ones are to answer to it.
+    pub(crate) fn found(&self, delivery: &Delivery, brought: &Result<Reply, Failure>) -> Option<Option<String>> {
+        match &self.speech {
+            Speech::SlackApp(app) => app.found(delivery, brought),
+            _ => None,
+        }
+    }
+
     /// Whether the message that was to be answered or edited is not there any more.
     pub(crate) fn has_lost(&self, brought: &Result<Reply, Failure>) -> bool {
         matches!(&self.speech, Speech::SlackApp(app) if app.has_lost(brought))

@@ -92,7 +92,7 @@ impl Editor {
         self.archive.record_edit(edit, edited, now).await?;
         Ok(match edited {
             // The far side is in trouble, or asks for patience: the other messages are there as well.
-            Edited::Again(at) => at.since(now).min(PAUSE),
+            Edited::Again(at) => at.since(now),
             _ => Duration::ZERO,
         })
     }

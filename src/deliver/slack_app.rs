@@ -3,7 +3,9 @@
 //!
 //! Promises: laid out as `slack` does it, within the same limits. Every message carries what its delivery is called, so that
 //! one whose answer was lost can be told from one that never came. An answer is believed when it says `ok`, whatever its
-//! status. Deliberately not here: the presses of buttons, which Slack sends (`web`); when a message is edited (`editor`).
+//! status; one that was lost is looked for in the channel before the message is sent again. Deliberately not here: the presses of buttons, which Slack sends (`web`); when a message is edited (`editor`).
+
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -23,6 +25,10 @@ use super::webhook::idempotency_key;
 const API: &str = "https://slack.com/api";
 /// Of what stands under the reason; far more than it ever has.
 const STATUS_UNITS: usize = 400;
+/// How far Slack's clock and ours may be apart.
+const CLOCKS_APART: Duration = Duration::from_secs(60);
+/// Messages that are asked for: the newest come first, and a retry comes soon.
+const MESSAGES_ASKED: &str = "15";
 /// Slack's ids and timestamps are shorter.
 const HANDLE_CHARS_MAX: usize = 64;
 
@@ -103,6 +109,20 @@ struct Answer {
     ts: Option<String>,
     team: Option<String>,
     user: Option<String>,
+}
+
+/// What stands in the channel.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Listed {
+    messages: Vec<Stands>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Stands {
+    ts: String,
+    metadata: Value,
 }
 
 impl SlackApp {
@@ -190,14 +210,44 @@ impl SlackApp {
 
     /// What the message is called that a delivery brought, when later ones are to answer to it.
     pub(crate) fn handle(&self, delivery: &Delivery, brought: &Result<Reply, Failure>) -> Option<String> {
-        // What tells of several errors is edited for none of them.
-        let tells_one = delivery.alert.kind == Kind::Alert && !delivery.is_of_several();
-        if self.thread(delivery).is_some() || !tells_one {
+        if !self.begins_thread(delivery) {
             return None;
         }
         let Answer { channel, ts, .. } = answer(brought.as_ref().ok()?).filter(|answer| answer.ok)?;
         let handle = format!("{}:{}", channel?, ts?);
         parts(&handle).is_some().then_some(handle)
+    }
+
+    /// Asks for what came to the channel, or to the thread, since the alert was granted.
+    pub(crate) fn question(&self, delivery: &Delivery) -> Parcel {
+        let oldest = delivery.alert.granted_at.minus(CLOCKS_APART).ms();
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        form.append_pair("oldest", &format!("{}.{:03}000", oldest.div_euclid(1_000), oldest.rem_euclid(1_000)))
+            .append_pair("limit", MESSAGES_ASKED)
+            .append_pair("include_all_metadata", "true");
+        let method = match self.thread(delivery) {
+            None => {
+                form.append_pair("channel", &self.chat);
+                "conversations.history"
+            }
+            Some((channel, ts)) => {
+                form.append_pair("channel", channel).append_pair("ts", ts);
+                "conversations.replies"
+            }
+        };
+        self.request(method, "application/x-www-form-urlencoded", form.finish())
+    }
+
+    /// Whether the delivery is among what came, and what its message is called when later ones are to answer to it. The
+    /// courier brings the beginning of a long answer: whether it came can be read there, but not for sure what it is called.
+    pub(crate) fn found(&self, delivery: &Delivery, brought: &Result<Reply, Failure>) -> Option<Option<String>> {
+        let (key, reply) = (idempotency_key(delivery), brought.as_ref().ok()?);
+        let Ok(Listed { messages }) = serde_json::from_slice(&reply.body) else {
+            return String::from_utf8_lossy(&reply.body).contains(&key).then_some(None);
+        };
+        let found = messages.into_iter().find(|one| one.metadata["event_payload"]["key"] == key.as_str())?;
+        let handle = format!("{}:{}", self.chat, found.ts);
+        Some((self.begins_thread(delivery) && parts(&handle).is_some()).then_some(handle))
     }
 
     /// Whether the message that was to be answered or edited is not there any more.
@@ -206,20 +256,30 @@ impl SlackApp {
         word.is_some_and(|word| LOST.contains(&word.as_str()))
     }
 
+    /// Whether later alerts answer to the delivery's message. What tells of several errors is edited for none of them.
+    fn begins_thread(&self, delivery: &Delivery) -> bool {
+        self.thread(delivery).is_none() && delivery.alert.kind == Kind::Alert && !delivery.is_of_several()
+    }
+
     /// The message that the delivery answers to, if it stands where the app speaks: the configuration may name another
     /// channel meanwhile.
     fn thread<'d>(&self, delivery: &'d Delivery) -> Option<(&'d str, &'d str)> {
-        let (channel, ts) = parts(delivery.thread.as_deref()?)?;
+        // What tells of several errors is no answer to what one of them began.
+        let (channel, ts) = parts(delivery.thread.as_deref().filter(|_| !delivery.is_of_several())?)?;
         (channel == self.chat || !is_id(&self.chat)).then_some((channel, ts))
     }
 
     fn call(&self, method: &str, body: &Value) -> Parcel {
+        self.request(method, "application/json; charset=utf-8", body.to_string())
+    }
+
+    fn request(&self, method: &str, content_type: &str, body: String) -> Parcel {
         let headers = vec![
-            ("Content-Type".to_owned(), Secret::new("application/json; charset=utf-8")),
+            ("Content-Type".to_owned(), Secret::new(content_type)),
             ("Authorization".to_owned(), self.bearer.clone()),
         ];
         let url = Secret::new(format!("{}/{method}", self.api.expose()));
-        Parcel::Post { url, headers, body: Bytes::from(body.to_string()) }
+        Parcel::Post { url, headers, body: Bytes::from(body) }
     }
 }
 

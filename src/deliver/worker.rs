@@ -219,20 +219,35 @@ impl Worker {
                 "an alert expired and lies in the dead letters"
             );
             End::Expired
+        } else if let Some(handle) = self.came_before(&delivery).await {
+            End::Delivered { handle }
         } else {
             let (mut brought, mut attempt) = self.attempt(&delivery, now).await;
-            let now = (self.now)();
-            if delivery.thread.is_some()
-                && self.channel.has_lost(&brought)
-                && now.plus(self.settings.timeout.get()) < delivery.claimed_until
-            {
+            if delivery.thread.is_some() && self.channel.has_lost(&brought) && self.has_time(&delivery, 1) {
                 // People took away what it was to answer to: it stands for itself, and begins another thread.
                 delivery.thread = None;
-                (brought, attempt) = self.attempt(&delivery, now).await;
+                (brought, attempt) = self.attempt(&delivery, (self.now)()).await;
             }
             self.end_of(attempt, &delivery, &brought, (self.now)())
         };
         Settlement { id: delivery.id, fence: delivery.fence, end }
+    }
+
+    /// Whether an earlier attempt arrived whose answer was lost, as far as the far side can be asked; with what it calls the
+    /// message.
+    async fn came_before(&self, delivery: &Delivery) -> Option<Option<String>> {
+        if delivery.attempt <= 1 || !self.has_time(delivery, 2) {
+            return None;
+        }
+        let brought = self.courier.carry(self.channel.question(delivery)?).await;
+        let found = self.channel.found(delivery, &brought)?;
+        tracing::info!(channel = &**self.channel.name(), delivery = delivery.id, "an alert had arrived before");
+        Some(found)
+    }
+
+    /// Whether there is time for so many requests before somebody else may claim the delivery.
+    fn has_time(&self, delivery: &Delivery, requests: u32) -> bool {
+        (self.now)().plus(self.settings.timeout.get() * requests) < delivery.claimed_until
     }
 
     async fn attempt(&self, delivery: &Delivery, now: Time) -> (Result<Reply, Failure>, Attempt) {

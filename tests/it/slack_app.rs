@@ -28,6 +28,10 @@ struct Message {
 #[derive(Default)]
 struct Workspace {
     messages: BTreeMap<String, Message>,
+    /// What is taken next, is not answered.
+    silent: bool,
+    /// Requests by method.
+    calls: Vec<String>,
     /// What was not taken, and why.
     refused: Vec<String>,
 }
@@ -48,6 +52,9 @@ impl Slack {
                 workspace.refused.push(why.clone());
                 json!({ "ok": false, "error": why })
             });
+            if std::mem::take(&mut workspace.silent) {
+                return Reaction::Drop;
+            }
             Reaction::Answer(200, vec![("content-type", "application/json".to_owned())], answer.to_string())
         })
         .await;
@@ -92,12 +99,16 @@ impl Workspace {
         if header("authorization") != format!("Bearer {TOKEN}") {
             return Err("invalid_auth".to_owned());
         }
+        let method = request.path.rsplit('/').next().unwrap();
+        self.calls.push(method.to_owned());
+        if method.starts_with("conversations.") {
+            return self.list(&request.body, header("content-type"));
+        }
         if !header("content-type").starts_with("application/json") {
             return Err("invalid_post_type".to_owned());
         }
         let body = &request.json;
         let text = |name: &str| body[name].as_str();
-        let method = request.path.rsplit('/').next().unwrap();
         if method == "auth.test" {
             return Ok(json!({ "ok": true, "team": "Example", "user": "bongsu", "team_id": "T1", "user_id": "U1" }));
         }
@@ -121,7 +132,7 @@ impl Workspace {
                         return Err("cannot_reply_to_message".to_owned());
                     }
                 }
-                let ts = format!("1503435956.{:06}", self.messages.len());
+                let ts = format!("{}.{:06}", now_s(), self.messages.len());
                 let message = Message { thread_ts, said: vec![body.clone()], deleted: false };
                 assert!(self.messages.insert(ts.clone(), message).is_none(), "a timestamp is there once");
                 Ok(json!({ "ok": true, "channel": CHAT, "ts": ts, "message": { "text": body["text"], "ts": ts } }))
@@ -134,6 +145,31 @@ impl Workspace {
             }
             _ => Err("unknown_method".to_owned()),
         }
+    }
+}
+
+impl Workspace {
+    /// `conversations.history` and `conversations.replies`, which read forms and no JSON.
+    fn list(&self, form: &[u8], content_type: &str) -> Result<Value, String> {
+        if content_type != "application/x-www-form-urlencoded" {
+            return Err("invalid_post_type".to_owned());
+        }
+        let form: BTreeMap<String, String> = url::form_urlencoded::parse(form).into_owned().collect();
+        if form.get("channel").is_none_or(|channel| channel != CHAT) {
+            return Err("channel_not_found".to_owned());
+        }
+        let since = |ts: &str| form.get("oldest").is_none_or(|oldest| ts > oldest.as_str());
+        let thread = form.get("ts");
+        let with_metadata = form.get("include_all_metadata").is_some_and(|all| all == "true");
+        let here = |(ts, one): &(&String, &Message)| !one.deleted && since(ts) && one.thread_ts.as_ref() == thread;
+        let shown = |(ts, one): (&String, &Message)| {
+            let said = one.said.last().unwrap();
+            let metadata = if with_metadata { said["metadata"].clone() } else { Value::Null };
+            json!({ "type": "message", "ts": ts, "text": said["text"], "blocks": said["blocks"], "metadata": metadata })
+        };
+        let limit = form.get("limit").map_or(100, |limit| limit.parse().unwrap());
+        let messages: Vec<Value> = self.messages.iter().rev().filter(here).map(shown).take(limit).collect();
+        Ok(json!({ "ok": true, "messages": messages, "has_more": false }))
     }
 }
 
@@ -252,7 +288,7 @@ async fn issue(server: &Server) -> Value {
     server.api("/api/v1/issues").await["items"][0].clone()
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_window_is_one_thread_whose_first_message_grows() {
     let slack = Slack::start().await;
     let server = Server::start(&format!("[policy]\nwindow = \"20s\"\n{}", slack.channel())).await;
@@ -392,7 +428,37 @@ async fn a_thread_goes_on_after_a_crash_and_begins_anew_when_people_delete_it() 
     assert!(slack.refused().iter().all(|why| why == "thread_not_found" || why == "message_not_found"));
 }
 
+/// Slack took the message, and its answer was lost: it is looked for, and not sent twice.
 #[tokio::test]
+async fn a_message_whose_answer_was_lost_is_not_sent_again() {
+    let slack = Slack::start().await;
+    let server = Server::start(&format!("{}[deliver]\nbackoff_first = \"20ms\"\n", slack.channel())).await;
+    let silence = || slack.workspace.lock().unwrap().silent = true;
+    let delivered = async |count: usize| {
+        wait_until("the delivery to be settled", async || {
+            server.api("/api/v1/deliveries?state=delivered").await["items"].as_array().unwrap().len() == count
+        })
+        .await;
+    };
+    silence();
+    server.send(&error()).await;
+    delivered(1).await;
+    silence();
+    server.send(&error()).await;
+    delivered(2).await;
+    let messages = slack.messages();
+    assert_eq!(messages.len(), 2, "{messages:?}");
+    assert_eq!(messages[1].1.thread_ts.as_ref(), Some(&messages[0].0), "what was found begins the thread");
+    let calls = slack.workspace.lock().unwrap().calls.clone();
+    let of = |method: &str| calls.iter().filter(|call| *call == method).count();
+    assert_eq!(
+        (of("conversations.history"), of("conversations.replies"), of("chat.postMessage")),
+        (1, 1, 2),
+        "{calls:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_that_is_not_good_is_said_and_what_could_not_be_sent_lies_in_the_dead_letters() {
     let slack = Slack::start().await;
     let server = Server::start(&slack.channel().replace(TOKEN, "xoxb-not-the-token")).await;

@@ -341,3 +341,49 @@ fn its_keys_are_checked_and_shown_nowhere() {
     assert!(!format!("{:?}", channel.judge(&quoted, sample::NOW)).contains("8f74"));
     assert!(!format!("{:?}", channel.judge(&quoted, sample::NOW)).contains("xoxb"));
 }
+
+/// A message whose answer was lost is looked for before it is sent again.
+#[test]
+fn what_came_before_is_found_by_its_key() {
+    let delivery = sample::delivery(sample::alert(1));
+    let channel = app(Locale::En);
+    let Parcel::Post { url, body, .. } = channel.question(&delivery).unwrap() else { panic!("it posts") };
+    assert_eq!(url.expose(), "https://slack.com/api/conversations.history");
+    let form = std::str::from_utf8(&body).unwrap();
+    assert_eq!(form, "oldest=1795410071.000000&limit=15&include_all_metadata=true&channel=C0123456789");
+    let answer = Delivery { thread: Some(ROOT.to_owned()), ..delivery.clone() };
+    let Parcel::Post { url, body, .. } = channel.question(&answer).unwrap() else { panic!("it posts") };
+    assert_eq!(url.expose(), "https://slack.com/api/conversations.replies");
+    assert!(std::str::from_utf8(&body).unwrap().ends_with("&channel=C0123456789&ts=1503435956.000247"));
+
+    let (_, sent) = self::body(channel.compose(&delivery, sample::NOW));
+    let listed = json!({ "ok": true, "messages": [
+        { "ts": "1795410140.000001", "text": "hello" },
+        { "ts": "1795410131.000002", "metadata": sent["metadata"], "blocks": sent["blocks"] },
+    ]})
+    .to_string();
+    let found = |delivery: &Delivery, body: &str| {
+        channel.found(delivery, &Ok(Reply { status: 200, retry_after: None, body: body.as_bytes().to_vec() }))
+    };
+    assert_eq!(found(&delivery, &listed), Some(Some("C0123456789:1795410131.000002".to_owned())));
+    assert_eq!(found(&answer, &listed), Some(None));
+    assert_eq!(found(&delivery, &listed[..listed.len() - 2]), Some(None), "the beginning of a long answer");
+    assert_eq!(found(&sample::delivery(sample::alert(3)), &listed), None);
+    assert_eq!(found(&delivery, r#"{"ok":false,"error":"missing_scope"}"#), None);
+    assert_eq!(channel.found(&delivery, &Err(Failure::Timeout)), None);
+}
+
+#[test]
+fn what_tells_of_several_errors_begins_no_thread_and_answers_to_none() {
+    let other = Alert { fingerprint: crate::issue::Fingerprint(7), ..sample::alert(1) };
+    let several = Delivery { thread: Some(ROOT.to_owned()), folded: vec![other], ..sample::delivery(sample::alert(1)) };
+    let (_, message) = body(app(Locale::En).compose(&several, sample::NOW));
+    assert_eq!(message["thread_ts"], Value::Null);
+    assert!(!message.to_string().contains("\"actions\""), "{message}");
+    let reply = Ok(Reply {
+        status: 200,
+        retry_after: None,
+        body: br#"{"ok":true,"channel":"C0123456789","ts":"1.2"}"#.to_vec(),
+    });
+    assert_eq!(app(Locale::En).handle(&several, &reply), None);
+}
