@@ -174,6 +174,15 @@ impl Delivery {
         std::iter::once(&self.alert).chain(&self.folded)
     }
 
+    /// The name in payloads: of what it tells, or of how several errors came to be told together.
+    pub fn kind(&self) -> &'static str {
+        match (self.is_of_several(), &self.spread, self.alert.kind) {
+            (false, ..) => self.alert.kind.name(),
+            (true, Some(_), Kind::Alert) => "storm",
+            (true, ..) => "digest",
+        }
+    }
+
     /// Whether it tells of several errors.
     pub fn is_of_several(&self) -> bool {
         self.folded.iter().any(|alert| alert.fingerprint != self.alert.fingerprint)
@@ -246,11 +255,28 @@ pub enum Attempt {
         /// The earliest moment the far side asked for.
         not_before: Option<Time>,
     },
+    /// It was sent, and no answer came: nobody knows whether it arrived.
+    Unanswered {
+        /// What happened, for people.
+        error: String,
+    },
     /// The far side will never take it.
     Refused {
         /// What happened, for people.
         error: String,
     },
+}
+
+impl Attempt {
+    /// The name in the metrics.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Attempt::Delivered => "delivered",
+            Attempt::Failed { .. } => "failed",
+            Attempt::Unanswered { .. } => "unanswered",
+            Attempt::Refused { .. } => "refused",
+        }
+    }
 }
 
 /// Under which policy an error falls, and who is told.

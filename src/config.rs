@@ -4,6 +4,7 @@
 //! appear in `Debug`. Deliberately not here: opening anything the configuration names; `bongsu check` does that.
 
 mod channel;
+mod fixed;
 mod load;
 mod routing;
 mod sameness;
@@ -109,7 +110,7 @@ impl Config {
 }
 
 /// Where the state lives.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Archive {
     /// `sqlite:PATH`, `postgres://…` or `mysql://…`.
@@ -153,7 +154,7 @@ impl Default for Archive {
 }
 
 /// The memory that several bongsu on one archive share.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Cache {
     /// `redis://…`, `rediss://…`, `redis-sentinel://…`, `redis-cluster://…` or `dynamodb://…`. Absent: the archive alone.
@@ -267,7 +268,7 @@ impl Default for Scrub {
 }
 
 /// Limits on what comes in. Each has a counted and visible overflow.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// A request's body as sent, in bytes.
@@ -331,7 +332,7 @@ impl Default for Storm {
 }
 
 /// How alerts are sent.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Deliver {
     /// How long one request may take.
@@ -365,7 +366,7 @@ impl Default for Deliver {
 }
 
 /// What is kept for how long.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Retention {
     /// Stored events.
@@ -397,7 +398,7 @@ impl Default for Retention {
 }
 
 /// Which addresses outgoing requests may reach. Link-local and cloud metadata addresses never.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Outgoing {
     /// Whether private and loopback addresses are allowed.
@@ -411,7 +412,7 @@ impl Default for Outgoing {
 }
 
 /// The server's own log, on standard error.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Log {
     /// `error`, `warn`, `info`, `debug`, `trace`, or a filter such as `info,bongsu::deliver=debug`.

@@ -45,4 +45,4 @@ pub mod time;
 mod web;
 
 pub use config::Config;
-pub use server::Server;
+pub use server::{Again, Server};

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use super::fold::{Folded, fold};
 use super::lane::Answers;
 use super::shared::{self, Shared};
-use super::{Arrival, Handoff, Settings, rejected};
+use super::{Arrival, Duties, Handoff, Settings, rejected};
 use crate::archive::{Admitted, Archive, Claim, Error, Handed, Permit, Tally};
 use crate::metrics::Stopwatch;
 use crate::outcome::{Outcome, RejectReason};
@@ -35,6 +35,7 @@ type Answer = Pin<Box<dyn Future<Output = Stored> + Send>>;
 /// A batch that the archive was asked about.
 struct Asked {
     folded: Folded,
+    duties: Arc<Duties>,
     claims: Arc<[Claim]>,
     now: Time,
     started: Stopwatch,
@@ -70,23 +71,23 @@ impl Committer {
     }
 
     /// As much as each worker has room for.
-    fn claims(&self) -> Arc<[Claim]> {
+    fn claims(duties: &Duties) -> Arc<[Claim]> {
         let claim = |Handoff { channel, lease, folding, to, .. }: &Handoff| Claim {
             channel: Arc::clone(channel),
             limit: to.capacity(),
             lease: *lease,
             folding: *folding,
         };
-        self.settings.handoffs.iter().map(claim).collect()
+        duties.handoffs.iter().map(claim).collect()
     }
 
     /// A worker that has gone leaves what it was given to whoever claims it when the lease is over. All workers look for
     /// themselves when one had room for no more.
-    fn hand_over(&self, claims: &[Claim], Handed { deliveries, looks }: Handed) {
+    fn hand_over(&self, duties: &Duties, claims: &[Claim], Handed { deliveries, looks }: Handed) {
         let filled =
             |claim: &Claim| deliveries.iter().filter(|one| one.channel == claim.channel).count() == claim.limit;
         let mut more = claims.iter().any(filled);
-        let handoff = |channel: &Arc<str>| self.settings.handoffs.iter().find(|handoff| handoff.channel == *channel);
+        let handoff = |channel: &Arc<str>| duties.handoffs.iter().find(|handoff| handoff.channel == *channel);
         for (channel, at) in looks {
             // A storm puts off many to the same moment.
             more |= handoff(&channel).is_some_and(|one| one.look_at_ms.swap(at.ms(), Ordering::Relaxed) != at.ms());
@@ -115,11 +116,12 @@ impl Committer {
 
     /// Answers one outcome an arrival.
     pub(super) async fn commit(self: Arc<Self>, arrivals: Vec<Arrival>) -> Answers<Outcome> {
-        let folded = fold(arrivals.into_iter(), &self.settings);
+        let duties = Arc::clone(&self.settings.duties.borrow());
+        let folded = fold(arrivals.into_iter(), &duties);
         if let Some(shared) = self.shared.as_ref().filter(|shared| !shared.is_archive_up()) {
             return Answers::Now(self.outcomes(&folded, Answered::Away(Arc::clone(shared))).await);
         }
-        let (asked, mut answer) = self.ask(folded);
+        let (asked, mut answer) = self.ask(folded, duties);
         let Some(shared) = &self.shared else {
             let stored = answer.await;
             return Answers::Now(self.outcomes_of(&asked, stored).await);
@@ -142,12 +144,12 @@ impl Committer {
         Answers::Now(self.outcomes(&asked.folded, answered).await)
     }
 
-    fn ask(&self, folded: Folded) -> (Asked, Answer) {
-        let (claims, now, permit) = (self.claims(), (self.settings.now)(), Arc::<Permit>::default());
+    fn ask(&self, folded: Folded, duties: Arc<Duties>) -> (Asked, Answer) {
+        let (claims, now, permit) = (Committer::claims(&duties), (self.settings.now)(), Arc::<Permit>::default());
         let (archive, batch) = (self.archive.clone(), Arc::clone(&folded.batch));
         let (of_it, wanted) = (Arc::clone(&permit), Arc::clone(&claims));
         let answer: Answer = Box::pin(async move { archive.admit_with(of_it, batch, wanted, now).await });
-        (Asked { folded, claims, now, started: Stopwatch::start(), permit }, answer)
+        (Asked { folded, duties, claims, now, started: Stopwatch::start(), permit }, answer)
     }
 
     /// Waits for the archive's answer. When half of the patience is over without one, a probe finds out whether it lives:
@@ -180,7 +182,7 @@ impl Committer {
         let answered = match (stored, &self.shared) {
             (Ok((admitted, claimed)), _) => {
                 if admitted.iter().any(|one| one.decision.granted() > 0) {
-                    self.hand_over(&asked.claims, claimed);
+                    self.hand_over(&asked.duties, &asked.claims, claimed);
                 }
                 self.remember(&asked.folded.batch.tallies, &admitted, asked.now);
                 Answered::Admitted(admitted)

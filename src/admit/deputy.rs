@@ -144,7 +144,7 @@ impl Shared {
                 None => {
                     rejected(count, RejectReason::Unavailable, "nobody said whether it was counted; send again later")
                 }
-                Some(grant) => self.granted(tally, &grant, settings, now, &mut held),
+                Some(grant) => self.granted(tally, &grant, (now, now.plus(folded.batch.expiry)), &mut held),
             }
         });
         let outcomes = folded.unfold(outcomes.collect());
@@ -191,8 +191,7 @@ impl Shared {
         &self,
         tally: &Tally,
         grant: &Grant,
-        settings: &Settings,
-        now: Time,
+        (now, expires_at): (Time, Time),
         held: &mut Vec<Provisional>,
     ) -> Vec<Outcome> {
         let marker = &grant.record.marker;
@@ -227,7 +226,7 @@ impl Shared {
                     ordinal,
                     occurrences: counted.occurrences,
                     granted_at: now,
-                    expires_at: now.plus(settings.expiry),
+                    expires_at,
                     ways: channels.iter().map(|channel| Way::new(Arc::clone(channel), now)).collect(),
                 });
                 Outcome::Alerted { ordinal, counted }

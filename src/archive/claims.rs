@@ -144,8 +144,10 @@ async fn storms(tx: &mut Tx, channel: &str, now: Time) -> Result<HashMap<Togethe
 /// Stores a plan: leaders are claimed, others folded into them or put off.
 async fn store(tx: &mut Tx, claim: &Claim, plan: &Plan, now: Time) -> Result<(), Error> {
     const STORM_COLUMNS: usize = 8;
-    static CLAIM: Sql =
-        Sql::new("UPDATE deliveries SET fence = fence + 1, attempts = attempts + 1, due_at = ?1 WHERE id IN (?*)");
+    static CLAIM: Sql = Sql::new(
+        "UPDATE deliveries SET fence = fence + 1, attempts = attempts + 1, unanswered = unanswered + 1, due_at = ?1 \
+         WHERE id IN (?*)",
+    );
     static FOLD: Sql = Sql::new("UPDATE deliveries SET folded_into = ?1 WHERE id IN (?*)");
     static LATER: Sql = Sql::new("UPDATE deliveries SET due_at = ?1 WHERE id IN (?*)");
     static STORM: Sql = Sql::new(

@@ -81,7 +81,7 @@ async fn claimed(archive: &Archive, channel: &str, limit: usize, now: Time) -> V
 }
 
 async fn settle(archive: &Archive, delivery: &Delivery, end: End, now: Time) {
-    let settled = vec![Settlement { id: delivery.id, fence: delivery.fence, end }];
+    let settled = vec![Settlement { id: delivery.id, fence: delivery.fence, unanswered: false, end }];
     archive.exchange(settled, claim("none", 0), now).await.unwrap();
 }
 

@@ -61,6 +61,8 @@ pub(crate) struct Way {
     pub(crate) state: DeliveryState,
     /// How often it was tried.
     pub(crate) attempts: u32,
+    /// How often nobody knew afterwards whether it had arrived.
+    pub(crate) unanswered: u32,
     /// Not to be tried before.
     pub(crate) due_at: Time,
     /// When it was taken or given up.
@@ -75,7 +77,7 @@ impl Way {
     /// A delivery that nobody has tried.
     pub(crate) fn new(channel: Arc<str>, due_at: Time) -> Way {
         let state = DeliveryState::Pending;
-        Way { channel, state, attempts: 0, due_at, settled_at: None, error: None, sending: false }
+        Way { channel, state, attempts: 0, unanswered: 0, due_at, settled_at: None, error: None, sending: false }
     }
 }
 
@@ -236,6 +238,7 @@ impl Interim {
         let fingerprint = held_one.alert.fingerprint;
         let Some(way) = held_one.alert.ways.iter_mut().find(|way| way.channel == *channel) else { return };
         way.sending = false;
+        way.unanswered += u32::from(settlement.unanswered);
         let mut settle = |state, error: Option<String>| {
             way.state = state;
             way.settled_at = Some(now);
@@ -371,7 +374,11 @@ mod tests {
     }
 
     fn settle(interim: &Interim, delivery: &Delivery, end: End) {
-        interim.settle(&delivery.channel, Settlement { id: delivery.id, fence: delivery.fence, end }, Time(9));
+        interim.settle(
+            &delivery.channel,
+            Settlement { id: delivery.id, fence: delivery.fence, unanswered: false, end },
+            Time(9),
+        );
     }
 
     fn ordinals(claimed: &[Delivery]) -> Vec<(u128, u32)> {

@@ -1,7 +1,9 @@
 //! The outbox: deliveries that wait, and how those that were claimed (`claims`) are settled.
 //!
 //! Promises: a settlement whose claim is not the newest changes nothing; what is folded into a delivery ends as that one
-//! does. Deliberately not here: when to try again; the worker says so.
+//! does. A claim counts as unanswered until its settlement says otherwise: so what was sent by a process that died, or
+//! after its lease, is among the attempts that may have come twice. Deliberately not here: when to try again; the worker
+//! says so.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +19,8 @@ pub(crate) struct Settlement {
     pub(crate) id: i64,
     /// The fence of the claim.
     pub(crate) fence: i64,
+    /// Whether it was sent and no answer came.
+    pub(crate) unanswered: bool,
     /// What becomes of it.
     pub(crate) end: End,
 }
@@ -52,40 +56,42 @@ pub(crate) enum End {
     Expired,
 }
 
-/// Settles claimed deliveries. A settlement whose fence is not the newest changes nothing.
+/// Settles claimed deliveries. A settlement whose fence is not the newest changes nothing; and it ends its claim, so that
+/// the same one again, of which nobody knew whether it was stored, changes nothing either.
 pub(super) async fn settle(tx: &mut Tx, settlements: &[Settlement], now: Time) -> Result<(), Error> {
     static DELIVERED: Sql = Sql::new(
-        "UPDATE deliveries SET state = 'delivered', settled_at = ?3, error = NULL \
+        "UPDATE deliveries SET state = 'delivered', settled_at = ?3, error = NULL, unanswered = unanswered - ?4 \
          WHERE id = ?1 AND fence = ?2 AND state = 'pending'",
     );
     static DEAD: Sql = Sql::new(
-        "UPDATE deliveries SET state = 'dead', settled_at = ?3, error = ?4 \
+        "UPDATE deliveries SET state = 'dead', settled_at = ?3, error = ?5, unanswered = unanswered - ?4 \
          WHERE id = ?1 AND fence = ?2 AND state = 'pending'",
     );
     // This claim, which sent nothing, is among the attempts.
     static EXPIRED: Sql = Sql::new(
-        "UPDATE deliveries SET state = 'dead', settled_at = ?3, error = \
+        "UPDATE deliveries SET state = 'dead', settled_at = ?3, unanswered = unanswered - 1, error = \
              coalesce('given up after ' || (attempts - 1) || ' attempts: ' || error, \
                  'too old to help: it expired before it could be sent') \
          WHERE id = ?1 AND fence = ?2 AND state = 'pending'",
     );
     static BACK: Sql = Sql::new(
-        "UPDATE deliveries SET due_at = ?3, attempts = attempts - 1 \
+        "UPDATE deliveries SET due_at = ?3, fence = fence + 1, attempts = attempts - 1, unanswered = unanswered - 1 \
          WHERE id = ?1 AND fence = ?2 AND state = 'pending'",
     );
-    for Settlement { id, fence, end } in settlements {
+    for Settlement { id, fence, unanswered, end } in settlements {
+        let known = i64::from(!unanswered);
         match end {
             End::Delivered { handle } => {
-                let settled = tx.execute(&DELIVERED, &values![*id, *fence, now]).await?;
+                let settled = tx.execute(&DELIVERED, &values![*id, *fence, now, known]).await?;
                 if let Some(handle) = handle.as_deref().filter(|_| settled == 1) {
                     threads::keep(tx, *id, handle, now).await?;
                 }
                 settled
             }
-            End::Dead { error } => tx.execute(&DEAD, &values![*id, *fence, now, error.as_str()]).await?,
+            End::Dead { error } => tx.execute(&DEAD, &values![*id, *fence, now, known, error.as_str()]).await?,
             End::Expired => tx.execute(&EXPIRED, &values![*id, *fence, now]).await?,
             End::Back { due_at } => tx.execute(&BACK, &values![*id, *fence, *due_at]).await?,
-            End::Again { due_at, error, .. } => again(tx, *id, *fence, *due_at, error).await?,
+            End::Again { due_at, error, .. } => again(tx, *id, *fence, known, *due_at, error).await?,
         };
     }
     let ended = settlements.iter().filter(|one| !matches!(one.end, End::Back { .. } | End::Again { .. }));
@@ -111,15 +117,17 @@ async fn settle_folded(tx: &mut Tx, leaders: &[Value<'_>]) -> Result<(), Error> 
 }
 
 /// Puts a delivery off, and with it those that wait for it: a claim would only pass over them.
-async fn again(tx: &mut Tx, id: i64, fence: i64, due_at: Time, error: &str) -> Result<u64, Error> {
-    static AGAIN: Sql =
-        Sql::new("UPDATE deliveries SET due_at = ?3, error = ?4 WHERE id = ?1 AND fence = ?2 AND state = 'pending'");
+async fn again(tx: &mut Tx, id: i64, fence: i64, known: i64, due_at: Time, error: &str) -> Result<u64, Error> {
+    static AGAIN: Sql = Sql::new(
+        "UPDATE deliveries SET due_at = ?3, fence = fence + 1, error = ?4, unanswered = unanswered - ?5 \
+         WHERE id = ?1 AND fence = ?2 AND state = 'pending'",
+    );
     static WHOSE: Sql = Sql::new("SELECT channel, issue FROM deliveries WHERE id = ?");
     static LATER: Sql = Sql::new(
         "UPDATE deliveries SET due_at = GREATEST(due_at, ?2) \
          WHERE channel = ?3 AND issue = ?4 AND state = 'pending' AND id > ?1",
     );
-    let settled = tx.execute(&AGAIN, &values![id, fence, due_at, error]).await?;
+    let settled = tx.execute(&AGAIN, &values![id, fence, due_at, error, known]).await?;
     let whose = |row: &Row<'_>| Ok((row.get::<String>(0)?, row.get::<i64>(1)?));
     if settled == 1
         && let Some((channel, issue)) = tx.one(&WHOSE, &values![id], whose).await?

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::Secret;
 
 /// Where alerts go.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Channel {
     /// Its name, for routes and for people.

@@ -9,13 +9,13 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use url::Url;
 
-use crate::alert::{Attempt, Delivery, Posted};
+use crate::alert::{Alert, Attempt, Delivery, Kind, Posted};
 use crate::config::{self, ChannelKind, Config, Locale, Secret};
 use crate::time::Time;
 
-use super::email::{self, Email};
+use super::email::{self, Email, Letter};
 use super::links::Links;
-use super::message::{Book, Style};
+use super::message::{Book, Message, Style};
 use super::owners::Owners;
 use super::parcel::{Failure, Parcel, Reply};
 use super::post::Post;
@@ -179,6 +179,14 @@ impl Channel {
         }
     }
 
+    /// The same mail in its parts, when this channel sends one.
+    pub(super) fn letter(&self, delivery: &Delivery) -> Option<Letter> {
+        match &self.speech {
+            Speech::Email(_) => Some(Letter::of(&Message::of_delivery(delivery, &self.style))),
+            _ => None,
+        }
+    }
+
     /// What the far side calls the message that a delivery brought, when later ones are to answer to it.
     pub(crate) fn handle(&self, delivery: &Delivery, brought: &Result<Reply, Failure>) -> Option<String> {
         match &self.speech {
@@ -208,6 +216,20 @@ impl Channel {
         matches!(&self.speech, Speech::SlackApp(app) if app.has_lost(brought))
     }
 
+    /// The same channel without what lets others in where it stands in a payload.
+    pub(super) fn keyless(&self) -> Channel {
+        let mut channel = self.clone();
+        if let Speech::Post(post) = &mut channel.speech {
+            post.hide_key();
+        }
+        channel
+    }
+
+    /// What an answer or a payload may quote but people must not read.
+    pub(super) fn hidden(&self) -> &[String] {
+        &self.hidden
+    }
+
     /// What became of the attempt.
     pub(crate) fn judge(&self, brought: &Result<Reply, Failure>, now: Time) -> Attempt {
         match &self.speech {
@@ -217,6 +239,23 @@ impl Channel {
             Speech::Console | Speech::Webhook(_) => judge::judge(brought, &self.hidden, now),
         }
     }
+
+    /// Whether an alert is sent again when nobody knows whether it arrived. Always, where the far side can tell: a webhook by
+    /// its idempotency key, PagerDuty by its `dedup_key`, a Slack app by what stands in the channel; a mail, whose `Message-ID` stays, as RFC 5321 has it of every
+    /// sender; and what is read by this process's own operator.
+    pub(crate) fn repeats(&self, alert: &Alert) -> bool {
+        match &self.speech {
+            Speech::Console | Speech::Webhook(_) | Speech::Email(_) | Speech::SlackApp(_) => true,
+            Speech::Post(post) => post.has_key() || is_worth_twice(alert),
+        }
+    }
+}
+
+/// Whether what may have arrived is sent again, with nobody on the far side to tell that it came twice: a duplicate beats
+/// silence, so the first alert of a window is, and the end of a window, and what bongsu says of itself. Of the later alerts
+/// each has others around it that say as much.
+fn is_worth_twice(alert: &Alert) -> bool {
+    alert.kind != Kind::Alert || alert.ordinal <= 1
 }
 
 fn zone(name: Option<&str>) -> Result<TimeZone, String> {

@@ -12,6 +12,7 @@ use tokio::sync::{Notify, watch};
 use super::channels::Channel;
 use super::courier::Courier;
 use super::pacer::Pacer;
+use super::worker::Call;
 use crate::alert::Attempt;
 use crate::archive::{Archive, Edit, Edited, Error, Interim};
 use crate::metrics::Metrics;
@@ -40,8 +41,8 @@ pub(crate) struct Editor {
 }
 
 impl Editor {
-    /// Works until `stop` says so. What it was editing then is edited again by whoever comes next.
-    pub(crate) async fn run(self: Arc<Editor>, mut stop: watch::Receiver<bool>) {
+    /// Works as long as it is called to. What it was editing then is edited again by whoever comes next.
+    pub(crate) async fn run(self, mut call: watch::Receiver<Call>) {
         let work = async {
             loop {
                 // Made before the look, so that what is decided meanwhile is not missed.
@@ -63,7 +64,7 @@ impl Editor {
         };
         tokio::select! {
             () = work => {}
-            _ = stop.changed() => {}
+            _ = call.wait_for(|call| *call != Call::Work) => {}
         }
     }
 
@@ -108,6 +109,10 @@ impl Editor {
             Attempt::Refused { error } => {
                 tracing::warn!(channel, %fingerprint, %error, "a message could not be edited, and stays as it is");
                 (Edited::Refused, "refused")
+            }
+            Attempt::Unanswered { error } => {
+                tracing::debug!(channel, %fingerprint, %error, "a message may not have been edited; trying again");
+                (Edited::Again(now.plus(PAUSE)), "unanswered")
             }
             Attempt::Failed { error, not_before } => {
                 tracing::debug!(channel, %fingerprint, %error, "a message could not be edited; trying again");

@@ -143,7 +143,7 @@ impl SlackApp {
 
     /// The delivery as a message of its own, or as an answer to the one that its window began with.
     pub(crate) fn compose(&self, delivery: &Delivery, style: &Style) -> Parcel {
-        let message = Message::of(&delivery.alert, style);
+        let message = Message::of_delivery(delivery, style);
         let thread = self.thread(delivery);
         let (channel, ts) = thread.map_or((self.chat.as_str(), None), |(channel, ts)| (channel, Some(ts)));
         let mut blocks = blocks(&message);
@@ -199,7 +199,7 @@ impl SlackApp {
                 let who = |name: Option<String>| name.unwrap_or_else(|| "?".to_owned());
                 Ok(format!("knows the token: {} of {}", who(user), who(team)))
             }
-            (Attempt::Failed { error, .. } | Attempt::Refused { error }, _) => Err(error),
+            (Attempt::Failed { error, .. } | Attempt::Unanswered { error } | Attempt::Refused { error }, _) => Err(error),
         }
     }
 

@@ -15,8 +15,9 @@ use axum::routing::post;
 use hmac::{Hmac, KeyInit, Mac};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
+use super::Settings;
 use super::api::{bad, body_within, no_issue, unavailable};
 use crate::archive::{Archive, Signed};
 use crate::config::{ChannelKind, Config, Secret};
@@ -41,8 +42,8 @@ const NAME_CHARS_MAX: usize = 80;
 pub(crate) struct SlackDoor {
     archive: Archive,
     river: Arc<River>,
-    /// Those of all configured apps.
-    secrets: Vec<Secret>,
+    /// Which apps are configured.
+    settings: watch::Receiver<Settings>,
     /// Notified when somebody decided something.
     pressed: Arc<Notify>,
     now: fn() -> Time,
@@ -79,13 +80,11 @@ impl SlackDoor {
     pub(crate) fn new(
         archive: Archive,
         river: Arc<River>,
-        config: &Config,
+        settings: watch::Receiver<Settings>,
         pressed: Arc<Notify>,
         now: fn() -> Time,
     ) -> SlackDoor {
-        let apps = config.channel.iter().filter(|channel| channel.kind == ChannelKind::SlackApp);
-        let secrets = apps.filter_map(|app| app.signing_secret.clone()).collect();
-        SlackDoor { archive, river, secrets, pressed, now }
+        SlackDoor { archive, river, settings, pressed, now }
     }
 
     /// The door.
@@ -103,7 +102,7 @@ impl SlackDoor {
             sent_at(timestamp, now).ok_or_else(|| unsigned("the timestamp is more than five minutes away"))?;
         let body = body_within(body, BODY_BYTES_MAX, ANSWER_MAX).await?;
         let mac = mac_of(signature).ok_or_else(|| unsigned("the signature is not `v0=` and 64 hexadecimal digits"))?;
-        if !self.secrets.iter().any(|secret| signs(secret, timestamp, &body, &mac)) {
+        if !self.settings.borrow().slack.iter().any(|secret| signs(secret, timestamp, &body, &mac)) {
             return Err(unsigned("no configured app's secret makes this signature"));
         }
         let payload = payload(&body)?;
@@ -167,6 +166,12 @@ pub(super) async fn interactions(
             Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail))
         }
     }
+}
+
+/// What the configured apps sign with.
+pub(crate) fn slack_secrets(config: &Config) -> Vec<Secret> {
+    let apps = config.channel.iter().filter(|channel| channel.kind == ChannelKind::SlackApp);
+    apps.filter_map(|app| app.signing_secret.clone()).collect()
 }
 
 fn unsigned(why: &str) -> Problem {

@@ -254,7 +254,7 @@ fn judged(status: u16, answer: &str) -> (String, Option<String>, bool) {
     let attempt = match channel.judge(&reply, sample::NOW) {
         Attempt::Delivered => "delivered".to_owned(),
         Attempt::Failed { not_before, .. } => format!("failed, in {:?}", not_before.unwrap().since(sample::NOW)),
-        Attempt::Refused { error } => error,
+        Attempt::Refused { error } | Attempt::Unanswered { error } => error,
     };
     (attempt, channel.handle(&sample::delivery(sample::alert(1)), &reply), channel.has_lost(&reply))
 }
