@@ -199,7 +199,9 @@ impl SlackApp {
                 let who = |name: Option<String>| name.unwrap_or_else(|| "?".to_owned());
                 Ok(format!("knows the token: {} of {}", who(user), who(team)))
             }
-            (Attempt::Failed { error, .. } | Attempt::Unanswered { error } | Attempt::Refused { error }, _) => Err(error),
+            (Attempt::Failed { error, .. } | Attempt::Unanswered { error } | Attempt::Refused { error }, _) => {
+                Err(error)
+            }
         }
     }
 

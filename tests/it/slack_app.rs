@@ -428,6 +428,29 @@ async fn a_thread_goes_on_after_a_crash_and_begins_anew_when_people_delete_it() 
     assert!(slack.refused().iter().all(|why| why == "thread_not_found" || why == "message_not_found"));
 }
 
+/// Another configuration: the door goes by its secrets, and the thread goes on with the channel's new editor.
+#[tokio::test]
+async fn a_reload_changes_the_secret_and_the_thread_goes_on() {
+    const OTHER: &str = "e6b19c573432dcc6b075501d51b51bb8";
+    let slack = Slack::start().await;
+    let server = Server::start(&slack.channel()).await;
+    server.send(&error()).await;
+    wait_until("the message to be settled", async || {
+        server.api("/api/v1/deliveries?state=delivered").await["items"].as_array().unwrap().len() == 1
+    })
+    .await;
+    let fingerprint = issue(&server).await["fingerprint"].as_str().unwrap().to_owned();
+    let config = std::fs::read_to_string(server.config_file()).unwrap().replace(SECRET, OTHER);
+    std::fs::write(server.config_file(), config + "locale = \"ko\"\n").unwrap();
+    server.hang_up();
+    let old = Press::of("bongsu.acknowledge", &fingerprint, SECRET, now_s());
+    let new = Press::of("bongsu.acknowledge", &fingerprint, OTHER, now_s());
+    wait_until("the new secret to be good", async || new.send(&server).await.0 == 200).await;
+    assert_eq!(old.send(&server).await.0, 401);
+    wait_for("the message to say so", || says(&slack.root(), "kim 님이 확인 처리했습니다")).await;
+    assert_eq!(buttons(&slack.root()), ["bongsu.mute_hour", "bongsu.mute_hundred", "bongsu.resolve"]);
+}
+
 /// Slack took the message, and its answer was lost: it is looked for, and not sent twice.
 #[tokio::test]
 async fn a_message_whose_answer_was_lost_is_not_sent_again() {
