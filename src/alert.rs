@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Attributes, Event};
-use crate::issue::{CauseKey, Decided, Fingerprint, Policy};
+use crate::issue::{CauseKey, Decided, Fingerprint, Policy, State};
 use crate::time::Time;
 
 /// The decision to tell people about an issue, with all that a message can say.
@@ -203,6 +203,8 @@ pub struct Delivery {
     pub expires_at: Time,
     /// The channel that failed, when this one is asked in its place.
     pub instead_of: Option<InsteadOf>,
+    /// What the far side calls the message that this one answers to.
+    pub thread: Option<String>,
     /// What to tell.
     pub alert: Alert,
     /// What the same message tells besides, oldest first.
@@ -223,6 +225,7 @@ impl Delivery {
             created_at: alert.granted_at,
             expires_at: Time(i64::MAX),
             instead_of: None,
+            thread: None,
             alert,
             folded: Vec::new(),
             spread: None,
@@ -278,6 +281,47 @@ impl InsteadOf {
     pub(crate) fn to_json(&self) -> String {
         serde_json::to_string(self).expect("texts and numbers always serialise")
     }
+}
+
+/// A message that stands on a channel and is edited, claimed by this process.
+#[derive(Clone, Debug)]
+pub(crate) struct Posted {
+    /// What the far side calls it.
+    pub(crate) handle: String,
+    /// What it told when it was sent.
+    pub(crate) delivery: Delivery,
+    /// What it is to tell now.
+    pub(crate) progress: Progress,
+}
+
+/// How far a window has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// Alerts granted in it.
+    pub(crate) granted: u32,
+    /// Occurrences in it.
+    pub(crate) occurrences: u64,
+    /// Occurrences ever.
+    pub(crate) occurrences_total: u64,
+    /// The last one.
+    pub(crate) last_seen: Time,
+    /// Whether it goes on.
+    pub(crate) stage: Stage,
+    /// What people decided about the issue.
+    pub(crate) state: State,
+    /// Who did.
+    pub(crate) decided: Decided,
+}
+
+/// Whether a window goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// It does.
+    Open,
+    /// It is over.
+    Over,
+    /// It is over, and the issue has another.
+    Replaced,
 }
 
 /// How an attempt ended.

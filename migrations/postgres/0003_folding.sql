@@ -41,12 +41,17 @@ CREATE TABLE threads (
     issue            BIGINT NOT NULL, -- no reference: rows go by age
     window_opened_at BIGINT NOT NULL,
     handle           TEXT    NOT NULL, -- what the far side calls that message
-    revision         BIGINT NOT NULL, -- of the issue's standing, as the message shows it
+    delivery         BIGINT NOT NULL, -- that brought it
+    revision         BIGINT NOT NULL, -- of the issue's standing, as the message shows it; -1: not known
+    occurrences      BIGINT NOT NULL, -- of the issue, as the message shows them
+    fence            BIGINT NOT NULL, -- grows with every claim and every decision
     edit_at          BIGINT NOT NULL, -- not to be edited before
-    ends_at          BIGINT NOT NULL, -- not to be edited after
+    ends_at          BIGINT NOT NULL, -- to be edited once more then, and by itself not again
     PRIMARY KEY (channel, issue, window_opened_at)
 );
 
+CREATE INDEX threads_to_edit ON threads (channel, edit_at);
+CREATE INDEX threads_of_issue ON threads (issue, window_opened_at);
 CREATE INDEX threads_by_age ON threads (ends_at);
 
 -- Requests that must not come twice, by the hash of their signatures, as long as their time is good.

@@ -6,6 +6,7 @@ mod issues;
 mod names;
 mod outbox;
 mod replay;
+mod threads;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -225,7 +226,9 @@ macro_rules! run_all {
             what_fails_is_undone, many_may_start_at_once, newer_tables_are_refused,
             names::an_issue_goes_on_under_its_new_name, names::what_new_rules_join_or_split_alerts_nobody_again,
             names::several_servers_rename_an_issue_once, names::people_merge_and_unmerge, names::servers_learn_together_what_is_a_parameter,
-            replay::what_is_stored_can_be_read_over_again)
+            replay::what_is_stored_can_be_read_over_again,
+            threads::a_window_is_a_thread_that_one_edits_at_a_time, threads::a_thread_that_is_gone_is_followed_by_another,
+            threads::a_signed_request_is_taken_once)
     };
     ($database:expr; $($part:path),*) => {
         $(

@@ -233,6 +233,8 @@ impl Interim {
                 created_at: alert.granted_at,
                 expires_at: alert.expires_at,
                 instead_of,
+                // Who keeps it is away.
+                thread: None,
                 alert: alert.alert(),
                 folded: Vec::new(),
                 spread: None,
@@ -257,7 +259,7 @@ impl Interim {
             way.error = error;
         };
         match settlement.end {
-            End::Delivered => settle(DeliveryState::Delivered, None),
+            End::Delivered { .. } => settle(DeliveryState::Delivered, None),
             End::Dead { error } => settle(DeliveryState::Dead, Some(error)),
             End::Expired => {
                 settle(DeliveryState::Dead, Some("too old to help: it expired before it could be sent".into()))
@@ -451,7 +453,7 @@ mod tests {
         assert_eq!((claim(&interim, 49).len(), interim.next_due("ops", Time(0))), (0, Some(Time(50))));
         let again = claim(&interim, 50);
         assert_eq!((ordinals(&again), again[0].attempt, again[0].id), (vec![(1, 1)], 2, first[0].id));
-        settle(&interim, &again[0], End::Delivered);
+        settle(&interim, &again[0], End::Delivered { handle: None });
         assert_eq!(ordinals(&claim(&interim, 50)), [(1, 2)]);
     }
 
@@ -460,11 +462,11 @@ mod tests {
         let interim = Interim::default();
         interim.put(vec![alert(1, 1), alert(1, 2), alert(2, 1)]);
         let sending = claim(&interim, 0);
-        settle(&interim, &sending[1], End::Delivered);
+        settle(&interim, &sending[1], End::Delivered { handle: None });
         let taken = interim.to_record(10);
         assert_eq!(taken.iter().map(|(_, one)| one.is_being_sent()).collect::<Vec<_>>(), [true, false, false]);
         let numbers: Vec<u64> = taken.iter().map(|(nth, _)| *nth).collect();
-        settle(&interim, &sending[0], End::Delivered);
+        settle(&interim, &sending[0], End::Delivered { handle: None });
         assert_eq!(claim(&interim, 0).len(), 0, "the next of its line is being recorded");
         interim.not_recorded(&numbers);
         let next = claim(&interim, 0);
@@ -498,7 +500,7 @@ mod tests {
         assert_eq!(ordinals(&stands_in), [(1, 1), (2, 1)]);
         let said: Vec<_> = stands_in.iter().map(|one| one.instead_of.clone().unwrap().error).collect();
         assert_eq!(said, [error(), String::new()]);
-        settle(&interim, &stands_in[0], End::Delivered);
+        settle(&interim, &stands_in[0], End::Delivered { handle: None });
         assert_eq!(ordinals(&interim.claim(&mail(), Time(1_000))), [(1, 2)]);
         let (_, first) = interim.to_record(1).remove(0);
         let ways: Vec<_> =

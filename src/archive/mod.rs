@@ -29,6 +29,7 @@ mod segments;
 mod servers;
 mod sql;
 mod standing;
+mod threads;
 mod together;
 mod write_back;
 
@@ -52,6 +53,7 @@ pub(crate) use projects::{KeyHash, KnownProject};
 pub(crate) use replay::{Shown, Stored};
 pub(crate) use retention::Keep;
 use sql::{Server, Sqlite, Work};
+pub(crate) use threads::{Due, Edit, Edited, Signed};
 pub(crate) use together::{Together, ToldAlert};
 pub(crate) use write_back::Counted;
 use write_back::WrittenBack;
@@ -313,6 +315,29 @@ impl Archive {
                 Box::pin(standing::act(tx, *fingerprint, action, by, note, *now))
             })
             .await
+    }
+
+    /// Does what people asked for in a signed request, once over all processes. `None` when it was done before; issues that
+    /// are not there are missing from the answer.
+    pub(crate) async fn act_once(&self, signed: Signed, now: Time) -> Result<Option<Vec<Issue>>, Error> {
+        self.store.write((signed, now), |tx, (signed, now)| Box::pin(threads::act_once(tx, signed, *now))).await
+    }
+
+    /// The message of a channel that is due to be edited first, if there is one.
+    pub(crate) async fn due_edit(&self, channel: &Arc<str>, now: Time) -> Result<Option<Due>, Error> {
+        let args = (Arc::clone(channel), now);
+        self.store.read(args, |tx, (channel, now)| Box::pin(threads::due(tx, channel, *now))).await
+    }
+
+    /// Claims an edit. `None` when another process was faster, or the message can no longer be composed.
+    pub(crate) async fn claim_edit(&self, due: Due, now: Time) -> Result<Option<Edit>, Error> {
+        self.store.write((due, now), |tx, (due, now)| Box::pin(threads::claim(tx, due, *now))).await
+    }
+
+    /// Records how an edit ended.
+    pub(crate) async fn record_edit(&self, edit: Edit, edited: Edited, now: Time) -> Result<(), Error> {
+        let args = (edit, edited, now);
+        self.store.write(args, |tx, (edit, edited, now)| Box::pin(threads::record(tx, edit, *edited, *now))).await
     }
 
     /// The path segments that were learned to be parameters.

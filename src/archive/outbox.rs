@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::sql::{Row, Sql, Tx, Value, values};
-use super::{Error, fallback};
+use super::{Error, fallback, threads};
 use crate::time::Time;
 
 /// How a claimed delivery ended, for now or for good.
@@ -30,8 +30,11 @@ pub(crate) struct Settlement {
 /// What becomes of a delivery.
 #[derive(Clone)]
 pub(crate) enum End {
-    /// The far side took it.
-    Delivered,
+    /// The far side took it, and may have said what it calls the message that later ones are to answer to.
+    Delivered {
+        /// The name.
+        handle: Option<String>,
+    },
     /// To be tried again, not before a moment.
     Again {
         /// The earliest moment.
@@ -80,7 +83,13 @@ pub(super) async fn settle(tx: &mut Tx, settlements: &[Settlement], now: Time) -
     for Settlement { id, fence, unanswered, end, divert_to } in settlements {
         let known = i64::from(!unanswered);
         let settled = match end {
-            End::Delivered => tx.execute(&DELIVERED, &values![*id, *fence, now, known]).await?,
+            End::Delivered { handle } => {
+                let settled = tx.execute(&DELIVERED, &values![*id, *fence, now, known]).await?;
+                if let Some(handle) = handle.as_deref().filter(|_| settled == 1) {
+                    threads::keep(tx, *id, handle, now).await?;
+                }
+                settled
+            }
             End::Dead { error } => tx.execute(&DEAD, &values![*id, *fence, now, known, error.as_str()]).await?,
             End::Expired => tx.execute(&EXPIRED, &values![*id, *fence, now]).await?,
             End::Back { due_at } => tx.execute(&BACK, &values![*id, *fence, *due_at]).await?,

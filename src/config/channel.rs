@@ -36,10 +36,10 @@ pub struct Channel {
     /// How it is sent (`webhook`).
     #[serde(default)]
     pub method: Option<Method>,
-    /// A bot's token (`telegram`), an app's key (`kakaowork`), a stored configuration's key (`apprise`).
+    /// A bot's token (`telegram`, `slack-app`), an app's key (`kakaowork`), a stored configuration's key (`apprise`).
     #[serde(default)]
     pub token: Option<Secret>,
-    /// The chat to speak in (`telegram`, `kakaowork`).
+    /// The chat to speak in (`telegram`, `kakaowork`, `slack-app`).
     #[serde(default)]
     pub chat: Option<String>,
     /// Which of the services of a stored configuration (`apprise`).
@@ -48,6 +48,9 @@ pub struct Channel {
     /// The services' URLs, instead of a stored configuration (`apprise`).
     #[serde(default)]
     pub services: Vec<Secret>,
+    /// What an app's requests to us are signed with (`slack-app`).
+    #[serde(default)]
+    pub signing_secret: Option<Secret>,
     /// An integration's key (`pagerduty`).
     #[serde(default)]
     pub routing_key: Option<Secret>,
@@ -90,6 +93,8 @@ pub enum ChannelKind {
     Webhook,
     /// A Slack incoming webhook.
     Slack,
+    /// A Slack app, which makes threads and has buttons.
+    SlackApp,
     /// A Discord webhook.
     Discord,
     /// A Microsoft Teams workflow's webhook.
@@ -125,6 +130,7 @@ impl ChannelKind {
             ChannelKind::Console => "console",
             ChannelKind::Webhook => "webhook",
             ChannelKind::Slack => "slack",
+            ChannelKind::SlackApp => "slack-app",
             ChannelKind::Discord => "discord",
             ChannelKind::Teams => "teams",
             ChannelKind::Telegram => "telegram",
@@ -146,6 +152,7 @@ impl ChannelKind {
             ChannelKind::Console => (&[], &[]),
             ChannelKind::Webhook => (&["url"], &["secret", "headers", "template", "content_type", "method"]),
             ChannelKind::Telegram => (&["token", "chat"], &["url"]),
+            ChannelKind::SlackApp => (&["token", "chat", "signing_secret"], &["url"]),
             ChannelKind::PagerDuty => (&["routing_key"], &["url"]),
             ChannelKind::Email => (&["smtp", "from", "to"], &[]),
             // Either a stored configuration's key, or services; see `misfits`.
@@ -178,6 +185,7 @@ impl Channel {
             ("chat", self.chat.is_some()),
             ("tag", self.tag.is_some()),
             ("services", !self.services.is_empty()),
+            ("signing_secret", self.signing_secret.is_some()),
             ("routing_key", self.routing_key.is_some()),
             ("smtp", self.smtp.is_some()),
             ("from", self.from.is_some()),

@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use url::Url;
 
-use crate::alert::{Alert, Attempt, Delivery, Kind};
+use crate::alert::{Alert, Attempt, Delivery, Kind, Posted};
 use crate::archive::Fallback;
 use crate::config::hint;
 use crate::config::{self, ChannelKind, Config, Locale, Secret, Span};
@@ -22,6 +22,7 @@ use super::message::{Book, Message, Style};
 use super::owners::Owners;
 use super::parcel::{Failure, Parcel, Reply};
 use super::post::{self, Post};
+use super::slack_app::SlackApp;
 use super::smtp::Server;
 use super::template::Template;
 use super::webhook::{OWN_HEADERS, Webhook};
@@ -117,6 +118,7 @@ enum Speech {
     Console,
     Webhook(Webhook),
     Post(Post),
+    SlackApp(SlackApp),
     Email(Email),
 }
 
@@ -149,6 +151,7 @@ impl Channel {
             speech: match configured.kind {
                 ChannelKind::Console => Speech::Console,
                 ChannelKind::Webhook => Speech::Webhook(webhook(configured, &style)?),
+                ChannelKind::SlackApp => Speech::SlackApp(SlackApp::of(configured)?),
                 ChannelKind::Email => {
                     Speech::Email(Email::of(configured, book.owners.mentions(&configured.name), private)?)
                 }
@@ -202,7 +205,21 @@ impl Channel {
             Speech::Console => console::compose(delivery, &self.style),
             Speech::Webhook(webhook) => webhook.compose(delivery, &self.style, now, tell),
             Speech::Post(post) => post.compose(delivery, &self.style),
+            Speech::SlackApp(app) => app.compose(delivery, &self.style),
             Speech::Email(email) => email.compose(delivery, &self.style),
+        }
+    }
+
+    /// Whether its messages are edited.
+    pub(crate) fn edits(&self) -> bool {
+        matches!(self.speech, Speech::SlackApp(_))
+    }
+
+    /// A message as it is to stand there now.
+    pub(crate) fn edit(&self, posted: &Posted) -> Option<Parcel> {
+        match &self.speech {
+            Speech::SlackApp(app) => Some(app.edit(posted, &self.style)),
+            _ => None,
         }
     }
 
@@ -215,6 +232,35 @@ impl Channel {
             }),
             _ => None,
         }
+    }
+
+    /// What the far side calls the message that a delivery brought, when later ones are to answer to it.
+    pub(crate) fn handle(&self, delivery: &Delivery, brought: &Result<Reply, Failure>) -> Option<String> {
+        match &self.speech {
+            Speech::SlackApp(app) => app.handle(delivery, brought),
+            _ => None,
+        }
+    }
+
+    /// What to ask the far side before a message is sent again, to learn whether it came.
+    pub(crate) fn question(&self, delivery: &Delivery) -> Option<Parcel> {
+        match &self.speech {
+            Speech::SlackApp(app) => Some(app.question(delivery)),
+            _ => None,
+        }
+    }
+
+    /// Whether the answer says that it came, and what it is called when later ones are to answer to it.
+    pub(crate) fn found(&self, delivery: &Delivery, brought: &Result<Reply, Failure>) -> Option<Option<String>> {
+        match &self.speech {
+            Speech::SlackApp(app) => app.found(delivery, brought),
+            _ => None,
+        }
+    }
+
+    /// Whether the message that was to be answered or edited is not there any more.
+    pub(crate) fn has_lost(&self, brought: &Result<Reply, Failure>) -> bool {
+        matches!(&self.speech, Speech::SlackApp(app) if app.has_lost(brought))
     }
 
     /// The same channel without what lets others in where it stands in a payload.
@@ -235,17 +281,18 @@ impl Channel {
     pub(crate) fn judge(&self, brought: &Result<Reply, Failure>, now: Time) -> Attempt {
         match &self.speech {
             Speech::Post(post) => post.judge(brought, &self.hidden, now),
+            Speech::SlackApp(app) => app.judge(brought, &self.hidden, now),
             Speech::Email(_) => email::judge(brought, &self.hidden, now),
             Speech::Console | Speech::Webhook(_) => judge::judge(brought, &self.hidden, now),
         }
     }
 
     /// Whether an alert is sent again when nobody knows whether it arrived. Always, where the far side can tell: a webhook by
-    /// its idempotency key, PagerDuty by its `dedup_key`; a mail, whose `Message-ID` stays, as RFC 5321 has it of every
+    /// its idempotency key, PagerDuty by its `dedup_key`, a Slack app by what stands in the channel; a mail, whose `Message-ID` stays, as RFC 5321 has it of every
     /// sender; and what is read by this process's own operator.
     pub(crate) fn repeats(&self, alert: &Alert) -> bool {
         match &self.speech {
-            Speech::Console | Speech::Webhook(_) | Speech::Email(_) => true,
+            Speech::Console | Speech::Webhook(_) | Speech::Email(_) | Speech::SlackApp(_) => true,
             Speech::Post(post) => post.has_key() || is_worth_twice(alert),
         }
     }
@@ -317,7 +364,8 @@ fn headers(configured: &config::Channel) -> Result<Vec<(String, Secret)>, String
 /// Everything of the configured channel that lets others in, the longest first.
 fn hidden(configured: &config::Channel, url: Option<&Url>) -> Vec<String> {
     let mut hidden: Vec<String> = configured.headers.values().map(|value| value.expose().to_owned()).collect();
-    let secrets = [&configured.secret, &configured.token, &configured.routing_key, &configured.smtp];
+    let config::Channel { secret, token, signing_secret, routing_key, smtp, .. } = configured;
+    let secrets = [secret, token, signing_secret, routing_key, smtp];
     hidden.extend(configured.services.iter().map(|service| service.expose().to_owned()));
     hidden.extend(secrets.into_iter().flatten().map(|secret| secret.expose().to_owned()));
     if let Some(url) = url {

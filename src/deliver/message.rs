@@ -7,6 +7,7 @@
 
 mod figures;
 mod frames;
+mod progress;
 mod several;
 mod words;
 
@@ -29,6 +30,7 @@ use figures::{Clock, thousands};
 use words::Words;
 
 pub(crate) use frames::application_frames;
+pub(crate) use progress::{label, presses, status};
 
 /// Characters of a name in the title: module, environment, exception.
 const NAME_CHARS: usize = 60;

@@ -35,6 +35,11 @@ impl Pacer {
         Some(Pacer { caches, destination, pace: Pace { per_minute, burst: BURST } })
     }
 
+    /// The pace of edits. Services count them by themselves, and an edit is to keep no message waiting.
+    pub(crate) fn of_edits(self) -> Pacer {
+        Pacer { destination: format!("{} edits", self.destination), ..self }
+    }
+
     /// Whose turn it is: not after `now`, and the message may go; later, and it is to be asked again then.
     pub(super) async fn turn(&self, now: Time) -> Time {
         for cache in &self.caches {
@@ -59,7 +64,7 @@ impl Pacer {
 fn usual_per_minute(kind: ChannelKind) -> Option<u32> {
     match kind {
         // One message a second, and short bursts: Slack, Google Chat (a space).
-        ChannelKind::Slack | ChannelKind::GoogleChat => Some(60),
+        ChannelKind::Slack | ChannelKind::SlackApp | ChannelKind::GoogleChat => Some(60),
         // A webhook's messages to one Discord channel.
         ChannelKind::Discord => Some(30),
         // Telegram to one group.

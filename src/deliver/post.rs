@@ -69,7 +69,7 @@ impl Post {
         type Layout = fn(&Told<'_>) -> Value;
         type Read = fn(&mut Reply) -> Option<Fate>;
         let (url, layout, read): (Secret, Layout, Read) = match channel.kind {
-            ChannelKind::Console | ChannelKind::Webhook | ChannelKind::Email => {
+            ChannelKind::Console | ChannelKind::Webhook | ChannelKind::Email | ChannelKind::SlackApp => {
                 return Err(format!("a channel of type {:?} is no post", channel.kind.name()));
             }
             ChannelKind::Apprise => (apprise::url(channel)?, apprise::layout, apprise::read),
@@ -134,7 +134,7 @@ pub(crate) fn address_of(channel: &config::Channel) -> Option<Secret> {
 }
 
 /// A token that can stand in a URL and in a header.
-fn checked(key: &str, secret: &Secret) -> Result<Secret, String> {
+pub(super) fn checked(key: &str, secret: &Secret) -> Result<Secret, String> {
     let text = secret.expose().trim();
     if text.is_empty() {
         return Err(format!("`{key}` is empty"));

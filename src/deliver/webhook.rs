@@ -99,7 +99,7 @@ impl Webhook {
 
 /// The same for every attempt of one delivery, whoever makes it: an alert that was granted while the archive was away keeps
 /// its key when it is recorded.
-fn idempotency_key(delivery: &Delivery) -> String {
+pub(super) fn idempotency_key(delivery: &Delivery) -> String {
     let Delivery { channel, alert, .. } = delivery;
     let (kind, opened_at) = (alert.kind.name(), alert.window_opened_at.ms());
     let said = format!("{kind} {} {opened_at} {} {channel}", alert.fingerprint, alert.ordinal);

@@ -19,7 +19,7 @@ use super::backoff;
 use super::channels::Channel;
 use super::courier::Courier;
 use super::pacer::Pacer;
-use super::parcel::Parcel;
+use super::parcel::{Failure, Parcel, Reply};
 use crate::alert::{Attempt, Delivery};
 use crate::archive::{Archive, Claim, End, Interim, Settlement};
 use crate::config::Deliver;
@@ -58,7 +58,7 @@ impl Desk {
     /// Takes note of how an attempt ended.
     fn note(&mut self, settlement: Settlement) {
         match settlement.end {
-            End::Delivered => self.failing = false,
+            End::Delivered { .. } => self.failing = false,
             End::Dead { .. } => self.failing = true,
             End::Again { due_at, asked, .. } => {
                 self.failing = true;
@@ -287,7 +287,7 @@ impl Worker {
         claimed
     }
 
-    async fn send(&self, delivery: Delivery) -> Settlement {
+    async fn send(&self, mut delivery: Delivery) -> Settlement {
         let now = (self.now)();
         let mut unanswered = false;
         let end = if now >= delivery.expires_at {
@@ -297,17 +297,17 @@ impl Worker {
                 "an alert expired and lies in the dead letters"
             );
             End::Expired
+        } else if let Some(handle) = self.came_before(&delivery).await {
+            End::Delivered { handle }
         } else {
-            let started = Stopwatch::start();
-            let brought = self.courier.carry(self.composed(&delivery, now)).await;
-            let now = (self.now)();
-            let attempt = self.channel.judge(&brought, now);
-            if let (Attempt::Failed { not_before: Some(until), .. }, Some(pacer)) = (&attempt, &self.pacer) {
-                pacer.hold(*until, now).await;
+            let (mut brought, mut attempt) = self.attempt(&delivery, now).await;
+            if delivery.thread.is_some() && self.channel.has_lost(&brought) && self.has_time(&delivery, 1) {
+                // People took away what it was to answer to: it stands for itself, and begins another thread.
+                delivery.thread = None;
+                (brought, attempt) = self.attempt(&delivery, (self.now)()).await;
             }
-            self.metrics.count_attempt(self.channel.name(), attempt.name(), started);
             unanswered = matches!(attempt, Attempt::Unanswered { .. });
-            self.end_of(attempt, &delivery, now)
+            self.end_of(attempt, &delivery, &brought, (self.now)())
         };
         let divert_to = self.divert_to(&end, &delivery);
         Settlement { id: delivery.id, fence: delivery.fence, unanswered, end, divert_to }
@@ -320,7 +320,7 @@ impl Worker {
             End::Dead { .. } => true,
             // By then it will have waited for so long.
             End::Again { due_at, .. } => *due_at >= delivery.created_at.plus(fallback.after),
-            End::Delivered | End::Back { .. } | End::Expired => false,
+            End::Delivered { .. } | End::Back { .. } | End::Expired => false,
         };
         diverts.then(|| Arc::clone(&fallback.to))
     }
@@ -334,10 +334,39 @@ impl Worker {
         })
     }
 
-    fn end_of(&self, attempt: Attempt, delivery: &Delivery, now: Time) -> End {
+    /// Whether an earlier attempt arrived whose answer was lost, as far as the far side can be asked; with what it calls the
+    /// message.
+    async fn came_before(&self, delivery: &Delivery) -> Option<Option<String>> {
+        if delivery.attempt <= 1 || !self.has_time(delivery, 2) {
+            return None;
+        }
+        let brought = self.courier.carry(self.channel.question(delivery)?).await;
+        let found = self.channel.found(delivery, &brought)?;
+        tracing::info!(channel = &**self.channel.name(), delivery = delivery.id, "an alert had arrived before");
+        Some(found)
+    }
+
+    /// Whether there is time for so many requests before somebody else may claim the delivery.
+    fn has_time(&self, delivery: &Delivery, requests: u32) -> bool {
+        (self.now)().plus(self.settings.timeout.get() * requests) < delivery.claimed_until
+    }
+
+    async fn attempt(&self, delivery: &Delivery, now: Time) -> (Result<Reply, Failure>, Attempt) {
+        let started = Stopwatch::start();
+        let brought = self.courier.carry(self.composed(delivery, now)).await;
+        let now = (self.now)();
+        let attempt = self.channel.judge(&brought, now);
+        if let (Attempt::Failed { not_before: Some(until), .. }, Some(pacer)) = (&attempt, &self.pacer) {
+            pacer.hold(*until, now).await;
+        }
+        self.metrics.count_attempt(self.channel.name(), attempt.name(), started);
+        (brought, attempt)
+    }
+
+    fn end_of(&self, attempt: Attempt, delivery: &Delivery, brought: &Result<Reply, Failure>, now: Time) -> End {
         let (channel, id) = (&**self.channel.name(), delivery.id);
         match attempt {
-            Attempt::Delivered => End::Delivered,
+            Attempt::Delivered => End::Delivered { handle: self.channel.handle(delivery, brought) },
             Attempt::Refused { error } => {
                 tracing::warn!(channel, delivery = id, %error, "an alert was refused and lies in the dead letters");
                 End::Dead { error }

@@ -1,6 +1,7 @@
 //! The API's reads and actions.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Query, State};
@@ -370,19 +371,7 @@ impl Web {
 
     /// A body of so many bytes at most.
     pub(super) async fn body_within(&self, body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
-        let body = tokio::time::timeout(self.read_timeout, Limited::new(body, bytes_max).collect()).await;
-        let body = body.map_err(|_| {
-            let detail = format!("the body was not complete within {:?} (limits.read_timeout)", self.read_timeout);
-            Problem::new(StatusCode::REQUEST_TIMEOUT, "body too slow", detail)
-        })?;
-        let body = body.map_err(|error| match error.is::<LengthLimitError>() {
-            true => {
-                let detail = format!("this request's body has at most {} KiB", bytes_max >> 10);
-                Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body too large", detail)
-            }
-            false => bad(format!("the body could not be read: {error}")),
-        })?;
-        Ok(body.to_bytes())
+        body_within(body, bytes_max, self.read_timeout).await
     }
 
     /// The one issue whose fingerprint begins like this.
@@ -394,6 +383,23 @@ impl Web {
             _ => Err(bad(format!("more than one issue begins with {prefix:?}; give more digits"))),
         }
     }
+}
+
+/// A body of so many bytes at most, in so much time at most.
+pub(super) async fn body_within(body: Body, bytes_max: usize, time_max: Duration) -> Result<Bytes, Problem> {
+    let body = tokio::time::timeout(time_max, Limited::new(body, bytes_max).collect()).await;
+    let body = body.map_err(|_| {
+        let detail = format!("the body was not complete within {time_max:?} (limits.read_timeout)");
+        Problem::new(StatusCode::REQUEST_TIMEOUT, "body too slow", detail)
+    })?;
+    let body = body.map_err(|error| match error.is::<LengthLimitError>() {
+        true => {
+            let detail = format!("this request's body has at most {} KiB", bytes_max >> 10);
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body too large", detail)
+        }
+        false => bad(format!("the body could not be read: {error}")),
+    })?;
+    Ok(body.to_bytes())
 }
 
 fn query_of<T>(query: Result<Query<T>, axum::extract::rejection::QueryRejection>) -> Result<T, Problem> {

@@ -268,6 +268,8 @@ fn with_clock(folder: &std::path::Path, seconds: Option<i64>) -> Command {
 pub struct Received {
     /// `POST`, or another.
     pub method: hyper::Method,
+    /// Where it was sent to.
+    pub path: String,
     /// Its head.
     pub headers: HeaderMap,
     /// Its body.
@@ -393,7 +395,8 @@ async fn receive(
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map_err(std::io::Error::other)?.to_bytes();
     let json = serde_json::from_slice(&body).unwrap_or(Value::Null);
-    let one = Received { method: parts.method, headers: parts.headers, body, json, at: Instant::now() };
+    let path = parts.uri.path().to_owned();
+    let one = Received { method: parts.method, path, headers: parts.headers, body, json, at: Instant::now() };
     let number = {
         let mut received = state.received.lock().unwrap();
         received.push(one.clone());

@@ -20,6 +20,7 @@ mod runtimes;
 mod sameness;
 #[path = "../servers/mod.rs"]
 mod servers;
+mod slack_app;
 mod start;
 mod stores;
 mod storms;

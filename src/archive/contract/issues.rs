@@ -166,7 +166,7 @@ pub(super) async fn the_end_of_a_window_is_told_once(url: &str) {
                 return sent;
             }
             for delivery in &claimed {
-                settle(&pods[1], delivery, End::Delivered, now).await;
+                settle(&pods[1], delivery, End::Delivered { handle: None }, now).await;
             }
             sent.extend(claimed.into_iter().map(|one| one.alert).filter(|alert| alert.fingerprint == Fingerprint(1)));
         }
@@ -203,7 +203,7 @@ pub(super) async fn people_decide(url: &str) {
             assert_eq!(nth, 2, "the older ones go first");
         }
         for delivery in &sent {
-            settle(&archive, delivery, End::Delivered, at(60 + nth * 60)).await;
+            settle(&archive, delivery, End::Delivered { handle: None }, at(60 + nth * 60)).await;
         }
     }
     let muted = act(Action::Mute { until: Some(at(500)), more: Some(3) }, at(300)).await.unwrap();

@@ -13,7 +13,7 @@ pub(super) async fn pods_share_the_outbox(url: &str) {
                 tokio::spawn(async move {
                     let mine = claimed(&pod, "ops", 10, at(1)).await;
                     for delivery in &mine {
-                        settle(&pod, delivery, End::Delivered, at(1)).await;
+                        settle(&pod, delivery, End::Delivered { handle: None }, at(1)).await;
                     }
                     mine
                 })
@@ -33,7 +33,7 @@ pub(super) async fn pods_share_the_outbox(url: &str) {
         }
         for delivery in rest {
             order.entry(delivery.alert.fingerprint.0).or_default().push(delivery.alert.ordinal);
-            settle(&pods[0], &delivery, End::Delivered, at(1)).await;
+            settle(&pods[0], &delivery, End::Delivered { handle: None }, at(1)).await;
         }
     }
     assert_eq!(order.len(), 40);
@@ -73,7 +73,7 @@ pub(super) async fn later_alerts_know_the_servers(url: &str) {
                 if alert.fingerprint.0 == 1 {
                     told.push((alert.kind.name(), alert.ordinal, alert.servers.join(" ")));
                 }
-                settle(&archive, &delivery, End::Delivered, now).await;
+                settle(&archive, &delivery, End::Delivered { handle: None }, now).await;
             }
         }
     };
@@ -95,7 +95,7 @@ pub(super) async fn claims_are_fenced(url: &str) {
     assert!(claimed(&archive, "ops", 10, at(29)).await.is_empty(), "it is the first claimer's alone");
     let late = claimed(&archive, "ops", 10, at(30)).await;
     assert_eq!((late[0].id, late[0].fence, late[0].attempt), (mine[0].id, 2, 2), "the lease is over");
-    settle(&archive, &mine[0], End::Delivered, at(31)).await;
+    settle(&archive, &mine[0], End::Delivered { handle: None }, at(31)).await;
     let state = async || {
         let rows = archive.deliveries(None, None, None, 100).await.unwrap().items;
         let row = rows.into_iter().find(|row| row.id == mine[0].id).unwrap();

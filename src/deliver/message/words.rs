@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::alert::Health;
 use crate::config::Locale;
+use crate::issue::Press;
 
 /// The words of one language.
 pub(super) struct Words {
@@ -52,6 +53,12 @@ pub(super) struct Words {
     pub(super) last_of_window: fn(&str) -> String,
     pub(super) regression: fn(&Resolved) -> String,
     pub(super) window_ended: fn(&Ended) -> String,
+    /// The window is over, in a message that was sent while it lasted.
+    pub(super) window_over: &'static str,
+    /// What people decided.
+    pub(super) decided: fn(&Decision) -> String,
+    /// What a button does.
+    pub(super) press: fn(Press) -> &'static str,
     pub(super) modules: &'static str,
     /// A number of modules.
     pub(super) in_modules: fn(u64) -> String,
@@ -109,6 +116,20 @@ pub(super) struct Ended {
     pub(super) suppressed: u64,
     pub(super) last_seen: String,
     pub(super) ongoing: bool,
+}
+
+/// What people decided about an issue.
+pub(super) struct Decision {
+    pub(super) at: Option<String>,
+    pub(super) by: String,
+    pub(super) what: Verdict,
+}
+
+pub(super) enum Verdict {
+    Acknowledged,
+    /// Until a moment, or until so many more.
+    Muted(Option<String>, Option<u64>),
+    Resolved,
 }
 
 pub(super) fn of(locale: Locale) -> &'static Words {

@@ -234,6 +234,8 @@ fn the_documented_channels_are_good() {
     let page = include_str!("../../../docs/channels.md");
     let secrets = [
         ("{ env = \"SLACK_WEBHOOK\" }", "\"https://hooks.slack.com/services/x\""),
+        ("{ env = \"SLACK_TOKEN\" }", "\"xoxb-x\""),
+        ("{ env = \"SLACK_SECRET\" }", "\"x\""),
         ("{ env = \"TELEGRAM_TOKEN\" }", "\"12345:x\""),
         ("{ env = \"SMTP_URL\" }", "\"smtps://kim:x@mail.example.com\""),
     ];

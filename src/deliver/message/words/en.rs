@@ -1,8 +1,9 @@
 //! English.
 
 use super::super::figures::thousands;
-use super::{Digest, Ended, Resolved, Words, span_in};
+use super::{Decision, Digest, Ended, Resolved, Verdict, Words, span_in};
 use crate::alert::{Health, Store};
+use crate::issue::Press;
 
 pub(super) const WORDS: Words = Words {
     category: "Category",
@@ -36,6 +37,9 @@ pub(super) const WORDS: Words = Words {
     last_of_window: |ends| format!("Last alert of this window: further ones are counted silently until {ends}"),
     regression,
     window_ended,
+    window_over: "Window over",
+    decided,
+    press,
     modules: "Modules",
     in_modules: |n| counted(n, "module", "modules"),
     one_cause: |modules, errors, first, at| {
@@ -138,5 +142,28 @@ fn window_ended(ended: &Ended) -> String {
     match ended.ongoing {
         true => format!("Window ended · {counts} · still occurring, next window open"),
         false => format!("Window ended · {counts} · last at {last_seen}, none since"),
+    }
+}
+
+fn decided(Decision { at, by, what }: &Decision) -> String {
+    let what = match what {
+        Verdict::Acknowledged => "Acknowledged".to_owned(),
+        Verdict::Muted(Some(until), _) => format!("Muted until {until}"),
+        Verdict::Muted(None, Some(more)) => format!("Muted until {} more", thousands(*more)),
+        Verdict::Muted(None, None) => "Muted".to_owned(),
+        Verdict::Resolved => "Resolved".to_owned(),
+    };
+    let by = if by.is_empty() { String::new() } else { format!(" by {by}") };
+    let at = at.as_deref().map(|at| format!(" · {at}")).unwrap_or_default();
+    format!("{what}{by}{at}")
+}
+
+fn press(press: Press) -> &'static str {
+    match press {
+        Press::Acknowledge => "Acknowledge",
+        Press::MuteHour => "Mute 1 h",
+        Press::MuteHundred => "Mute until 100 more",
+        Press::Resolve => "Resolve",
+        Press::Reopen => "Reopen",
     }
 }

@@ -1,8 +1,9 @@
 //! Korean: labels are nouns, sentences end in 합니다; 에러 and 알림, not 오류 and 알람.
 
 use super::super::figures::thousands;
-use super::{Digest, Ended, Resolved, Words, span_in};
+use super::{Decision, Digest, Ended, Resolved, Verdict, Words, span_in};
 use crate::alert::{Health, Store};
+use crate::issue::Press;
 
 pub(super) const WORDS: Words = Words {
     category: "예외 구분",
@@ -36,6 +37,9 @@ pub(super) const WORDS: Words = Words {
     last_of_window: |ends| format!("이번 구간의 마지막 알림입니다. {ends}까지 같은 에러는 알림 없이 집계합니다."),
     regression,
     window_ended,
+    window_over: "제한 구간 종료",
+    decided,
+    press,
     modules: "모듈",
     in_modules: |n| format!("모듈 {}개", thousands(n)),
     one_cause: |modules, errors, first, at| {
@@ -140,5 +144,28 @@ fn window_ended(ended: &Ended) -> String {
     match ended.ongoing {
         true => format!("제한 구간 종료 · {counts} · 아직 발생 중 · 다음 구간 시작"),
         false => format!("제한 구간 종료 · {counts} · 마지막 발생 {last_seen}, 이후 0건"),
+    }
+}
+
+fn decided(Decision { at, by, what }: &Decision) -> String {
+    let what = match what {
+        Verdict::Acknowledged => "확인 처리했습니다".to_owned(),
+        Verdict::Muted(Some(until), _) => format!("{until}까지 알림을 껐습니다"),
+        Verdict::Muted(None, Some(more)) => format!("{}건 더 발생할 때까지 알림을 껐습니다", thousands(*more)),
+        Verdict::Muted(None, None) => "알림을 껐습니다".to_owned(),
+        Verdict::Resolved => "해결 처리했습니다".to_owned(),
+    };
+    let by = if by.is_empty() { String::new() } else { format!("{by} 님이 ") };
+    let at = at.as_deref().map(|at| format!(" · {at}")).unwrap_or_default();
+    format!("{by}{what}{at}")
+}
+
+fn press(press: Press) -> &'static str {
+    match press {
+        Press::Acknowledge => "확인",
+        Press::MuteHour => "1시간 알림 끄기",
+        Press::MuteHundred => "100건 더 발생할 때까지 끄기",
+        Press::Resolve => "해결",
+        Press::Reopen => "다시 열기",
     }
 }
