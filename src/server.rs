@@ -3,7 +3,10 @@
 //! Promises: a signal to stop closes the doors, answers what has come in, lets deliveries on their way end, and then
 //! returns; what was not sent is in the outbox for the next start. Deliberately not here: any decision.
 
+mod crew;
+mod doors;
 mod janitor;
+mod orders;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -12,38 +15,30 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
 use axum::Router;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, Semaphore, mpsc, watch};
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
-use crate::admit::{self, Admission, Handoff, Shared, Times, WriteBack};
-use crate::alert::Delivery;
+use crate::admit::{self, Admission, Shared, Times, WriteBack};
 use crate::archive::{Archive, Interim, Keep, KeyHash, KnownProject};
 use crate::cache::{self, Cache};
-use crate::config::{self, Config, Limits};
-use crate::deliver::{self, Channels, Courier, Pacer, Routes, Worker};
-use crate::fingerprint::{Merges, Sameness};
+use crate::config::{Config, Limits};
+use crate::fingerprint::Merges;
 use crate::health::Herald;
 use crate::ingest::{Ingest, native};
 use crate::keys::{self, Keys};
 use crate::metrics::Metrics;
 use crate::normalize;
 use crate::river::River;
-use crate::scrub::Scrubber;
 use crate::time::Time;
 use crate::web::{self, Web};
 
+use crew::{Crew, Post};
 pub(crate) use janitor::FORGET_EVERY;
 use janitor::Janitor;
+use orders::Orders;
+pub(crate) use orders::cache_settings;
 
-/// Header fields of a request: far more than any client sends, far fewer than would cost memory.
-const HEADERS_MAX: usize = 100;
-/// Bytes of a request's head. DSN, token and a proxy's additions fit several times.
-const HEAD_BYTES_MAX: usize = 64 << 10;
 /// How long open requests may take to end after the signal to stop.
 const DRAIN_MAX: Duration = Duration::from_secs(20);
 /// How long the last write-back may take, when everything else has ended.
@@ -80,40 +75,11 @@ pub struct Server {
     listener: TcpListener,
     app: Router,
     limits: Limits,
-    workers: Vec<(Arc<Worker>, mpsc::Receiver<Delivery>)>,
+    crew: Crew,
     admission: tokio::task::JoinHandle<()>,
     shared: Option<(Arc<Shared>, WriteBack, Times)>,
     herald: Herald,
     janitor: Janitor,
-}
-
-/// What the workers of all channels share.
-struct Post {
-    archive: Archive,
-    interim: Arc<Interim>,
-    courier: Courier,
-    /// Where turns are kept, the first that answers.
-    pacing: Vec<Arc<Cache>>,
-    metrics: Arc<Metrics>,
-    granted: Arc<Notify>,
-}
-
-impl Post {
-    fn worker(&self, channel: &Arc<deliver::Channel>, config: &Config) -> Arc<Worker> {
-        let configured = config.channel.iter().find(|one| one.name == **channel.name());
-        Arc::new(Worker {
-            pacer: configured.and_then(|configured| Pacer::of(configured, self.pacing.clone())),
-            channel: Arc::clone(channel),
-            archive: self.archive.clone(),
-            interim: Arc::clone(&self.interim),
-            courier: self.courier.clone(),
-            settings: config.deliver.clone(),
-            metrics: Arc::clone(&self.metrics),
-            granted: Arc::clone(&self.granted),
-            now,
-            random,
-        })
-    }
 }
 
 impl Server {
@@ -124,46 +90,45 @@ impl Server {
     pub async fn open(config: Config) -> Result<Server> {
         // Everything that can be wrong comes before the archive is written to: a second server started by mistake must
         // not touch the first one's outbox, and what the first start makes can be shown only once.
-        let channels = Channels::new(&config).map_err(anyhow::Error::msg)?;
-        let routes = Routes::new(&config).map_err(anyhow::Error::msg)?;
-        let sameness = Arc::new(Sameness::new(&config.sameness).map_err(anyhow::Error::msg)?);
-        let scrubber = Scrubber::new(&config.scrub).map_err(anyhow::Error::msg)?;
-        let courier = Courier::new(&config.outgoing, config.deliver.timeout.get())?;
+        let orders = Orders::new(config).map_err(anyhow::Error::msg)?;
+        let config = &orders.config;
         let pod = getrandom::u64()?;
-        let (cache, own) = open_caches(&config.cache, pod).map_err(|why| anyhow::anyhow!("cache.url: {why}"))?;
+        let (cache, own) =
+            open_caches(orders.cache.as_ref(), pod).map_err(|why| anyhow::anyhow!("cache.url: {why}"))?;
         let pacing: Vec<Arc<Cache>> = cache.iter().chain([&own]).map(Arc::clone).collect();
         let listener =
             TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
-        let archive = open_archive(&config).await?;
-        sameness.remember(archive.oldest_rules(normalize::VERSION).await?);
-        sameness.learn(archive.parameters().await?);
+        let archive = open_archive(config).await?;
+        orders.sameness.remember(archive.oldest_rules(normalize::VERSION).await?);
+        orders.sameness.learn(archive.parameters().await?);
         let merges = Merges::default();
         merges.set(archive.merges().await?);
-        let (made, token) = make_missing(&archive, &config).await?;
+        let (made, token) = make_missing(&archive, config).await?;
         let keys = Arc::new(Keys::load(archive.clone(), &config.project, now()).await?);
 
         let metrics = Arc::new(Metrics::new());
         let granted = Arc::new(Notify::new());
         let expiry = config.deliver.expiry.get();
-        let (handoffs, fresh): (Vec<_>, Vec<_>) = channels
-            .iter()
-            .map(|channel| {
-                let (to, fresh) = mpsc::channel(Worker::ahead(&config.deliver).max(1));
-                (Handoff { channel: Arc::clone(channel.name()), lease: config.deliver.lease.get(), to }, fresh)
-            })
-            .unzip();
+        let interim = Arc::new(Interim::default());
+        let post = Post {
+            archive: archive.clone(),
+            interim: Arc::clone(&interim),
+            pacing,
+            metrics: Arc::clone(&metrics),
+            granted: Arc::clone(&granted),
+        };
+        let (crew, handoffs) = Crew::new(&orders, &post);
         let settings = admit::Settings {
             queued_events: config.limits.queued_events,
             samples_per_day: config.retention.samples_per_day,
             expiry,
-            rules: Arc::clone(&sameness).rules(),
+            rules: Arc::clone(&orders.sameness).rules(),
             archive_max: config.archive.timeout.get(),
             patience: config.archive.patience.get(),
             handoffs,
             metrics: Arc::clone(&metrics),
             now,
         };
-        let interim = Arc::new(Interim::default());
         let share = |cache| Arc::new(Shared::new((cache, own), pod, Arc::clone(&interim), Arc::clone(&metrics), now));
         let shared = cache.map(share);
         let (admission, committer) = Admission::start(archive.clone(), shared.clone(), settings, Arc::clone(&granted));
@@ -171,21 +136,13 @@ impl Server {
         let times = Times { every: write_back, expiry, archive_max: config.archive.timeout.get() };
         let shared =
             shared.map(|shared| (Arc::clone(&shared), WriteBack::new(shared, archive.clone(), times, now), times));
+        let channels = orders.names();
+        let Orders { config, sameness, routes, scrubber, .. } = orders;
         let river = Arc::new(River { scrubber, sameness, merges, routes, admission, metrics: Arc::clone(&metrics) });
-        let names: Vec<Arc<str>> = channels.iter().map(|channel| Arc::clone(channel.name())).collect();
-        let (herald, changes) = Herald::new(&config, &names, Arc::clone(&river));
+        let (herald, changes) = Herald::new(&config, &channels, Arc::clone(&river));
         if let Some((shared, ..)) = &shared {
             shared.tell_changes(changes);
         }
-        let post = Post {
-            archive: archive.clone(),
-            interim,
-            courier,
-            pacing,
-            metrics: Arc::clone(&metrics),
-            granted: Arc::clone(&granted),
-        };
-        let workers = channels.iter().map(|channel| post.worker(channel, &config)).zip(fresh).collect();
         let read_timeout = config.limits.read_timeout.get();
         let closing_lag = if shared.is_some() { CLOSING_LAG_TURNS * write_back } else { Duration::ZERO };
         let web = Web::new(archive.clone(), Arc::clone(&river), token, expiry, read_timeout, Arc::clone(&granted), now);
@@ -200,18 +157,8 @@ impl Server {
         let keep = Keep(config.retention);
         let away_at_ms = AtomicI64::new(0);
         let janitor =
-            Janitor { archive, river, metrics, granted, expiry, keep, channels: names, closing_lag, away_at_ms, name };
-        Ok(Server {
-            made,
-            listener,
-            app,
-            limits: config.limits,
-            workers,
-            admission: committer,
-            shared,
-            herald,
-            janitor,
-        })
+            Janitor { archive, river, metrics, granted, expiry, keep, channels, closing_lag, away_at_ms, name };
+        Ok(Server { made, listener, app, limits: config.limits, crew, admission: committer, shared, herald, janitor })
     }
 
     /// What this start made, to be shown once.
@@ -232,10 +179,7 @@ impl Server {
         let (stopped, stopping) = watch::channel(false);
         let (ended, ending) = watch::channel(false);
         let mut recording = JoinSet::new();
-        let mut tasks = JoinSet::new();
-        for (worker, fresh) in self.workers {
-            tasks.spawn(worker.run(fresh, stopping.clone()));
-        }
+        let mut tasks = self.crew.work(&stopping);
         if let Some((shared, write_back, Times { expiry, archive_max, .. })) = self.shared {
             let archive = self.janitor.archive.clone();
             tasks.spawn(shared.watch(archive, expiry, archive_max, stopping.clone()));
@@ -243,7 +187,7 @@ impl Server {
         }
         let (resting, rest) = watch::channel(false);
         let (janitor, herald) = (tokio::spawn(self.janitor.run(rest.clone())), tokio::spawn(self.herald.run(rest)));
-        accept(self.listener, self.app, &self.limits, stop).await;
+        doors::accept(self.listener, self.app, &self.limits, stop).await;
         // All requests are answered or given up: the committer ends when the last sender of the queue is gone, and janitor
         // and herald hold one.
         resting.send(true).ok();
@@ -277,24 +221,13 @@ async fn open_archive(config: &Config) -> Result<Archive> {
 
 /// The cache that the configuration names, if any, and this process's memory, the last resort. Connects to nothing yet: a
 /// cache is asked only while it answers.
-fn open_caches(settings: &config::Cache, pod: u64) -> Result<(Option<Arc<Cache>>, Arc<Cache>), String> {
-    let Some(mut settings) = cache_settings(settings)? else {
+fn open_caches(settings: Option<&cache::Settings>, pod: u64) -> Result<(Option<Arc<Cache>>, Arc<Cache>), String> {
+    let Some(settings) = settings else {
         return Ok((None, Arc::new(Cache::new(&cache::Settings::default())?)));
     };
+    let mut settings = settings.clone();
     settings.pod = pod;
     Ok((Some(Arc::new(Cache::new(&settings)?)), Arc::new(Cache::new(&settings.in_memory())?)))
-}
-
-/// What the configuration says of the cache, if there is one.
-///
-/// # Errors
-/// What is wrong with its URL, and what to write instead.
-pub(crate) fn cache_settings(settings: &config::Cache) -> Result<Option<cache::Settings>, String> {
-    let Some(url) = &settings.url else { return Ok(None) };
-    let mut parsed = cache::Settings::parse(url)?;
-    parsed.timeout = settings.timeout.get();
-    parsed.grace = settings.grace.get();
-    Ok(Some(parsed))
 }
 
 /// Makes what a server cannot do without: a project, and a token for reads and actions. Answers the token's hash too.
@@ -324,51 +257,10 @@ async fn make_missing(archive: &Archive, config: &Config) -> Result<(Made, KeyHa
     Ok((made, stored.context("the archive's hash of the API token is damaged; set [api] token")?))
 }
 
-async fn accept(listener: TcpListener, app: Router, limits: &Limits, stop: impl Future<Output = ()>) {
-    let connections = Arc::new(Semaphore::new(limits.connections));
-    let open = GracefulShutdown::new();
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(limits.read_timeout.get());
-    http.max_headers(HEADERS_MAX).max_buf_size(HEAD_BYTES_MAX).half_close(true);
-    let mut stop = std::pin::pin!(stop);
-    loop {
-        let accepted = async {
-            let permit = Arc::clone(&connections).acquire_owned().await;
-            (listener.accept().await, permit)
-        };
-        let (accepted, permit) = tokio::select! {
-            accepted = accepted => accepted,
-            () = &mut stop => break,
-        };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
-                // Out of file descriptors, most likely: without a pause this loop would only burn a core.
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                continue;
-            }
-        };
-        stream.set_nodelay(true).ok();
-        let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(app.clone()));
-        let connection = open.watch(connection);
-        tokio::spawn(async move {
-            // A client that breaks off is not ours to report.
-            connection.await.ok();
-            drop(permit);
-        });
-    }
-    drop(listener);
-    drop(app);
-    tracing::info!("stopping: answering what has come in");
-    if tokio::time::timeout(DRAIN_MAX, open.shutdown()).await.is_err() {
-        tracing::warn!("some requests did not end in time and were given up unacknowledged");
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config;
     use crate::servers::postgres::Postgres;
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
