@@ -53,6 +53,8 @@ macro_rules! hex_identity {
 hex_identity!(Fingerprint CauseKey Place);
 
 /// What somebody says of an event.
+/// What the rules say of an event and its seven as they are compared.
+type CauseOf = fn(&Event<'_>, &Attributes<'_>) -> CauseKey;
 type Said<T> = Box<dyn Fn(&Event<'_>) -> T + Send + Sync>;
 
 /// What only the rules of sameness can say of an event: asked when its issue may be new.
@@ -61,6 +63,8 @@ pub(crate) struct Rules {
     pub(crate) version: u8,
     /// The seven as they are compared.
     pub(crate) normalize: Box<dyn for<'a> Fn(&'a Event<'_>) -> Attributes<'a> + Send + Sync>,
+    /// The identity of an event's cause, by the event and by what it is compared by.
+    pub(crate) cause: CauseOf,
     /// The identities that the event had under the rules before these, the latest first.
     pub(crate) formers: Said<Vec<Former>>,
     /// The segment of the event's path that may be a parameter, if there is one.
@@ -104,6 +108,7 @@ impl Rules {
         std::sync::Arc::new(Rules {
             version: 1,
             normalize: Box::new(|event| event.attributes.clone()),
+            cause: |_, _| CauseKey(1),
             formers: Box::new(|_| Vec::new()),
             segment: Box::new(|_| None),
         })

@@ -59,24 +59,16 @@ impl River {
         if event.scrubbed > 0 {
             self.metrics.scrubbed.inc_by(u64::from(event.scrubbed));
         }
-        let (fingerprint, cause) = self.sameness.identify(&event);
-        let fingerprint = self.merges.counted_with(fingerprint);
+        let fingerprint = self.merges.counted_with(self.sameness.identify(&event));
         let route = self.routes.of(&event, &project.name);
-        Arrival {
-            fingerprint,
-            cause,
-            project: Arc::clone(&project.name),
-            route,
-            remembered: None,
-            event: Packed::of(&event),
-        }
+        Arrival { fingerprint, project: Arc::clone(&project.name), route, remembered: None, event: Packed::of(&event) }
     }
 
     /// Says something of bongsu itself, by a route of its own.
     pub(crate) async fn announce(&self, event: Event<'_>, route: Arc<Route>) -> Outcome {
-        let (fingerprint, cause) = self.sameness.identify(&event);
+        let fingerprint = self.sameness.identify(&event);
         let (project, event) = (OWN_PROJECT.into(), Packed::of(&event));
-        let arrival = Arrival { fingerprint, cause, project, route, remembered: None, event };
+        let arrival = Arrival { fingerprint, project, route, remembered: None, event };
         let mut outcomes = self.admission.admit(vec![arrival], Arc::new(())).await;
         outcomes.pop().expect("one outcome an event")
     }

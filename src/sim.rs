@@ -18,7 +18,7 @@ use crate::alert::Route;
 use crate::archive::{Tx, act_on, admit_on, at_once, close_due_on, in_memory};
 use crate::event::{Event, Packed};
 use crate::gate::{self, Fate};
-use crate::issue::{Action, CauseKey, Fingerprint, Policy, Reason, Rules, Standing};
+use crate::issue::{Action, Fingerprint, Policy, Reason, Rules, Standing};
 use crate::metrics::Metrics;
 use crate::outcome::Outcome;
 use crate::time::{DAY_MS, Time};
@@ -179,7 +179,6 @@ impl World<'_> {
     fn arrival(&self, issue: u128) -> Arrival {
         Arrival {
             fingerprint: Fingerprint(issue),
-            cause: CauseKey(issue),
             project: "sim".into(),
             route: Arc::clone(&self.route),
             remembered: None,

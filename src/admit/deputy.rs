@@ -216,7 +216,6 @@ impl Shared {
                 let channels = &tally.route.channels;
                 held.push(Provisional {
                     fingerprint: tally.fingerprint,
-                    cause: tally.cause,
                     rules: Arc::clone(&tally.rules),
                     project: Arc::clone(&tally.project),
                     route: Arc::clone(&tally.route),

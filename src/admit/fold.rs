@@ -48,7 +48,6 @@ pub(crate) fn fold(arrivals: impl Iterator<Item = Arrival>, settings: &Settings)
         if at == tallies.len() {
             tallies.push(Tally {
                 fingerprint: arrival.fingerprint,
-                cause: arrival.cause,
                 rules: Arc::clone(&settings.rules),
                 project: arrival.project,
                 route: arrival.route,

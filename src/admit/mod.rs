@@ -24,7 +24,7 @@ use tokio::sync::{Notify, mpsc};
 use crate::alert::{Delivery, Route};
 use crate::archive::{Archive, Error, Remembered};
 use crate::event::Packed;
-use crate::issue::{CauseKey, Fingerprint, Issue, Rules};
+use crate::issue::{Fingerprint, Issue, Rules};
 use crate::metrics::Metrics;
 use crate::outcome::{Outcome, Reject, RejectReason};
 use crate::time::Time;
@@ -42,8 +42,6 @@ pub(crate) use write_back::{Times, WriteBack};
 pub(crate) struct Arrival {
     /// Its issue.
     pub(crate) fingerprint: Fingerprint,
-    /// The coarser identity.
-    pub(crate) cause: CauseKey,
     /// The project whose key brought it.
     pub(crate) project: Arc<str>,
     /// Policy and channels it falls under.

@@ -22,7 +22,7 @@ use super::standing::{self, Ended};
 use crate::alert::Route;
 use crate::event::Packed;
 use crate::gate::{self, Decision, Fate};
-use crate::issue::{CauseKey, Fingerprint, Rules, Standing, State, Window};
+use crate::issue::{Fingerprint, Rules, Standing, State, Window};
 use crate::time::{MINUTE_MS, Time};
 
 /// What arrived together, at most one tally a fingerprint.
@@ -41,8 +41,6 @@ pub(crate) struct Batch {
 pub(crate) struct Tally {
     /// Identity of the issue.
     pub(crate) fingerprint: Fingerprint,
-    /// Its coarser identity.
-    pub(crate) cause: CauseKey,
     /// The rules that made them.
     pub(crate) rules: Arc<Rules>,
     /// The project whose key brought them.
@@ -59,7 +57,6 @@ impl Tally {
     fn fresh(&self, now: Time) -> Fresh<'_> {
         Fresh {
             fingerprint: self.fingerprint,
-            cause: self.cause,
             rules: &self.rules,
             project: &self.project,
             event: self.events.first().expect("a tally holds at least one event"),

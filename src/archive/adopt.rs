@@ -147,7 +147,6 @@ pub(super) async fn adopt(
 fn fresh(alert: &Provisional) -> Fresh<'_> {
     Fresh {
         fingerprint: alert.fingerprint,
-        cause: alert.cause,
         rules: &alert.rules,
         project: &alert.project,
         event: &alert.event,

@@ -17,7 +17,7 @@ use crate::alert::{DeliveryState, Kind, Route};
 use crate::config::{Archive as Settings, Secret, Span};
 use crate::event::{Attributes, Event, Packed};
 use crate::gate::Fate;
-use crate::issue::{CauseKey, Policy, Rules, State};
+use crate::issue::{Policy, Rules, State};
 use crate::servers::mariadb::Mariadb;
 use crate::servers::postgres::Postgres;
 use crate::time::{DAY_MS, MINUTE_MS};
@@ -55,7 +55,6 @@ fn batch(issues: impl IntoIterator<Item = u128>, count: usize) -> Arc<Batch> {
         let event = Event { attributes, ..Event::default() };
         Tally {
             fingerprint: Fingerprint(issue),
-            cause: CauseKey(issue),
             rules: Rules::none(),
             project: "shop".into(),
             route: Arc::new(Route { policy: policy(5), channels: vec!["ops".into(), "dev".into()] }),

@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::{Claim, End, Settlement};
 use crate::alert::{Alert, Delivery, DeliveryState, Kind, Route};
 use crate::event::Packed;
-use crate::issue::{CauseKey, Fingerprint, Rules};
+use crate::issue::{Fingerprint, Rules};
 use crate::time::Time;
 
 /// How much later than wished what could not be recorded is sent.
@@ -24,8 +24,6 @@ const LOOK_AGAIN: Duration = Duration::from_millis(200);
 pub(crate) struct Provisional {
     /// The issue.
     pub(crate) fingerprint: Fingerprint,
-    /// Its coarser identity.
-    pub(crate) cause: CauseKey,
     /// The rules that made them.
     pub(crate) rules: Arc<Rules>,
     /// The project whose key brought it.
@@ -345,7 +343,6 @@ mod tests {
         let channels: Vec<Arc<str>> = vec!["ops".into()];
         Provisional {
             fingerprint: Fingerprint(issue),
-            cause: CauseKey(1),
             rules: Rules::none(),
             project: "shop".into(),
             ways: channels.iter().map(|channel| Way::new(Arc::clone(channel), Time(0))).collect(),

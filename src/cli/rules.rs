@@ -230,7 +230,7 @@ async fn replay(
             page.iter().map(|one| one.issue).filter(|issue| !projects.contains_key(issue)).collect();
         projects.extend(archive.shown(new.into_iter().collect()).await?);
         for Stored { issue, event, .. } in page {
-            let (fingerprint, _) = sameness.identify(&event);
+            let fingerprint = sameness.identify(&event);
             let fingerprint = by_people.get(&fingerprint).copied().unwrap_or(fingerprint);
             let issue_now = counted_with(merged, issue);
             let coming = replay.coming.entry(fingerprint).or_insert_with(|| Coming {

@@ -62,7 +62,7 @@ impl FingerprintOf {
             match native::one(event, &config.limits, server::now()) {
                 Ok(mut event) => {
                     scrubber.scrub(&mut event);
-                    let (fingerprint, _) = sameness.identify(&event);
+                    let fingerprint = sameness.identify(&event);
                     print::line(&format!("{id}\t{fingerprint}"));
                 }
                 Err(why) => {

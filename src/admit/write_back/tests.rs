@@ -15,7 +15,7 @@ use crate::archive::Interim;
 use crate::cache::{self, Cache};
 use crate::config::{self, Secret};
 use crate::event::{Event, Packed};
-use crate::issue::{CauseKey, Fingerprint, Policy, Rules};
+use crate::issue::{Fingerprint, Policy, Rules};
 use crate::metrics::Metrics;
 use crate::servers::redis::Redis;
 
@@ -71,7 +71,6 @@ impl Stage {
         let route = Arc::new(Route { policy: Arc::new(policy), channels: Vec::new() });
         let arrival = Arrival {
             fingerprint: ISSUE,
-            cause: CauseKey(1),
             project: "tests".into(),
             route: Arc::clone(&route),
             remembered: None,

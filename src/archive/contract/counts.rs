@@ -66,7 +66,6 @@ fn provisional(issue: u128, opened: u64, ordinal: u32) -> Provisional {
     let way = |channel: &Arc<str>| Way::new(Arc::clone(channel), opened_at);
     Provisional {
         fingerprint: tally.fingerprint,
-        cause: tally.cause,
         rules: Arc::clone(&tally.rules),
         project: Arc::clone(&tally.project),
         route: Arc::clone(&tally.route),

@@ -17,7 +17,7 @@ use crate::cache::{Cache, Claim, Marker, Settings, Sighting};
 use crate::config::{self, Config, Secret};
 use crate::event::{Attributes, Event, Packed};
 use crate::fingerprint::Sameness;
-use crate::issue::{CauseKey, Fingerprint, Policy, Reason};
+use crate::issue::{Fingerprint, Policy, Reason};
 use crate::metrics::Metrics;
 use crate::outcome::Outcome;
 use crate::server;
@@ -385,7 +385,6 @@ fn arrival(fingerprint: Fingerprint, route: &Arc<Route>) -> Arrival {
     };
     Arrival {
         fingerprint,
-        cause: CauseKey(fingerprint.0),
         project: "bongsu-bench".into(),
         route: Arc::clone(route),
         remembered: None,
