@@ -43,10 +43,10 @@ impl Herald {
             true => all.to_vec(),
             false => all.iter().filter(chosen).cloned().collect(),
         };
-        let policy = Policy { budget: 1, window: WINDOW, spacing: Vec::new(), closing: false };
+        let policy = Policy { budget: 1, window: WINDOW, spacing: Vec::new(), closing: false, maintenance_until: None };
         let (to, changes) = mpsc::channel(WAITING_MAX);
         let server = std::env::var("HOSTNAME").unwrap_or_default();
-        (Herald { river, route: Arc::new(Route { policy: Arc::new(policy), channels }), changes, server }, to)
+        (Herald { river, route: Arc::new(Route::to(Arc::new(policy), channels)), changes, server }, to)
     }
 
     /// Tells until `stop` says so.

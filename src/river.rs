@@ -16,6 +16,7 @@ use crate::fingerprint::{Merges, Sameness};
 use crate::metrics::Metrics;
 use crate::outcome::{Outcome, Reject};
 use crate::scrub::Scrubber;
+use crate::time::Time;
 
 /// The stages, shared by all requests.
 pub(crate) struct River {
@@ -25,6 +26,7 @@ pub(crate) struct River {
     pub(crate) routes: Routes,
     pub(crate) admission: Admission,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) now: fn() -> Time,
 }
 
 /// What a request brought, made ready for the gate: free of its body.
@@ -60,7 +62,7 @@ impl River {
             self.metrics.scrubbed.inc_by(u64::from(event.scrubbed));
         }
         let fingerprint = self.merges.counted_with(self.sameness.identify(&event));
-        let route = self.routes.of(&event, &project.name);
+        let route = self.routes.of(&event, &project.name, &|| self.sameness.cause(&event), (self.now)());
         Arrival { fingerprint, project: Arc::clone(&project.name), route, remembered: None, event: Packed::of(&event) }
     }
 

@@ -138,7 +138,8 @@ impl Server {
             shared.map(|shared| (Arc::clone(&shared), WriteBack::new(shared, archive.clone(), times, now), times));
         let channels = orders.names();
         let Orders { config, sameness, routes, scrubber, .. } = orders;
-        let river = Arc::new(River { scrubber, sameness, merges, routes, admission, metrics: Arc::clone(&metrics) });
+        let river =
+            Arc::new(River { scrubber, sameness, merges, routes, admission, metrics: Arc::clone(&metrics), now });
         let (herald, changes) = Herald::new(&config, &channels, Arc::clone(&river));
         if let Some((shared, ..)) = &shared {
             shared.tell_changes(changes);

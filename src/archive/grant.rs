@@ -23,8 +23,8 @@ pub(super) struct NewAlert<'a> {
     /// Busiest minute, and whether it goes on.
     pub(super) closing: Option<(u64, bool)>,
     pub(super) event: Option<i64>,
-    /// Who is told.
-    pub(super) channels: Vec<&'a str>,
+    /// Who is told, and from when on.
+    pub(super) channels: Vec<(&'a str, Time)>,
 }
 
 const EVENT_COLUMNS: usize = 3;
@@ -79,8 +79,9 @@ pub(super) async fn store(tx: &mut Tx, alerts: &[NewAlert<'_>], expiry: Duration
     let ids = store_alerts(tx, alerts).await?;
     let mut rows = Vec::new();
     for (alert, id) in alerts.iter().zip(ids) {
-        for channel in &alert.channels {
-            rows.extend(values![id, alert.issue, *channel, "pending", now, now, now.plus(expiry)]);
+        for (channel, due_at) in &alert.channels {
+            // What has to wait does not grow old meanwhile.
+            rows.extend(values![id, alert.issue, *channel, "pending", *due_at, now, due_at.plus(expiry)]);
         }
     }
     tx.insert(&DELIVERIES, DELIVERY_COLUMNS, &rows).await

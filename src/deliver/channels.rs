@@ -14,6 +14,7 @@ use crate::config::{self, ChannelKind, Config, Locale, Secret};
 use crate::time::Time;
 
 use super::email::{self, Email};
+use super::hours::zone;
 use super::links::Links;
 use super::message::{Book, Style};
 use super::owners::Owners;
@@ -170,11 +171,6 @@ impl Channel {
             Speech::Console | Speech::Webhook(_) => judge::judge(brought, &self.hidden, now),
         }
     }
-}
-
-fn zone(name: Option<&str>) -> Result<TimeZone, String> {
-    let Some(name) = name else { return Ok(TimeZone::UTC) };
-    TimeZone::get(name).map_err(|_| format!("`time_zone`: {name:?} is not an IANA time zone, such as \"Asia/Seoul\""))
 }
 
 /// An empty secret signs nothing: it is an environment variable that was not set, and must not pass for a signature.

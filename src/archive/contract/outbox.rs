@@ -53,18 +53,10 @@ pub(super) async fn later_alerts_know_the_servers(url: &str) {
         for tally in &whole.tallies {
             let on =
                 |server: &&str| Packed::of(&Event { server: Some((*server).to_owned().into()), ..Event::default() });
-            let Tally { fingerprint, cause, rules, project, route, .. } = tally;
+            let Tally { fingerprint, rules, project, route, .. } = tally;
             let (rules, project, route) = (Arc::clone(rules), Arc::clone(project), Arc::clone(route));
             let events = servers.iter().map(on).collect();
-            tallies.push(Tally {
-                fingerprint: *fingerprint,
-                cause: *cause,
-                rules,
-                project,
-                route,
-                events,
-                remembered: None,
-            });
+            tallies.push(Tally { fingerprint: *fingerprint, rules, project, route, events, remembered: None });
         }
         let Batch { source, samples_per_day, expiry, .. } = *whole;
         archive.admit(Arc::new(Batch { tallies, source, samples_per_day, expiry }), Arc::new([]), now).await.unwrap();
