@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::event::{Attributes, Event};
-use crate::issue::{Decided, Fingerprint, Policy};
+use crate::issue::{CauseKey, Decided, Fingerprint, Policy};
 use crate::time::Time;
 
 /// The decision to tell people about an issue, with all that a message can say.
@@ -20,6 +20,8 @@ pub struct Alert {
     pub kind: Kind,
     /// The issue.
     pub fingerprint: Fingerprint,
+    /// Its coarser identity: what one cause breaks has one.
+    pub cause: CauseKey,
     /// The project whose key brought the issue.
     pub project: String,
     /// The window it was granted in.
@@ -158,6 +160,44 @@ pub struct Delivery {
     pub expires_at: Time,
     /// What to tell.
     pub alert: Alert,
+    /// What the same message tells besides, oldest first.
+    pub folded: Vec<Alert>,
+    /// How far the cause has spread, when all of it has one.
+    pub spread: Option<Spread>,
+}
+
+impl Delivery {
+    /// All that it tells, what leads first.
+    pub fn told(&self) -> impl Iterator<Item = &Alert> {
+        std::iter::once(&self.alert).chain(&self.folded)
+    }
+
+    /// The name in payloads: of what it tells, or of how several errors came to be told together.
+    pub fn kind(&self) -> &'static str {
+        match (self.is_of_several(), &self.spread, self.alert.kind) {
+            (false, ..) => self.alert.kind.name(),
+            (true, Some(_), Kind::Alert) => "storm",
+            (true, ..) => "digest",
+        }
+    }
+
+    /// Whether it tells of several errors.
+    pub fn is_of_several(&self) -> bool {
+        self.folded.iter().any(|alert| alert.fingerprint != self.alert.fingerprint)
+    }
+}
+
+/// How far one cause has spread.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spread {
+    /// Modules that it broke.
+    pub modules: u64,
+    /// Errors that it made.
+    pub errors: u64,
+    /// The first alert.
+    pub since: Time,
+    /// Some of the modules, the first broken first.
+    pub named: Vec<String>,
 }
 
 /// How an attempt ended.
@@ -172,11 +212,28 @@ pub enum Attempt {
         /// The earliest moment the far side asked for.
         not_before: Option<Time>,
     },
+    /// It was sent, and no answer came: nobody knows whether it arrived.
+    Unanswered {
+        /// What happened, for people.
+        error: String,
+    },
     /// The far side will never take it.
     Refused {
         /// What happened, for people.
         error: String,
     },
+}
+
+impl Attempt {
+    /// The name in the metrics.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Attempt::Delivered => "delivered",
+            Attempt::Failed { .. } => "failed",
+            Attempt::Unanswered { .. } => "unanswered",
+            Attempt::Refused { .. } => "refused",
+        }
+    }
 }
 
 /// Under which policy an error falls, and who is told.

@@ -4,6 +4,7 @@
 //! appear in `Debug`. Deliberately not here: opening anything the configuration names; `bongsu check` does that.
 
 mod channel;
+mod fixed;
 mod load;
 mod routing;
 mod sameness;
@@ -63,6 +64,8 @@ pub struct Config {
     pub scrub: Scrub,
     /// Limits on what comes in.
     pub limits: Limits,
+    /// What one cause breaks is told in one message.
+    pub storm: Storm,
     /// How alerts are sent.
     pub deliver: Deliver,
     /// What is kept for how long.
@@ -93,6 +96,7 @@ impl Default for Config {
             sameness: Sameness::default(),
             scrub: Scrub::default(),
             limits: Limits::default(),
+            storm: Storm::default(),
             deliver: Deliver::default(),
             retention: Retention::default(),
             outgoing: Outgoing::default(),
@@ -112,7 +116,7 @@ impl Config {
 }
 
 /// Where the state lives.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Archive {
     /// `sqlite:PATH`, `postgres://…` or `mysql://…`.
@@ -156,7 +160,7 @@ impl Default for Archive {
 }
 
 /// The memory that several bongsu on one archive share.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Cache {
     /// `redis://…`, `rediss://…`, `redis-sentinel://…`, `redis-cluster://…` or `dynamodb://…`. Absent: the archive alone.
@@ -278,7 +282,7 @@ impl Default for Scrub {
 }
 
 /// Limits on what comes in. Each has a counted and visible overflow.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// A request's body as sent, in bytes.
@@ -323,8 +327,26 @@ impl Default for Limits {
     }
 }
 
-/// How alerts are sent.
+/// What one cause breaks is told in one message.
 #[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Storm {
+    /// Alerts of one cause belong together when no more than this lies between them. Zero: never.
+    pub span: Span,
+    /// How long they are gathered before they are told, and told again for the first time.
+    pub wait: Span,
+    /// Messages of one cause that go singly before the others are folded.
+    pub above: u32,
+}
+
+impl Default for Storm {
+    fn default() -> Storm {
+        Storm { span: Span::secs(60), wait: Span::secs(15), above: 3 }
+    }
+}
+
+/// How alerts are sent.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Deliver {
     /// How long one request may take.
@@ -339,6 +361,8 @@ pub struct Deliver {
     pub expiry: Span,
     /// Requests to one channel at a time.
     pub concurrency: usize,
+    /// Messages that may be due on a channel before a digest replaces them. 0: any number.
+    pub digest_above: usize,
 }
 
 impl Default for Deliver {
@@ -350,12 +374,13 @@ impl Default for Deliver {
             backoff_longest: Span::secs(300),
             expiry: Span::secs(6 * 3600),
             concurrency: 4,
+            digest_above: 20,
         }
     }
 }
 
 /// What is kept for how long.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Retention {
     /// Stored events.
@@ -387,7 +412,7 @@ impl Default for Retention {
 }
 
 /// Which addresses outgoing requests may reach. Link-local and cloud metadata addresses never.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Outgoing {
     /// Whether private and loopback addresses are allowed.
@@ -401,7 +426,7 @@ impl Default for Outgoing {
 }
 
 /// The server's own log, on standard error.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Log {
     /// `error`, `warn`, `info`, `debug`, `trace`, or a filter such as `info,bongsu::deliver=debug`.

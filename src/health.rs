@@ -26,27 +26,31 @@ const WAITING_MAX: usize = 16;
 const TRIES: u32 = 30;
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
+/// How often, and where: `all` are the channels there are, of which the configuration may choose.
+pub(crate) fn route(config: &Config, all: &[Arc<str>]) -> Route {
+    let chosen = |name: &&Arc<str>| config.health.channels.iter().any(|chosen| ***name == **chosen);
+    let channels = match config.health.channels.is_empty() {
+        true => all.to_vec(),
+        false => all.iter().filter(chosen).cloned().collect(),
+    };
+    let policy = Policy { budget: 1, window: WINDOW, spacing: Vec::new(), closing: false, maintenance_until: None };
+    Route::to(Arc::new(policy), channels)
+}
+
 /// Who tells.
 pub(crate) struct Herald {
     river: Arc<River>,
-    route: Arc<Route>,
     changes: mpsc::Receiver<StoreChange>,
     /// This server's name.
     server: String,
 }
 
 impl Herald {
-    /// Whoever tells, and the way to it. `all`: the channels there are, of which the configuration may choose.
-    pub(crate) fn new(config: &Config, all: &[Arc<str>], river: Arc<River>) -> (Herald, mpsc::Sender<StoreChange>) {
-        let chosen = |name: &&Arc<str>| config.health.channels.iter().any(|chosen| ***name == **chosen);
-        let channels = match config.health.channels.is_empty() {
-            true => all.to_vec(),
-            false => all.iter().filter(chosen).cloned().collect(),
-        };
-        let policy = Policy { budget: 1, window: WINDOW, spacing: Vec::new(), closing: false, maintenance_until: None };
+    /// Whoever tells, and the way to it.
+    pub(crate) fn new(river: Arc<River>) -> (Herald, mpsc::Sender<StoreChange>) {
         let (to, changes) = mpsc::channel(WAITING_MAX);
         let server = std::env::var("HOSTNAME").unwrap_or_default();
-        (Herald { river, route: Arc::new(Route::to(Arc::new(policy), channels)), changes, server }, to)
+        (Herald { river, changes, server }, to)
     }
 
     /// Tells until `stop` says so.
@@ -60,7 +64,7 @@ impl Herald {
     async fn tell(&mut self) {
         while let Some(change) = self.changes.recv().await {
             for _ in 0..TRIES {
-                let outcome = self.river.announce(self.event(&change), Arc::clone(&self.route)).await;
+                let outcome = self.river.announce(self.event(&change)).await;
                 if !matches!(outcome, Outcome::Rejected(_)) {
                     break;
                 }

@@ -4,7 +4,7 @@
 //! not here: what a key allows. A project's key may send and nothing else; the API token may read and act.
 
 use std::collections::HashMap;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
@@ -36,11 +36,15 @@ pub(crate) fn hash(key: &str) -> KeyHash {
     Sha256::digest(key.as_bytes()).into()
 }
 
+/// The projects of a configuration, by their keys.
+#[derive(Default)]
+pub(crate) struct Configured(HashMap<KeyHash, Arc<KnownProject>>);
+
 /// The projects that may send.
 pub(crate) struct Keys {
     archive: Archive,
     /// Keys of the configuration: never stored, gone with it.
-    configured: HashMap<KeyHash, Arc<KnownProject>>,
+    configured: RwLock<Configured>,
     stored: RwLock<HashMap<KeyHash, Arc<KnownProject>>>,
     /// When the stored keys were read last. Held while they are read, so that whoever waits finds them fresh.
     refreshed_at: tokio::sync::Mutex<Time>,
@@ -52,16 +56,41 @@ impl Keys {
     /// # Errors
     /// When the archive fails.
     pub(crate) async fn load(archive: Archive, configured: &[config::Project], now: Time) -> Result<Keys, Error> {
-        let mut keys = HashMap::new();
-        for project in configured {
-            let id = archive.add_project(project.name.clone(), now).await?;
-            let known = KnownProject { id, name: project.name.as_str().into(), created_at: now, keys: 1 };
-            keys.insert(hash(&project.key.expose().to_ascii_lowercase()), Arc::new(known));
-        }
-        let keys =
-            Keys { archive, configured: keys, stored: RwLock::default(), refreshed_at: tokio::sync::Mutex::new(now) };
+        let (stored, refreshed_at) = (RwLock::default(), tokio::sync::Mutex::new(now));
+        let keys = Keys { archive, configured: RwLock::default(), stored, refreshed_at };
+        keys.go_by(keys.ready(configured, now).await?);
         keys.refresh().await?;
         Ok(keys)
+    }
+
+    /// Makes the projects of a configuration that are not there, and so asks nobody when all are known.
+    ///
+    /// # Errors
+    /// When the archive fails.
+    pub(crate) async fn ready(&self, configured: &[config::Project], now: Time) -> Result<Configured, Error> {
+        let mut keys = HashMap::new();
+        for project in configured {
+            let key = hash(&project.key.expose().to_ascii_lowercase());
+            let before = self.configured().0.values().find(|known| *known.name == *project.name).cloned();
+            let known = match before {
+                Some(known) => known,
+                None => {
+                    let id = self.archive.add_project(project.name.clone(), now).await?;
+                    Arc::new(KnownProject { id, name: project.name.as_str().into(), created_at: now, keys: 1 })
+                }
+            };
+            keys.insert(key, known);
+        }
+        Ok(Configured(keys))
+    }
+
+    /// From now on, the configuration's keys are these.
+    pub(crate) fn go_by(&self, configured: Configured) {
+        *self.configured.write().unwrap_or_else(PoisonError::into_inner) = configured;
+    }
+
+    fn configured(&self) -> RwLockReadGuard<'_, Configured> {
+        self.configured.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn refresh(&self) -> Result<(), Error> {
@@ -69,13 +98,13 @@ impl Keys {
             self.archive.projects().await?.into_iter().map(|project| (project.id, Arc::new(project))).collect();
         let keys = self.archive.keys().await?;
         let stored = keys.into_iter().filter_map(|(key, id)| Some((key, Arc::clone(projects.get(&id)?)))).collect();
-        *self.stored.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = stored;
+        *self.stored.write().unwrap_or_else(PoisonError::into_inner) = stored;
         Ok(())
     }
 
     fn known(&self, key: &KeyHash) -> Option<Arc<KnownProject>> {
-        let stored = self.stored.read().unwrap_or_else(|poisoned| poisoned.into_inner());
-        self.configured.get(key).or_else(|| stored.get(key)).cloned()
+        let stored = self.stored.read().unwrap_or_else(PoisonError::into_inner);
+        self.configured().0.get(key).or_else(|| stored.get(key)).cloned()
     }
 
     /// The project that a key sends for.

@@ -40,8 +40,9 @@ mod server;
 mod servers;
 #[cfg(test)]
 mod sim;
+mod storm;
 pub mod time;
 mod web;
 
 pub use config::Config;
-pub use server::Server;
+pub use server::{Again, Server};

@@ -16,6 +16,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::issue::Reason;
 use crate::outcome::{Outcome, RejectReason};
+use crate::time::Time;
 
 /// The counters, and the registry that writes them.
 pub(crate) struct Metrics {
@@ -43,6 +44,8 @@ pub(crate) struct Metrics {
     pub(crate) cache_in_doubt: Counter,
     /// Totals that this pod was told by the cache and that are not known to be written back.
     pub(crate) write_back_pending: Gauge,
+    reloads: Family<ResultLabel, Counter>,
+    config_loaded: Gauge,
     cache: Family<OperationLabel, Histogram>,
     ignored: Family<KindLabel, Counter>,
     attempts: Family<AttemptLabels, Counter>,
@@ -59,6 +62,11 @@ struct OutcomeLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct KindLabel {
     kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResultLabel {
+    result: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -100,6 +108,8 @@ impl Metrics {
             alerts_unrecorded: Gauge::default(),
             cache_in_doubt: Counter::default(),
             write_back_pending: Gauge::default(),
+            reloads: Family::default(),
+            config_loaded: Gauge::default(),
             // 20 µs to 1.3 s.
             cache: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.000_02, 2.0, 17))),
             ignored: Family::default(),
@@ -110,41 +120,47 @@ impl Metrics {
             sends: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.001, 2.0, 15))),
             registry: Registry::default(),
         };
-        registry.register("build", "Version of this server", Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]));
         registry.register("events", "Events by what became of them", outcomes);
-        registry.register("scrubbed", "Secrets and personal data replaced by a mark", metrics.scrubbed.clone());
-        registry.register("windows_ended", "Windows that ended", metrics.windows_ended.clone());
-        registry.register("ignored_items", "Sentry envelope items that are no error events", metrics.ignored.clone());
-        registry.register("queued_events", "Events waiting for the archive", metrics.queued_events.clone());
-        registry.register(
-            "deliveries_pending",
-            "Deliveries waiting or being tried",
-            metrics.deliveries_pending.clone(),
-        );
-        registry.register("deliveries_dead", "Deliveries given up (dead letters)", metrics.deliveries_dead.clone());
-        registry.register("delivery_attempts", "Attempts to deliver by channel and result", metrics.attempts.clone());
-        registry.register("cache_up", "Whether the cache is asked, or rests", metrics.cache_up.clone());
-        registry.register("archive_up", "Whether the archive is asked, or left alone", metrics.archive_up.clone());
+        metrics.register(&mut registry);
+        metrics.archive_up.set(1);
+        Metrics { registry, ..metrics }
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        registry.register("build", "Version of this server", Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]));
+        registry.register("scrubbed", "Secrets and personal data replaced by a mark", self.scrubbed.clone());
+        registry.register("windows_ended", "Windows that ended", self.windows_ended.clone());
+        registry.register("ignored_items", "Sentry envelope items that are no error events", self.ignored.clone());
+        registry.register("queued_events", "Events waiting for the archive", self.queued_events.clone());
+        registry.register("deliveries_pending", "Deliveries waiting or being tried", self.deliveries_pending.clone());
+        registry.register("deliveries_dead", "Deliveries given up (dead letters)", self.deliveries_dead.clone());
+        registry.register("delivery_attempts", "Attempts to deliver by channel and result", self.attempts.clone());
+        registry.register("cache_up", "Whether the cache is asked, or rests", self.cache_up.clone());
+        registry.register("archive_up", "Whether the archive is asked, or left alone", self.archive_up.clone());
         registry.register(
             "alerts_unrecorded",
             "Alerts granted while the archive was away, and not recorded yet",
-            metrics.alerts_unrecorded.clone(),
+            self.alerts_unrecorded.clone(),
         );
         registry.register(
             "cache_in_doubt",
             "Occurrences counted by the archive that the cache may have counted as well",
-            metrics.cache_in_doubt.clone(),
+            self.cache_in_doubt.clone(),
         );
         registry.register(
             "write_back_pending",
             "Totals of the cache not known to be in the archive",
-            metrics.write_back_pending.clone(),
+            self.write_back_pending.clone(),
         );
-        registry.register_with_unit("cache", "Cache operations", Unit::Seconds, metrics.cache.clone());
-        registry.register_with_unit("archive", "Archive operations", Unit::Seconds, metrics.archive.clone());
-        registry.register_with_unit("delivery", "Requests to channels", Unit::Seconds, metrics.sends.clone());
-        metrics.archive_up.set(1);
-        Metrics { registry, ..metrics }
+        registry.register("config_reloads", "Configurations read again while running", self.reloads.clone());
+        registry.register(
+            "config_last_success_timestamp_seconds",
+            "When the configuration in force was read",
+            self.config_loaded.clone(),
+        );
+        registry.register_with_unit("cache", "Cache operations", Unit::Seconds, self.cache.clone());
+        registry.register_with_unit("archive", "Archive operations", Unit::Seconds, self.archive.clone());
+        registry.register_with_unit("delivery", "Requests to channels", Unit::Seconds, self.sends.clone());
     }
 
     /// Counts what became of an event.
@@ -181,6 +197,17 @@ impl Metrics {
     /// Records how long a cache operation took.
     pub(crate) fn observe_cache(&self, operation: &'static str, took: Stopwatch) {
         self.cache.get_or_create(&OperationLabel { operation }).observe(took.seconds());
+    }
+
+    /// Counts a configuration that was read while the server runs: taken, or refused.
+    pub(crate) fn count_reload(&self, taken: bool) {
+        let result = if taken { "taken" } else { "refused" };
+        self.reloads.get_or_create(&ResultLabel { result }).inc();
+    }
+
+    /// Notes when the configuration in force was read.
+    pub(crate) fn config_loaded(&self, at: Time) {
+        self.config_loaded.set(at.ms() / 1_000);
     }
 
     /// Everything in the OpenMetrics text format.

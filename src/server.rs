@@ -7,6 +7,7 @@ mod crew;
 mod doors;
 mod janitor;
 mod orders;
+mod reload;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
-use crate::admit::{self, Admission, Shared, Times, WriteBack};
+use crate::admit::{self, Admission, Duties, Shared, Times, WriteBack};
 use crate::archive::{Archive, Interim, Keep, KeyHash, KnownProject};
 use crate::cache::{self, Cache};
 use crate::config::{Config, Limits};
@@ -38,6 +39,8 @@ pub(crate) use janitor::FORGET_EVERY;
 use janitor::Janitor;
 use orders::Orders;
 pub(crate) use orders::cache_settings;
+pub use reload::Again;
+use reload::Reloader;
 
 /// How long open requests may take to end after the signal to stop.
 const DRAIN_MAX: Duration = Duration::from_secs(20);
@@ -69,15 +72,23 @@ pub struct Made {
     pub(crate) token: Option<String>,
 }
 
+/// What a server has to do about the memory that it shares with others.
+struct Sharing {
+    shared: Arc<Shared>,
+    write_back: WriteBack,
+    duties: watch::Receiver<Arc<Duties>>,
+    archive_max: Duration,
+}
+
 /// A server that is ready to accept connections.
 pub struct Server {
     made: Made,
     listener: TcpListener,
     app: Router,
     limits: Limits,
-    crew: Crew,
+    reloader: Reloader,
     admission: tokio::task::JoinHandle<()>,
-    shared: Option<(Arc<Shared>, WriteBack, Times)>,
+    shared: Option<Sharing>,
     herald: Herald,
     janitor: Janitor,
 }
@@ -90,7 +101,7 @@ impl Server {
     pub async fn open(config: Config) -> Result<Server> {
         // Everything that can be wrong comes before the archive is written to: a second server started by mistake must
         // not touch the first one's outbox, and what the first start makes can be shown only once.
-        let orders = Orders::new(config).map_err(anyhow::Error::msg)?;
+        let orders = Orders::new(config, None).map_err(anyhow::Error::msg)?;
         let config = &orders.config;
         let pod = getrandom::u64()?;
         let (cache, own) =
@@ -99,8 +110,8 @@ impl Server {
         let listener =
             TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
         let archive = open_archive(config).await?;
-        orders.sameness.remember(archive.oldest_rules(normalize::VERSION).await?);
-        orders.sameness.learn(archive.parameters().await?);
+        orders.terms.sameness.remember(archive.oldest_rules(normalize::VERSION).await?);
+        orders.terms.sameness.learn(archive.parameters().await?);
         let merges = Merges::default();
         merges.set(archive.merges().await?);
         let (made, token) = make_missing(&archive, config).await?;
@@ -117,15 +128,12 @@ impl Server {
             metrics: Arc::clone(&metrics),
             granted: Arc::clone(&granted),
         };
-        let (crew, handoffs) = Crew::new(&orders, &post);
+        let (crew, duties) = Crew::new(&orders, post);
         let settings = admit::Settings {
             queued_events: config.limits.queued_events,
-            samples_per_day: config.retention.samples_per_day,
-            expiry,
-            rules: Arc::clone(&orders.sameness).rules(),
+            duties: duties.clone(),
             archive_max: config.archive.timeout.get(),
             patience: config.archive.patience.get(),
-            handoffs,
             metrics: Arc::clone(&metrics),
             now,
         };
@@ -133,21 +141,28 @@ impl Server {
         let shared = cache.map(share);
         let (admission, committer) = Admission::start(archive.clone(), shared.clone(), settings, Arc::clone(&granted));
         let write_back = config.cache.write_back.get();
-        let times = Times { every: write_back, expiry, archive_max: config.archive.timeout.get() };
-        let shared =
-            shared.map(|shared| (Arc::clone(&shared), WriteBack::new(shared, archive.clone(), times, now), times));
-        let channels = orders.names();
-        let Orders { config, sameness, routes, scrubber, .. } = orders;
-        let river =
-            Arc::new(River { scrubber, sameness, merges, routes, admission, metrics: Arc::clone(&metrics), now });
-        let (herald, changes) = Herald::new(&config, &channels, Arc::clone(&river));
-        if let Some((shared, ..)) = &shared {
-            shared.tell_changes(changes);
+        let times = Times { every: write_back, archive_max: config.archive.timeout.get() };
+        let shared = shared.map(|shared| {
+            let write_back = WriteBack::new(Arc::clone(&shared), archive.clone(), times, duties.clone(), now);
+            Sharing { shared, write_back, archive_max: times.archive_max, duties }
+        });
+        let river = River::new(Arc::clone(&orders.terms), merges, admission, Arc::clone(&metrics), now);
+        let river = Arc::new(river);
+        let (herald, changes) = Herald::new(Arc::clone(&river));
+        if let Some(sharing) = &shared {
+            sharing.shared.tell_changes(changes);
         }
         let read_timeout = config.limits.read_timeout.get();
         let closing_lag = if shared.is_some() { CLOSING_LAG_TURNS * write_back } else { Duration::ZERO };
-        let web = Web::new(archive.clone(), Arc::clone(&river), token, expiry, read_timeout, Arc::clone(&granted), now);
-        let ingest = Ingest::new(Arc::clone(&river), keys, config.limits.clone(), normalize::location::of_frames, now);
+        let (web_settings, told) = watch::channel(web::Settings { token, expiry });
+        let web = Web::new(archive.clone(), Arc::clone(&river), told, read_timeout, Arc::clone(&granted), now);
+        let ingest = Ingest::new(
+            Arc::clone(&river),
+            Arc::clone(&keys),
+            config.limits.clone(),
+            normalize::location::of_frames,
+            now,
+        );
         let limits = config.limits.clone();
         let read = Arc::new(move |text: &str| native::one(text, &limits, now()).map_err(|reject| reject.detail));
         let app = ingest
@@ -155,11 +170,22 @@ impl Server {
             .merge(web.router(Ingest::description(), read))
             .method_not_allowed_fallback(web::wrong_method);
         let name = keys::new_key().into();
-        let keep = Keep(config.retention);
         let away_at_ms = AtomicI64::new(0);
-        let janitor =
-            Janitor { archive, river, metrics, granted, expiry, keep, channels, closing_lag, away_at_ms, name };
-        Ok(Server { made, listener, app, limits: config.limits, crew, admission: committer, shared, herald, janitor })
+        let limits = config.limits.clone();
+        let (orders, told) = watch::channel(Arc::new(orders));
+        let janitor = Janitor {
+            archive: archive.clone(),
+            river: Arc::clone(&river),
+            metrics: Arc::clone(&metrics),
+            granted,
+            orders: told,
+            manned: crew.manned(),
+            closing_lag,
+            away_at_ms,
+            name,
+        };
+        let reloader = Reloader { orders, web: web_settings, crew, river, keys, archive, metrics };
+        Ok(Server { made, listener, app, limits, reloader, admission: committer, shared, herald, janitor })
     }
 
     /// What this start made, to be shown once.
@@ -175,23 +201,28 @@ impl Server {
         self.listener.local_addr()
     }
 
-    /// Serves until `stop` is ready, then drains.
-    pub async fn run(self, stop: impl Future<Output = ()>) {
+    /// Serves until `stop` is ready, then drains. `again`: how it comes by another configuration meanwhile.
+    pub async fn run(mut self, stop: impl Future<Output = ()>, again: Option<Again>) {
         let (stopped, stopping) = watch::channel(false);
         let (ended, ending) = watch::channel(false);
         let mut recording = JoinSet::new();
-        let mut tasks = self.crew.work(&stopping);
-        if let Some((shared, write_back, Times { expiry, archive_max, .. })) = self.shared {
+        let mut watching = JoinSet::new();
+        if let Some(Sharing { shared, write_back, duties, archive_max }) = self.shared {
             let archive = self.janitor.archive.clone();
-            tasks.spawn(shared.watch(archive, expiry, archive_max, stopping.clone()));
+            watching.spawn(shared.watch(archive, duties, archive_max, stopping));
             recording.spawn(write_back.run(ending));
         }
         let (resting, rest) = watch::channel(false);
-        let (janitor, herald) = (tokio::spawn(self.janitor.run(rest.clone())), tokio::spawn(self.herald.run(rest)));
+        let orders = Arc::clone(&self.reloader.orders.borrow());
+        self.reloader.crew.muster(&orders);
+        let (janitor, herald) =
+            (tokio::spawn(self.janitor.run(rest.clone())), tokio::spawn(self.herald.run(rest.clone())));
+        let reloader = tokio::spawn(self.reloader.run(again, rest));
         doors::accept(self.listener, self.app, &self.limits, stop).await;
-        // All requests are answered or given up: the committer ends when the last sender of the queue is gone, and janitor
-        // and herald hold one.
+        // All requests are answered or given up: the committer ends when the last sender of the queue is gone, and janitor,
+        // herald and reloader hold one.
         resting.send(true).ok();
+        let crew = reloader.await;
         let drained = async {
             janitor.await.ok();
             herald.await.ok();
@@ -201,9 +232,14 @@ impl Server {
             tracing::warn!("the last events were still being stored; their senders were not answered");
         }
         stopped.send(true).ok();
-        if tokio::time::timeout(DRAIN_MAX, async { while tasks.join_next().await.is_some() {} }).await.is_err() {
+        let settled = match crew {
+            Ok(crew) => crew.stop(DRAIN_MAX).await,
+            Err(_) => false,
+        };
+        if !settled {
             tracing::warn!("deliveries were still on their way; they go again when their lease ends");
         }
+        tokio::time::timeout(DRAIN_MAX, async { while watching.join_next().await.is_some() {} }).await.ok();
         // What was sent is known now.
         ended.send(true).ok();
         tokio::time::timeout(RECORD_MAX, async { while recording.join_next().await.is_some() {} }).await.ok();

@@ -13,13 +13,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::admit::{Arrival, Settings, fold};
+use crate::admit::{Arrival, Duties, fold};
 use crate::alert::Route;
 use crate::archive::{Tx, act_on, admit_on, at_once, close_due_on, in_memory};
 use crate::event::{Event, Packed};
 use crate::gate::{self, Fate};
 use crate::issue::{Action, Fingerprint, Policy, Reason, Rules, Standing};
-use crate::metrics::Metrics;
 use crate::outcome::Outcome;
 use crate::time::{DAY_MS, Time};
 
@@ -102,7 +101,7 @@ impl Known {
 struct World<'a> {
     dice: Dice,
     tx: &'a mut Tx,
-    settings: Settings,
+    duties: Duties,
     route: Arc<Route>,
     now: Time,
     /// Whether the clock is now and then set back by seconds.
@@ -114,20 +113,10 @@ impl World<'_> {
     fn new(seed: u64, tx: &mut Tx) -> World<'_> {
         tx.sqlite().execute_batch("BEGIN").unwrap();
         let mut dice = Dice(seed);
-        let settings = Settings {
-            queued_events: 1_000,
-            samples_per_day: 2,
-            expiry: EXPIRY,
-            rules: Rules::none(),
-            archive_max: EXPIRY,
-            patience: EXPIRY,
-            handoffs: Vec::new(),
-            metrics: Arc::new(Metrics::new()),
-            now: || unreachable!("time is an argument here"),
-        };
+        let duties = Duties { samples_per_day: 2, expiry: EXPIRY, handoffs: Vec::new() };
         let start = Time(i64::try_from(dice.roll(50_000)).unwrap() * DAY_MS);
         let route = route(&mut dice, start);
-        World { dice, tx, settings, route, now: start, wanders: seed.is_multiple_of(3), issues: BTreeMap::new() }
+        World { dice, tx, duties, route, now: start, wanders: seed.is_multiple_of(3), issues: BTreeMap::new() }
     }
 
     fn live(&mut self) {
@@ -163,7 +152,7 @@ impl World<'_> {
         let count = [1, 1, 2, 7, 30][self.dice.roll(5) as usize];
         let which: Vec<u128> = (0..count).map(|_| u128::from(self.dice.roll(ISSUES))).collect();
         let arrivals: Vec<Arrival> = which.iter().map(|issue| self.arrival(*issue)).collect();
-        let folded = fold(arrivals.into_iter(), &self.settings);
+        let folded = fold(arrivals.into_iter(), &self.duties);
         let now = self.now;
         let (admitted, committed) = self.transact(|tx| at_once(admit_on(tx, &folded.batch, now)).unwrap());
         if !committed {
@@ -181,6 +170,7 @@ impl World<'_> {
             fingerprint: Fingerprint(issue),
             project: "sim".into(),
             route: Arc::clone(&self.route),
+            rules: Rules::none(),
             remembered: None,
             event: Packed::of(&Event::default()),
         }

@@ -6,12 +6,14 @@ CREATE TABLE IF NOT EXISTS outboxes (
 -- Causes that alerted on a channel a short while ago.
 CREATE TABLE IF NOT EXISTS storms (
     channel   VARCHAR(255) NOT NULL,
+    kind      VARCHAR(16) NOT NULL, -- 'alerts' or 'closings' of a cause, or 'digest'
     cause     BINARY(16) NOT NULL,
-    opened_at BIGINT NOT NULL, -- its first alert
-    ends_at   BIGINT NOT NULL, -- unless another alert comes
+    opened_at BIGINT NOT NULL, -- when the first of it was told
+    ends_at   BIGINT NOT NULL, -- unless more comes
     messages  BIGINT NOT NULL, -- that told of it so far
-    next_at   BIGINT NOT NULL, -- not to be told again before
-    PRIMARY KEY (channel, cause),
+    next_at   BIGINT NOT NULL, -- folded, not to be told again before
+    only_issue BIGINT, -- as long as there is only one
+    PRIMARY KEY (channel, kind, cause),
     KEY storms_by_age (ends_at)
 ) ENGINE = InnoDB, CHARACTER SET utf8mb4, COLLATE utf8mb4_bin;
 

@@ -20,12 +20,14 @@ CREATE TABLE outboxes (
 -- Causes that alerted on a channel a short while ago.
 CREATE TABLE storms (
     channel   TEXT    NOT NULL,
+    kind      TEXT    NOT NULL, -- 'alerts' or 'closings' of a cause, or 'digest'
     cause     BLOB    NOT NULL CHECK (length(cause) = 16),
-    opened_at INTEGER NOT NULL, -- its first alert
-    ends_at   INTEGER NOT NULL, -- unless another alert comes
+    opened_at INTEGER NOT NULL, -- when the first of it was told
+    ends_at   INTEGER NOT NULL, -- unless more comes
     messages  INTEGER NOT NULL, -- that told of it so far
-    next_at   INTEGER NOT NULL, -- not to be told again before
-    PRIMARY KEY (channel, cause)
+    next_at   INTEGER NOT NULL, -- folded, not to be told again before
+    only_issue INTEGER, -- as long as there is only one
+    PRIMARY KEY (channel, kind, cause)
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX storms_by_age ON storms (ends_at);

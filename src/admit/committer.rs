@@ -6,6 +6,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tokio::sync::Notify;
 use tokio::time::timeout;
@@ -13,9 +14,8 @@ use tokio::time::timeout;
 use super::fold::{Folded, fold};
 use super::lane::Answers;
 use super::shared::{self, Shared};
-use super::{Arrival, Handoff, Settings, rejected};
-use crate::alert::Delivery;
-use crate::archive::{Admitted, Archive, Claim, Error, Permit, Tally};
+use super::{Arrival, Duties, Handoff, Settings, rejected};
+use crate::archive::{Admitted, Archive, Claim, Error, Handed, Permit, Tally};
 use crate::metrics::Stopwatch;
 use crate::outcome::{Outcome, RejectReason};
 use crate::time::Time;
@@ -28,13 +28,14 @@ pub(super) struct Committer {
     granted: Arc<Notify>,
 }
 
-type Stored = Result<(Vec<Admitted>, Vec<Delivery>), Error>;
+type Stored = Result<(Vec<Admitted>, Handed), Error>;
 /// The archive's answer, which comes when it wants.
 type Answer = Pin<Box<dyn Future<Output = Stored> + Send>>;
 
 /// A batch that the archive was asked about.
 struct Asked {
     folded: Folded,
+    duties: Arc<Duties>,
     claims: Arc<[Claim]>,
     now: Time,
     started: Stopwatch,
@@ -70,23 +71,29 @@ impl Committer {
     }
 
     /// As much as each worker has room for.
-    fn claims(&self) -> Arc<[Claim]> {
-        let claim = |Handoff { channel, lease, to }: &Handoff| Claim {
+    fn claims(duties: &Duties) -> Arc<[Claim]> {
+        let claim = |Handoff { channel, lease, folding, to, .. }: &Handoff| Claim {
             channel: Arc::clone(channel),
             limit: to.capacity(),
             lease: *lease,
+            folding: *folding,
         };
-        self.settings.handoffs.iter().map(claim).collect()
+        duties.handoffs.iter().map(claim).collect()
     }
 
     /// A worker that has gone leaves what it was given to whoever claims it when the lease is over. All workers look for
     /// themselves when one had room for no more.
-    fn hand_over(&self, claims: &[Claim], claimed: Vec<Delivery>) {
-        let filled = |claim: &Claim| claimed.iter().filter(|one| one.channel == claim.channel).count() == claim.limit;
-        let more = claims.iter().any(filled);
-        for delivery in claimed {
-            let to = self.settings.handoffs.iter().find(|handoff| handoff.channel == delivery.channel);
-            if let Some(room) = to.and_then(|handoff| handoff.to.try_reserve().ok()) {
+    fn hand_over(&self, duties: &Duties, claims: &[Claim], Handed { deliveries, looks }: Handed) {
+        let filled =
+            |claim: &Claim| deliveries.iter().filter(|one| one.channel == claim.channel).count() == claim.limit;
+        let mut more = claims.iter().any(filled);
+        let handoff = |channel: &Arc<str>| duties.handoffs.iter().find(|handoff| handoff.channel == *channel);
+        for (channel, at) in looks {
+            // A storm puts off many to the same moment.
+            more |= handoff(&channel).is_some_and(|one| one.look_at_ms.swap(at.ms(), Ordering::Relaxed) != at.ms());
+        }
+        for delivery in deliveries {
+            if let Some(room) = handoff(&delivery.channel).and_then(|handoff| handoff.to.try_reserve().ok()) {
                 room.send(delivery);
             }
         }
@@ -109,11 +116,12 @@ impl Committer {
 
     /// Answers one outcome an arrival.
     pub(super) async fn commit(self: Arc<Self>, arrivals: Vec<Arrival>) -> Answers<Outcome> {
-        let folded = fold(arrivals.into_iter(), &self.settings);
+        let duties = Arc::clone(&self.settings.duties.borrow());
+        let folded = fold(arrivals.into_iter(), &duties);
         if let Some(shared) = self.shared.as_ref().filter(|shared| !shared.is_archive_up()) {
             return Answers::Now(self.outcomes(&folded, Answered::Away(Arc::clone(shared))).await);
         }
-        let (asked, mut answer) = self.ask(folded);
+        let (asked, mut answer) = self.ask(folded, duties);
         let Some(shared) = &self.shared else {
             let stored = answer.await;
             return Answers::Now(self.outcomes_of(&asked, stored).await);
@@ -136,12 +144,12 @@ impl Committer {
         Answers::Now(self.outcomes(&asked.folded, answered).await)
     }
 
-    fn ask(&self, folded: Folded) -> (Asked, Answer) {
-        let (claims, now, permit) = (self.claims(), (self.settings.now)(), Arc::<Permit>::default());
+    fn ask(&self, folded: Folded, duties: Arc<Duties>) -> (Asked, Answer) {
+        let (claims, now, permit) = (Committer::claims(&duties), (self.settings.now)(), Arc::<Permit>::default());
         let (archive, batch) = (self.archive.clone(), Arc::clone(&folded.batch));
         let (of_it, wanted) = (Arc::clone(&permit), Arc::clone(&claims));
         let answer: Answer = Box::pin(async move { archive.admit_with(of_it, batch, wanted, now).await });
-        (Asked { folded, claims, now, started: Stopwatch::start(), permit }, answer)
+        (Asked { folded, duties, claims, now, started: Stopwatch::start(), permit }, answer)
     }
 
     /// Waits for the archive's answer. When half of the patience is over without one, a probe finds out whether it lives:
@@ -174,7 +182,7 @@ impl Committer {
         let answered = match (stored, &self.shared) {
             (Ok((admitted, claimed)), _) => {
                 if admitted.iter().any(|one| one.decision.granted() > 0) {
-                    self.hand_over(&asked.claims, claimed);
+                    self.hand_over(&asked.duties, &asked.claims, claimed);
                 }
                 self.remember(&asked.folded.batch.tallies, &admitted, asked.now);
                 Answered::Admitted(admitted)

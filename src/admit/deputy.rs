@@ -145,7 +145,7 @@ impl Shared {
                 None => {
                     rejected(count, RejectReason::Unavailable, "nobody said whether it was counted; send again later")
                 }
-                Some(grant) => self.granted(tally, &grant, settings, now, &mut held),
+                Some(grant) => self.granted(tally, &grant, (now, folded.batch.expiry), &mut held),
             }
         });
         let outcomes = folded.unfold(outcomes.collect());
@@ -192,8 +192,7 @@ impl Shared {
         &self,
         tally: &Tally,
         grant: &Grant,
-        settings: &Settings,
-        now: Time,
+        (now, expiry): (Time, Duration),
         held: &mut Vec<Provisional>,
     ) -> Vec<Outcome> {
         let marker = &grant.record.marker;
@@ -230,7 +229,7 @@ impl Shared {
                     ordinal,
                     occurrences: counted.occurrences,
                     granted_at: now,
-                    expires_at: latest.plus(settings.expiry),
+                    expires_at: latest.plus(expiry),
                     ways,
                 });
                 Outcome::Alerted { ordinal, counted }

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
-use super::{Arrival, Settings};
+use super::{Arrival, Duties};
 use crate::archive::{Admitted, Batch, Tally};
 use crate::gate::Fate;
 use crate::outcome::{Counted, Outcome};
@@ -38,7 +38,7 @@ impl Hasher for Identity {
 }
 
 /// Folds arrivals, in order.
-pub(crate) fn fold(arrivals: impl Iterator<Item = Arrival>, settings: &Settings) -> Folded {
+pub(crate) fn fold(arrivals: impl Iterator<Item = Arrival>, duties: &Duties) -> Folded {
     let mut index: HashMap<u128, usize, BuildHasherDefault<Identity>> = HashMap::default();
     let mut tallies: Vec<Tally> = Vec::new();
     let mut tally_of = Vec::new();
@@ -47,7 +47,7 @@ pub(crate) fn fold(arrivals: impl Iterator<Item = Arrival>, settings: &Settings)
         if at == tallies.len() {
             tallies.push(Tally {
                 fingerprint: arrival.fingerprint,
-                rules: Arc::clone(&settings.rules),
+                rules: arrival.rules,
                 project: arrival.project,
                 route: arrival.route,
                 events: Vec::new(),
@@ -57,7 +57,7 @@ pub(crate) fn fold(arrivals: impl Iterator<Item = Arrival>, settings: &Settings)
         tallies[at].events.push(arrival.event);
         tally_of.push(at);
     }
-    let batch = Batch { tallies, source: SOURCE, samples_per_day: settings.samples_per_day, expiry: settings.expiry };
+    let batch = Batch { tallies, source: SOURCE, samples_per_day: duties.samples_per_day, expiry: duties.expiry };
     Folded { batch: Arc::new(batch), tally_of }
 }
 

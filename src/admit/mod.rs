@@ -17,9 +17,10 @@ mod told;
 mod write_back;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 
 use crate::alert::{Delivery, Route};
 use crate::archive::{Archive, Error, Remembered};
@@ -27,6 +28,7 @@ use crate::event::Packed;
 use crate::issue::{Fingerprint, Issue, Rules};
 use crate::metrics::Metrics;
 use crate::outcome::{Outcome, Reject, RejectReason};
+use crate::storm::Folding;
 use crate::time::Time;
 
 pub(crate) use changes::Change as StoreChange;
@@ -46,6 +48,8 @@ pub(crate) struct Arrival {
     pub(crate) project: Arc<str>,
     /// Policy and channels it falls under.
     pub(crate) route: Arc<Route>,
+    /// The rules that made the fingerprint.
+    pub(crate) rules: Arc<Rules>,
     /// What the cache remembers of the issue.
     pub(crate) remembered: Option<Remembered>,
     /// The event.
@@ -54,27 +58,44 @@ pub(crate) struct Arrival {
 
 /// The way to a channel's worker for deliveries that are claimed in the transaction that makes them: they need no second
 /// one before they are sent. What finds no room waits in the outbox.
+#[derive(Clone)]
 pub(crate) struct Handoff {
     /// The channel.
     pub(crate) channel: Arc<str>,
     /// How long what is handed over is the worker's alone.
     pub(crate) lease: Duration,
+    /// What is told in one message.
+    pub(crate) folding: Folding,
+    /// When the worker was last told to look, in milliseconds.
+    pub(crate) look_at_ms: Arc<AtomicI64>,
     /// To the worker. Nobody else sends into it, so room that was seen stays.
     pub(crate) to: mpsc::Sender<Delivery>,
+}
+
+/// What may change between two batches. A batch goes by one of them.
+#[derive(Default)]
+pub(crate) struct Duties {
+    /// Events stored of one issue and day.
+    pub(crate) samples_per_day: u32,
+    /// How long an alert is worth sending.
+    pub(crate) expiry: Duration,
+    /// The channels' workers.
+    pub(crate) handoffs: Vec<Handoff>,
+}
+
+impl Duties {
+    /// Those that never change, without any worker.
+    pub(crate) fn fixed(samples_per_day: u32, expiry: Duration) -> watch::Receiver<Arc<Duties>> {
+        watch::channel(Arc::new(Duties { samples_per_day, expiry, handoffs: Vec::new() })).1
+    }
 }
 
 /// What the committer needs besides the archive.
 pub(crate) struct Settings {
     /// Events that may wait.
     pub(crate) queued_events: usize,
-    /// Events stored of one issue and day.
-    pub(crate) samples_per_day: u32,
-    /// How long an alert is worth sending.
-    pub(crate) expiry: Duration,
-    /// The rules that made the fingerprints.
-    pub(crate) rules: Arc<Rules>,
-    /// The channels' workers.
-    pub(crate) handoffs: Vec<Handoff>,
+    /// What the next batch goes by.
+    pub(crate) duties: watch::Receiver<Arc<Duties>>,
     /// How long the archive may take for a batch.
     pub(crate) archive_max: Duration,
     /// How long events wait for an archive that gives no sign of life, when there is a cache.

@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
-use super::StoreChange;
 use super::breaker::{Breaker, Change};
 use super::changes::Changes;
 use super::told::Told;
+use super::{Duties, StoreChange};
 use crate::alert::{Health, Store};
 use crate::archive::{Archive, Interim, Remembered};
 use crate::cache::{self, Cache, Marker, Record, Sighting};
@@ -100,12 +100,11 @@ impl Shared {
         self.breaker.is_closed()
     }
 
-    /// Asks resting stores again and again whether they are back. `expiry`: how long an alert is worth sending; `bound`: how
-    /// long the archive may take.
+    /// Asks resting stores again and again whether they are back. `bound`: how long the archive may take.
     pub(crate) async fn watch(
         self: Arc<Self>,
         archive: Archive,
-        expiry: Duration,
+        duties: watch::Receiver<Arc<Duties>>,
         bound: Duration,
         stop: watch::Receiver<bool>,
     ) {
@@ -127,6 +126,7 @@ impl Shared {
             let mut turns = Turns::until(stop.clone());
             while turns.next().await {
                 if !self.archive_breaker.is_closed() {
+                    let expiry = duties.borrow().expiry;
                     self.probe_archive(&archive, expiry, bound).await;
                 }
             }

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::Duties;
 use super::deputy;
 use super::shared::Shared;
 use crate::archive::{self, Archive};
@@ -37,6 +38,7 @@ pub(crate) struct WriteBack {
     shared: Arc<Shared>,
     archive: Archive,
     times: Times,
+    duties: watch::Receiver<Arc<Duties>>,
     now: fn() -> Time,
 }
 
@@ -45,16 +47,20 @@ pub(crate) struct WriteBack {
 pub(crate) struct Times {
     /// Between two turns.
     pub(crate) every: Duration,
-    /// How long an alert is worth sending.
-    pub(crate) expiry: Duration,
     /// How long the archive may take for a batch.
     pub(crate) archive_max: Duration,
 }
 
 impl WriteBack {
     /// For this pod.
-    pub(crate) fn new(shared: Arc<Shared>, archive: Archive, times: Times, now: fn() -> Time) -> WriteBack {
-        WriteBack { shared, archive, times, now }
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        archive: Archive,
+        times: Times,
+        duties: watch::Receiver<Arc<Duties>>,
+        now: fn() -> Time,
+    ) -> WriteBack {
+        WriteBack { shared, archive, times, duties, now }
     }
 
     /// Turn after turn until `stop` says so, and a last time then.
@@ -79,8 +85,8 @@ impl WriteBack {
             let now = (self.now)();
             if self.shared.is_archive_up() {
                 // Before the totals, which can only be written of issues that the archive knows.
-                let Times { expiry, archive_max, .. } = self.times;
-                self.shared.adopt(&self.archive, expiry, archive_max).await;
+                let expiry = self.duties.borrow().expiry;
+                self.shared.adopt(&self.archive, expiry, self.times.archive_max).await;
                 self.write_own(stopping).await;
             } else {
                 // Nobody could give a sign of life meanwhile.

@@ -248,10 +248,10 @@ async fn taken(tx: &mut Tx, placed: &[Placed<'_>]) -> Result<HashSet<(i64, Time,
 }
 
 async fn store(tx: &mut Tx, placed: &[Placed<'_>], known: &[Known]) -> Result<(), Error> {
-    const COLUMNS: usize = 10;
+    const COLUMNS: usize = 11;
     static DELIVERIES: Sql = Sql::new(
-        "INSERT INTO deliveries (alert, issue, channel, state, attempts, due_at, created_at, expires_at, settled_at, error) \
-         VALUES (?*10)",
+        "INSERT INTO deliveries (alert, issue, channel, state, attempts, unanswered, due_at, created_at, expires_at, \
+             settled_at, error) VALUES (?*11)",
     );
     let rows: Vec<Value<'_>> = placed
         .iter()
@@ -284,6 +284,7 @@ async fn store(tx: &mut Tx, placed: &[Placed<'_>], known: &[Known]) -> Result<()
                 &*way.channel,
                 way.state.name(),
                 way.attempts,
+                way.unanswered,
                 way.due_at,
                 one.alert.granted_at,
                 one.alert.expires_at,

@@ -61,6 +61,8 @@ pub(crate) struct Way {
     pub(crate) state: DeliveryState,
     /// How often it was tried.
     pub(crate) attempts: u32,
+    /// How often nobody knew afterwards whether it had arrived.
+    pub(crate) unanswered: u32,
     /// Not to be tried before.
     pub(crate) due_at: Time,
     /// When it was taken or given up.
@@ -75,7 +77,7 @@ impl Way {
     /// A delivery that nobody has tried.
     pub(crate) fn new(channel: Arc<str>, due_at: Time) -> Way {
         let state = DeliveryState::Pending;
-        Way { channel, state, attempts: 0, due_at, settled_at: None, error: None, sending: false }
+        Way { channel, state, attempts: 0, unanswered: 0, due_at, settled_at: None, error: None, sending: false }
     }
 }
 
@@ -101,6 +103,7 @@ impl Provisional {
             id: self.id(None),
             kind: Kind::of_alert(&self.project, &event.attributes.location),
             fingerprint: self.fingerprint,
+            cause: (self.rules.cause)(&event, &normalized),
             project: self.project.to_string(),
             window_opened_at: self.window_opened_at,
             window_ends_at: self.window_ends_at,
@@ -217,6 +220,8 @@ impl Interim {
                 claimed_until: now.plus(claim.lease),
                 expires_at: alert.expires_at,
                 alert: alert.alert(),
+                folded: Vec::new(),
+                spread: None,
             })
         };
         due.into_iter().filter_map(take).collect()
@@ -231,6 +236,7 @@ impl Interim {
         let fingerprint = held_one.alert.fingerprint;
         let Some(way) = held_one.alert.ways.iter_mut().find(|way| way.channel == *channel) else { return };
         way.sending = false;
+        way.unanswered += u32::from(settlement.unanswered);
         let mut settle = |state, error: Option<String>| {
             way.state = state;
             way.settled_at = Some(now);
@@ -245,6 +251,11 @@ impl Interim {
             End::Again { due_at, error, .. } => {
                 way.due_at = due_at;
                 way.error = Some(error);
+            }
+            End::Held { due_at, expires_at } => {
+                way.due_at = due_at;
+                way.attempts = way.attempts.saturating_sub(1);
+                held_one.alert.expires_at = expires_at;
             }
             End::Back { due_at } => {
                 way.due_at = due_at;
@@ -337,6 +348,7 @@ mod tests {
     use super::*;
     use crate::event::Event;
     use crate::issue::Policy;
+    use crate::storm::Folding;
 
     fn alert(issue: u128, ordinal: u32) -> Provisional {
         let policy = Policy {
@@ -366,12 +378,16 @@ mod tests {
     }
 
     fn claim(interim: &Interim, now: i64) -> Vec<Delivery> {
-        let claim = Claim { channel: "ops".into(), limit: 9, lease: Duration::from_secs(30) };
+        let claim = Claim { channel: "ops".into(), limit: 9, lease: Duration::from_secs(30), folding: Folding::NONE };
         interim.claim(&claim, Time(now))
     }
 
     fn settle(interim: &Interim, delivery: &Delivery, end: End) {
-        interim.settle(&delivery.channel, Settlement { id: delivery.id, fence: delivery.fence, end }, Time(9));
+        interim.settle(
+            &delivery.channel,
+            Settlement { id: delivery.id, fence: delivery.fence, unanswered: false, end },
+            Time(9),
+        );
     }
 
     fn ordinals(claimed: &[Delivery]) -> Vec<(u128, u32)> {

@@ -124,6 +124,7 @@ pub(crate) struct DeliveryRow {
     pub(crate) channel: String,
     pub(crate) state: DeliveryState,
     pub(crate) attempts: u32,
+    pub(crate) unanswered: u32,
     pub(crate) due_at: Time,
     pub(crate) created_at: Time,
     pub(crate) expires_at: Time,
@@ -358,7 +359,7 @@ pub(super) async fn deliveries(
 ) -> Result<Page<DeliveryRow>, Error> {
     static DELIVERIES: Sql = Sql::new(
         "SELECT d.id, d.alert, i.fingerprint, d.channel, d.state, d.attempts, d.due_at, d.created_at, d.expires_at, \
-             d.settled_at, d.error \
+             d.settled_at, d.error, d.unanswered \
          FROM deliveries d JOIN issues i ON i.id = d.issue \
          WHERE (?1 IS NULL OR d.state = ?1) AND (?2 IS NULL OR d.id < ?2) ORDER BY d.id DESC LIMIT ?3",
     );
@@ -379,6 +380,7 @@ pub(super) async fn deliveries(
             expires_at: row.get(8)?,
             settled_at: row.maybe(9)?,
             error: row.maybe(10)?,
+            unanswered: row.get(11)?,
         })
     };
     let items = tx.query(&DELIVERIES, &values![state.map(DeliveryState::name), before, limit + 1], delivery).await?;

@@ -8,6 +8,7 @@
 mod admit;
 mod adopt;
 mod aside;
+mod claims;
 #[cfg(test)]
 mod contract;
 mod former;
@@ -37,10 +38,12 @@ use std::time::Duration;
 pub(crate) use admit::{Admitted, Batch, Remembered, Tally};
 pub(crate) use adopt::Adopted;
 pub(crate) use aside::Aside;
+use claims::Claimed;
+pub(crate) use claims::{Claim, Handed};
 pub(crate) use interim::{Interim, Provisional, Way};
 pub(crate) use issues::{AlertRow, DeliveryRow, IssueDetail, IssueFilter, MergedRow, MinuteCount, Page, WindowRow};
 pub(crate) use merge::Unmergeable;
-pub(crate) use outbox::{Claim, End, Settlement};
+pub(crate) use outbox::{End, Settlement};
 pub(crate) use permit::Permit;
 pub(crate) use projects::{KeyHash, KnownProject};
 pub(crate) use replay::{Shown, Stored};
@@ -181,7 +184,8 @@ impl Archive {
         claims: Arc<[Claim]>,
         now: Time,
     ) -> Result<(Vec<Admitted>, Vec<Delivery>), Error> {
-        self.admit_with(Arc::default(), batch, claims, now).await
+        let (admitted, handed) = self.admit_with(Arc::default(), batch, claims, now).await?;
+        Ok((admitted, handed.deliveries))
     }
 
     /// The same, unless the permit is withdrawn before the commit.
@@ -191,19 +195,21 @@ impl Archive {
         batch: Arc<Batch>,
         claims: Arc<[Claim]>,
         now: Time,
-    ) -> Result<(Vec<Admitted>, Vec<Delivery>), Error> {
+    ) -> Result<(Vec<Admitted>, Handed), Error> {
         self.store
             .write((permit, batch, claims, now), |tx, (permit, batch, claims, now)| {
                 Box::pin(async move {
                     let admitted = admit::admit(tx, batch, *now).await?;
-                    let mut claimed = Vec::new();
+                    let mut handed = Handed::default();
                     if admitted.iter().any(|one| one.decision.granted() > 0) {
                         for claim in &**claims {
-                            claimed.extend(outbox::claim(tx, claim, *now).await?);
+                            let Claimed { deliveries, look_at } = claims::claim(tx, claim, *now).await?;
+                            handed.deliveries.extend(deliveries);
+                            handed.looks.extend(look_at.map(|at| (Arc::clone(&claim.channel), at)));
                         }
                     }
                     permit.take()?;
-                    Ok((admitted, claimed))
+                    Ok((admitted, handed))
                 })
             })
             .await
@@ -242,10 +248,10 @@ impl Archive {
             .write((settled, claim, now), |tx, (settled, claim, now)| {
                 Box::pin(async move {
                     outbox::settle(tx, settled, *now).await?;
-                    let claimed = outbox::claim(tx, claim, *now).await?;
-                    let more = claimed.len() == claim.limit;
+                    let Claimed { deliveries, look_at } = claims::claim(tx, claim, *now).await?;
+                    let more = deliveries.len() == claim.limit;
                     let next_due = if more { None } else { outbox::next_due(tx, &claim.channel, *now).await? };
-                    Ok((claimed, next_due))
+                    Ok((deliveries, next_due.into_iter().chain(look_at).min()))
                 })
             })
             .await

@@ -6,6 +6,7 @@
 mod bench;
 mod check;
 mod issues;
+mod preview;
 mod print;
 mod project;
 mod rules;
@@ -53,6 +54,8 @@ enum Command {
     Fingerprint(sameness::FingerprintOf),
     /// Explain sameness: an event's attributes before and after; of two, what separates them, and what would join them
     Explain(sameness::Explain),
+    /// Show what a channel would send, without sending it
+    Preview(preview::Preview),
     /// Try rules of sameness
     #[command(subcommand)]
     Rules(rules::Rules),
@@ -101,13 +104,14 @@ pub fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<ExitCode> {
     let config = || load(cli.config.as_deref()).map(|(config, _)| config);
     match cli.command.unwrap_or(Command::Serve) {
-        Command::Serve => serve::run(load(cli.config.as_deref())?),
+        Command::Serve => serve::run(load(cli.config.as_deref())?, cli.config),
         Command::Check(command) => command.run(load(cli.config.as_deref())),
         Command::Bench(command) => command.run(&config()?),
         Command::Project(command) => block_on(command.run(config()?)),
         Command::Send(command) => block_on(command.run(config()?)),
         Command::Fingerprint(command) => command.run(&config()?),
         Command::Explain(command) => block_on(command.run(config()?)),
+        Command::Preview(command) => command.run(&config()?),
         Command::Rules(command) => block_on(command.run(config()?)),
         Command::Issues(command) => block_on(command.run(config()?)),
         Command::Resolve(command) => block_on(command.run(config()?)),
@@ -144,8 +148,11 @@ fn log_filter(log: &config::Log) -> Result<EnvFilter> {
     EnvFilter::try_new(&log.level).map_err(|error| anyhow::anyhow!("log.level: {:?}: {error}", log.level))
 }
 
+/// Changes what is logged from now on.
+type SetFilter = Box<dyn Fn(EnvFilter) + Send>;
+
 /// Starts the log on standard error.
-fn start_log(log: &config::Log) -> Result<()> {
+fn start_log(log: &config::Log) -> Result<SetFilter> {
     let filter = log_filter(log)?;
     let terminal = std::io::stderr().is_terminal();
     let text = match log.format {
@@ -155,9 +162,15 @@ fn start_log(log: &config::Log) -> Result<()> {
     };
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     if text {
-        builder.with_ansi(terminal && std::env::var_os("NO_COLOR").is_none()).with_target(false).init();
+        let ansi = terminal && std::env::var_os("NO_COLOR").is_none();
+        let builder = builder.with_ansi(ansi).with_target(false).with_filter_reloading();
+        let handle = builder.reload_handle();
+        builder.init();
+        Ok(Box::new(move |filter| drop(handle.reload(filter))))
     } else {
-        builder.json().flatten_event(true).init();
+        let builder = builder.json().flatten_event(true).with_filter_reloading();
+        let handle = builder.reload_handle();
+        builder.init();
+        Ok(Box::new(move |filter| drop(handle.reload(filter))))
     }
-    Ok(())
 }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::Secret;
 
 /// Where alerts go.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Channel {
     /// Its name, for routes and for people.
@@ -45,6 +45,9 @@ pub struct Channel {
     /// The recipients (`email`).
     #[serde(default)]
     pub to: Vec<String>,
+    /// Whether what one cause breaks, and what has piled up, is told in one message. Absent: unless the service folds itself.
+    #[serde(default)]
+    pub fold: Option<bool>,
     /// The language of its messages.
     #[serde(default)]
     pub locale: Locale,

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::Locale;
 
 /// A link beside the page.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Link {
     /// What it is called.
@@ -22,7 +22,7 @@ pub struct Link {
 }
 
 /// A text in one language, or in each.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(untagged, expecting = "expected a text or { en = \"…\", ko = \"…\" }")]
 pub enum Label {
     /// The same in each.
@@ -47,7 +47,7 @@ impl Label {
 }
 
 /// Who looks after some errors. The first that matches is named.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Owner {
     /// What they are called.

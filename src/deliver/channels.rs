@@ -9,16 +9,17 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use url::Url;
 
-use crate::alert::{Attempt, Delivery};
+use crate::alert::{Alert, Attempt, Delivery, Kind};
 use crate::config::{self, ChannelKind, Config, Locale, Secret};
 use crate::time::Time;
 
-use super::email::{self, Email};
+use super::email::{self, Email, Letter};
 use super::hours::zone;
 use super::links::Links;
-use super::message::{Book, Style};
+use super::message::{Book, Message, Style, event_of};
 use super::owners::Owners;
 use super::parcel::{Failure, Parcel, Reply};
+use super::pauses::Pauses;
 use super::post::Post;
 use super::smtp::Server;
 use super::webhook::{OWN_HEADERS, Webhook};
@@ -43,9 +44,11 @@ impl Channels {
             links: or_note(Links::new(config), &mut problems),
             owners: or_note(Owners::new(config), &mut problems),
         });
+        // What is wrong with these, the routes say.
+        let pauses = Arc::new(Pauses::new(config).unwrap_or_default());
         for configured in &config.channel {
             let twice = channels.iter().any(|channel| *channel.name == *configured.name);
-            match Channel::new(configured, config, &book) {
+            match Channel::new(configured, config, &book, &pauses) {
                 Ok(_) if twice => problems.push(format!("channel {:?}: the name is used twice", configured.name)),
                 Ok(channel) => channels.push(Arc::new(channel)),
                 Err(why) => problems.push(format!("channel {:?}: {why}", configured.name)),
@@ -57,10 +60,16 @@ impl Channels {
                 name: Arc::clone(&name),
                 style: Style { locale: Locale::default(), zone: TimeZone::UTC, public_url, channel: name, book },
                 speech: Speech::Console,
+                pauses,
                 hidden: Vec::new(),
             }));
         }
         if problems.is_empty() { Ok(Channels(channels)) } else { Err(problems.join("\n")) }
+    }
+
+    /// What the configuration adds to the messages of all.
+    pub(super) fn book(&self) -> &Book {
+        &self.0.first().expect("there is always a channel").style.book
     }
 
     /// All of them.
@@ -91,6 +100,7 @@ pub(crate) struct Channel {
     name: Arc<str>,
     style: Style,
     speech: Speech,
+    pauses: Arc<Pauses>,
     /// What an answer may quote but people must not read.
     hidden: Vec<String>,
 }
@@ -111,7 +121,12 @@ enum Speech {
 }
 
 impl Channel {
-    fn new(configured: &config::Channel, config: &Config, book: &Arc<Book>) -> Result<Channel, String> {
+    fn new(
+        configured: &config::Channel,
+        config: &Config,
+        book: &Arc<Book>,
+        pauses: &Arc<Pauses>,
+    ) -> Result<Channel, String> {
         if configured.name.trim().is_empty() {
             return Err("a channel needs a name".to_owned());
         }
@@ -133,6 +148,7 @@ impl Channel {
                 book: Arc::clone(book),
             },
             hidden: hidden(configured, url.as_ref()),
+            pauses: Arc::clone(pauses),
             speech: match configured.kind {
                 ChannelKind::Console => Speech::Console,
                 ChannelKind::Webhook => Speech::Webhook(Webhook {
@@ -153,6 +169,14 @@ impl Channel {
         &self.name
     }
 
+    /// Until when the channel is quiet and not told of an alert, whenever that was granted. Of bongsu itself it is told.
+    pub(crate) fn quiet_until(&self, alert: &Alert, now: Time) -> Option<Time> {
+        match alert.kind {
+            Kind::Health(_) => None,
+            _ => self.pauses.quiet_until(&self.name, &event_of(alert), &alert.project, now),
+        }
+    }
+
     /// The delivery as this channel sends it, at this moment.
     pub(crate) fn compose(&self, delivery: &Delivery, now: Time) -> Parcel {
         match &self.speech {
@@ -163,6 +187,28 @@ impl Channel {
         }
     }
 
+    /// The same mail in its parts, when this channel sends one.
+    pub(super) fn letter(&self, delivery: &Delivery) -> Option<Letter> {
+        match &self.speech {
+            Speech::Email(_) => Some(Letter::of(&Message::of_delivery(delivery, &self.style))),
+            _ => None,
+        }
+    }
+
+    /// The same channel without what lets others in where it stands in a payload.
+    pub(super) fn keyless(&self) -> Channel {
+        let mut channel = self.clone();
+        if let Speech::Post(post) = &mut channel.speech {
+            post.hide_key();
+        }
+        channel
+    }
+
+    /// What an answer or a payload may quote but people must not read.
+    pub(super) fn hidden(&self) -> &[String] {
+        &self.hidden
+    }
+
     /// What became of the attempt.
     pub(crate) fn judge(&self, brought: &Result<Reply, Failure>, now: Time) -> Attempt {
         match &self.speech {
@@ -171,6 +217,23 @@ impl Channel {
             Speech::Console | Speech::Webhook(_) => judge::judge(brought, &self.hidden, now),
         }
     }
+
+    /// Whether an alert is sent again when nobody knows whether it arrived. Always, where the far side can tell: a webhook by
+    /// its idempotency key, PagerDuty by its `dedup_key`; a mail, whose `Message-ID` stays, as RFC 5321 has it of every
+    /// sender; and what is read by this process's own operator.
+    pub(crate) fn repeats(&self, alert: &Alert) -> bool {
+        match &self.speech {
+            Speech::Console | Speech::Webhook(_) | Speech::Email(_) => true,
+            Speech::Post(post) => post.has_key() || is_worth_twice(alert),
+        }
+    }
+}
+
+/// Whether what may have arrived is sent again, with nobody on the far side to tell that it came twice: a duplicate beats
+/// silence, so the first alert of a window is, and the end of a window, and what bongsu says of itself. Of the later alerts
+/// each has others around it that say as much.
+fn is_worth_twice(alert: &Alert) -> bool {
+    alert.kind != Kind::Alert || alert.ordinal <= 1
 }
 
 /// An empty secret signs nothing: it is an environment variable that was not set, and must not pass for a signature.

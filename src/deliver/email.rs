@@ -57,7 +57,7 @@ impl Email {
     /// The delivery as a mail.
     pub(crate) fn compose(&self, delivery: &Delivery, style: &Style) -> Parcel {
         let alert = &delivery.alert;
-        let mut message = Message::of(alert, style);
+        let mut message = Message::of_delivery(delivery, style);
         // Whom others mention is written to.
         let called = message.mention.take().and_then(|mention| mention.parse::<Mailbox>().ok());
         let to: Vec<&Mailbox> = self
@@ -65,6 +65,7 @@ impl Email {
             .iter()
             .chain(called.as_ref().filter(|called| !self.to.iter().any(|to| to.email == called.email)))
             .collect();
+        let letter = Letter::of(&message);
         let domain = self.from.email.domain();
         let thread = format!("<{}@{domain}>", alert.fingerprint);
         let (opened, kind, ordinal) = (alert.window_opened_at.ms(), alert.kind.name(), alert.ordinal);
@@ -75,7 +76,7 @@ impl Email {
             .message_id(Some(id))
             .in_reply_to(thread.clone())
             .references(thread)
-            .subject(super::text::cut(&message.title, SUBJECT_CHARS))
+            .subject(letter.subject)
             .raw_header(raw("Auto-Submitted", "auto-generated"))
             .raw_header(raw("X-Bongsu-Fingerprint", &alert.fingerprint.to_string()));
         for to in &to {
@@ -86,14 +87,35 @@ impl Email {
         let parts = MultiPart::builder()
             .kind(MultiPartKind::Alternative)
             .boundary(boundary)
-            .singlepart(part(ContentType::TEXT_PLAIN, message.text()))
-            .singlepart(part(ContentType::TEXT_HTML, page(&message)));
+            .singlepart(part(ContentType::TEXT_PLAIN, letter.text))
+            .singlepart(part(ContentType::TEXT_HTML, letter.html));
         let built = mail.multipart(parts).map(|mail| Bytes::from(mail.formatted())).unwrap_or_default();
         Parcel::Mail {
             server: self.server.clone(),
             from: self.from.email.to_string(),
             to: to.iter().map(|to| to.email.to_string()).collect(),
             message: built,
+        }
+    }
+}
+
+/// What is read of a mail.
+pub(crate) struct Letter {
+    /// Its subject.
+    pub(crate) subject: String,
+    /// It for programs that show text.
+    pub(crate) text: String,
+    /// It for programs that show HTML.
+    pub(crate) html: String,
+}
+
+impl Letter {
+    /// A message as a mail tells it.
+    pub(crate) fn of(message: &Message) -> Letter {
+        Letter {
+            subject: super::text::cut(&message.title, SUBJECT_CHARS).into_owned(),
+            text: message.text(),
+            html: page(message),
         }
     }
 }

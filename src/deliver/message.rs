@@ -7,6 +7,7 @@
 
 mod figures;
 mod frames;
+mod several;
 mod words;
 
 use std::borrow::Cow;
@@ -16,7 +17,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use crate::alert::{AWAY_MS, Alert, DECIDES, Kind};
+use crate::alert::{AWAY_MS, Alert, DECIDES, Delivery, Kind};
 use crate::config::Locale;
 use crate::event::{Event, Level};
 use crate::issue::Fingerprint;
@@ -133,6 +134,14 @@ impl Message {
             links,
             mention: told.owner.filter(|_| first).and_then(|owner| owner.mention(&style.channel)).map(str::to_owned),
             fingerprint: alert.fingerprint,
+        }
+    }
+
+    /// A delivery in words: of one alert, or of several.
+    pub(crate) fn of_delivery(delivery: &Delivery, style: &Style) -> Message {
+        match delivery.is_of_several() {
+            true => several::message(delivery, style),
+            false => Message::of(&delivery.alert, style),
         }
     }
 

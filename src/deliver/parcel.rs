@@ -62,16 +62,16 @@ pub(crate) struct Reply {
 /// Why no answer came.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Failure {
-    /// No answer in time. Whether the far side took the parcel is unknown.
+    /// The parcel was sent, and no answer came in time. Whether the far side took it is unknown.
     #[error("no answer in time")]
     Timeout,
-    /// No connection: name, network or TLS.
+    /// No connection, or it broke before the parcel was given to it: name, network or TLS.
     #[error("no connection: {0}")]
     Connect(String),
     /// The address is one that bongsu does not send to.
     #[error("{0}")]
     Address(String),
-    /// The connection broke before an answer. Whether the far side took the parcel is unknown.
+    /// The connection broke after the parcel was given to it, before an answer. Whether the far side took the parcel is unknown.
     #[error("the connection broke: {0}")]
     Broken(String),
     /// Standard output did not take the text.

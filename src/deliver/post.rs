@@ -41,6 +41,8 @@ pub(crate) struct Post {
     key: Secret,
     layout: fn(&Told<'_>) -> Value,
     read: fn(&mut Reply) -> Option<Fate>,
+    /// Whether the service takes a message for the same when it comes again.
+    has_key: bool,
 }
 
 impl Post {
@@ -85,15 +87,25 @@ impl Post {
                 (at(""), jandi::layout, |_| None)
             }
         };
-        Ok(Post { url, headers, chat, key, layout, read })
+        Ok(Post { url, headers, chat, key, layout, read, has_key: channel.kind == ChannelKind::PagerDuty })
     }
 
     /// The delivery as a request.
     pub(crate) fn compose(&self, delivery: &Delivery, style: &Style) -> Parcel {
         let alert = &delivery.alert;
-        let message = &Message::of(alert, style);
+        let message = &Message::of_delivery(delivery, style);
         let body = (self.layout)(&Told { message, alert, chat: &self.chat, key: &self.key }).to_string();
         Parcel::Post { url: self.url.clone(), headers: self.headers.clone(), body: Bytes::from(body) }
+    }
+
+    /// Whether the service takes a message for the same when it comes again.
+    pub(crate) fn has_key(&self) -> bool {
+        self.has_key
+    }
+
+    /// From now on, what lets in does not stand in the body.
+    pub(super) fn hide_key(&mut self) {
+        self.key = Secret::new("(hidden)");
     }
 
     /// What became of it.

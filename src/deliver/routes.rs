@@ -524,7 +524,10 @@ mod tests {
             from = "02:00"
             to = "2026-11-23T14:00"
         "#;
-        check(toml, &[], expect![[r#"
+        check(
+            toml,
+            &[],
+            expect![[r#"
             route 1: `cause`: "xyz" is not the beginning of a cause key, up to 32 hexadecimal digits
             route 1: `ordinal`: "0" is not the number of an alert in its window, such as "3"
             route 2: a route by `ordinal` has no policy of its own: that is decided before there is an alert
@@ -534,7 +537,8 @@ mod tests {
             quiet "": it needs a name
             quiet "": `channels` is empty: name those that are to be quiet
             quiet "": `from`: "8" is not a time of the day, such as "22:00"
-            maintenance "db": `to`: "2026-11-23T14:00" is not a time of the day, such as "22:00""#]]);
+            maintenance "db": `to`: "2026-11-23T14:00" is not a time of the day, such as "22:00""#]],
+        );
     }
 
     #[test]

@@ -1,69 +1,43 @@
-//! Alerts for this room's tests: one error of a shop, as it goes through a window; and errors that mean harm.
+//! Alerts for this room's tests: the specimen, as it goes through a window; and errors that mean harm.
 
 use std::borrow::Cow;
 
 use serde_json::Value;
 
-use crate::alert::{Alert, Delivery, Kind};
+use crate::alert::{Alert, Delivery};
 use crate::config::{Config, Locale};
-use crate::event::{Attributes, Event, Exception, Frame};
-use crate::issue::{Decided, Fingerprint};
+use crate::issue::Decided;
 use crate::time::Time;
 
+use super::specimen::{Occasion, Supposed};
 use super::{Channel, Channels, Parcel};
 
-/// 2026-11-23T14:02:11+09:00.
-pub(crate) const NOW: Time = Time(1_795_410_131_000);
+pub(crate) use super::specimen::OPENED_AT as NOW;
 
 /// The alert with that ordinal of a budget of five in a window of ten minutes.
 pub(crate) fn alert(ordinal: u32) -> Alert {
-    let (occurrences, after_ms) = match ordinal {
-        1 => (1, 0),
-        3 => (47, 201_000),
-        _ => (1_204, 431_000),
-    };
-    let granted_at = Time(NOW.ms() + after_ms);
-    Alert {
-        id: 40 + i64::from(ordinal),
-        kind: Kind::Alert,
-        fingerprint: Fingerprint(0x9f2c_0000_0000_0000_0000_0000_0000_0001),
-        project: "shop".to_owned(),
-        window_opened_at: NOW,
-        window_ends_at: Time(NOW.ms() + 600_000),
-        ordinal,
-        budget: 5,
-        granted_at,
-        occurrences,
-        occurrences_total: occurrences,
-        first_seen: NOW,
-        last_seen: granted_at,
-        new: true,
-        regression: None,
-        attributes: attributes("/orders/1234/pay"),
-        normalized: attributes("/orders/{}/pay"),
-        event: Some(event()),
-        servers: Vec::new(),
-    }
+    Supposed::sample().alert(Occasion::Alert, ordinal)
 }
 
 /// The end of that window.
 pub(crate) fn closing(ongoing: bool) -> Alert {
-    Alert {
-        kind: Kind::Closing { peak_per_minute: 1_204, ongoing },
-        granted_at: Time(NOW.ms() + 600_000),
-        occurrences: 8_310,
-        occurrences_total: 8_357,
-        last_seen: Time(NOW.ms() + 449_000),
-        new: false,
-        event: None,
-        ..alert(5)
-    }
+    Supposed::sample().alert(if ongoing { Occasion::Ongoing } else { Occasion::Closing }, 1)
 }
 
 /// The alert on its way.
 pub(crate) fn delivery(alert: Alert) -> Delivery {
     let (claimed_until, expires_at) = (Time(i64::MAX), Time(i64::MAX));
-    Delivery { id: 7, channel: "ops".into(), attempt: 1, fence: 1, claimed_until, expires_at, alert }
+    Delivery {
+        id: 7,
+        channel: "ops".into(),
+        attempt: 1,
+        fence: 1,
+        claimed_until,
+        expires_at,
+        alert,
+        folded: Vec::new(),
+        spread: None,
+    }
 }
 
 /// An alert in which every text is the given one.
@@ -178,47 +152,5 @@ pub(crate) fn posted_by(channel: &Channel, alert: Alert) -> Value {
     match channel.compose(&delivery(alert), NOW) {
         Parcel::Post { body, .. } => serde_json::from_slice(&body).expect("the body is JSON"),
         other => panic!("it does not post but {other:?}"),
-    }
-}
-
-fn attributes(url: &'static str) -> Attributes<'static> {
-    Attributes {
-        category: "Runtime".into(),
-        module: "order-api".into(),
-        environment: "prod".into(),
-        url: url.into(),
-        method: "POST".into(),
-        location: "com.acme.order.DiscountService.apply".into(),
-        detail: "payment failed".into(),
-    }
-}
-
-fn event() -> Event<'static> {
-    let frame = |module: &'static str, function: &'static str, file: &'static str, line| Frame {
-        module: module.into(),
-        function: function.into(),
-        file: file.into(),
-        line: Some(line),
-        in_app: None,
-    };
-    let root = Exception {
-        kind: "java.lang.NullPointerException".into(),
-        value: "Cannot invoke \"Coupon.getRate()\" because \"coupon\" is null".into(),
-        frames: vec![
-            frame("com.acme.order.DiscountService", "apply", "DiscountService.kt", 87),
-            frame("com.acme.order.PayService$$SpringCGLIB$$0", "pay", "<generated>", 1),
-            frame("com.acme.order.PayService", "pay", "PayService.kt", 41),
-            frame("org.springframework.web.servlet.FrameworkServlet", "service", "FrameworkServlet.java", 885),
-        ],
-    };
-    let outer =
-        Exception { kind: "com.acme.PaymentException".into(), value: "payment failed".into(), ..Exception::default() };
-    Event {
-        attributes: attributes("/orders/1234/pay"),
-        exceptions: vec![outer, root],
-        release: Some("v1.42.0".into()),
-        server: Some("order-api-7c9f-x2x8k".into()),
-        trace_id: Some("4bf92f3577b34da6".into()),
-        ..Event::default()
     }
 }

@@ -44,7 +44,7 @@ pub(crate) struct Webhook {
 impl Webhook {
     /// The delivery as a signed request.
     pub(crate) fn compose(&self, delivery: &Delivery, style: &Style, now: Time) -> Parcel {
-        let body = payload(&delivery.alert, style);
+        let body = payload(delivery, style);
         let own = |name: &str, value: String| (name.to_owned(), Secret::new(value));
         let mut headers = vec![
             own("Content-Type", "application/json".to_owned()),
@@ -92,6 +92,7 @@ struct Payload<'a> {
     id: i64,
     project: &'a str,
     fingerprint: Fingerprint,
+    cause: String,
     ordinal: u32,
     budget: u32,
     occurrences: u64,
@@ -115,13 +116,69 @@ struct Payload<'a> {
     links: Links<'a>,
     #[serde(flatten)]
     closing: Option<Closing>,
+    spread: Option<SpreadOf<'a>>,
+    folded: Vec<Folded<'a>>,
     text: String,
+}
+
+/// How far a cause has spread.
+#[derive(Serialize)]
+struct SpreadOf<'a> {
+    modules: u64,
+    errors: u64,
+    since: String,
+    first_module: Option<&'a str>,
+    named: &'a [String],
+}
+
+/// An alert that the same message tells besides.
+#[derive(Serialize)]
+struct Folded<'a> {
+    kind: &'static str,
+    id: i64,
+    fingerprint: Fingerprint,
+    cause: String,
+    ordinal: u32,
+    budget: u32,
+    occurrences: u64,
+    suppressed: u64,
+    window: WindowSpan,
+    attributes: &'a Attributes<'static>,
+    last_seen: String,
+    new: bool,
+    regression: bool,
+}
+
+impl<'a> Folded<'a> {
+    fn of(alert: &'a Alert) -> Folded<'a> {
+        Folded {
+            kind: alert.kind.name(),
+            id: alert.id,
+            fingerprint: alert.fingerprint,
+            cause: alert.cause.to_string(),
+            ordinal: alert.ordinal,
+            budget: alert.budget,
+            occurrences: alert.occurrences,
+            suppressed: alert.suppressed(),
+            window: WindowSpan::of(alert),
+            attributes: &alert.attributes,
+            last_seen: alert.last_seen.to_string(),
+            new: alert.new,
+            regression: alert.regression.is_some(),
+        }
+    }
 }
 
 #[derive(Serialize)]
 struct WindowSpan {
     opened_at: String,
     ends_at: String,
+}
+
+impl WindowSpan {
+    fn of(alert: &Alert) -> WindowSpan {
+        WindowSpan { opened_at: alert.window_opened_at.to_string(), ends_at: alert.window_ends_at.to_string() }
+    }
 }
 
 /// The root cause, with the frames that a message shows.
@@ -153,21 +210,23 @@ struct Closing {
     ongoing: bool,
 }
 
-fn payload(alert: &Alert, style: &Style) -> Bytes {
+fn payload(delivery: &Delivery, style: &Style) -> Bytes {
+    let alert = &delivery.alert;
     let event = alert.event.as_ref();
-    let message = Message::of(alert, style);
+    let message = Message::of_delivery(delivery, style);
     let (page, more) = message.page_and_more();
     let payload = Payload {
-        kind: alert.kind.name(),
+        kind: delivery.kind(),
         id: alert.id,
         project: &alert.project,
         fingerprint: alert.fingerprint,
+        cause: alert.cause.to_string(),
         ordinal: alert.ordinal,
         budget: alert.budget,
         occurrences: alert.occurrences,
         occurrences_total: alert.occurrences_total,
         suppressed: alert.suppressed(),
-        window: WindowSpan { opened_at: alert.window_opened_at.to_string(), ends_at: alert.window_ends_at.to_string() },
+        window: WindowSpan::of(alert),
         granted_at: alert.granted_at.to_string(),
         attributes: &alert.attributes,
         normalized: &alert.normalized,
@@ -189,6 +248,14 @@ fn payload(alert: &Alert, style: &Style) -> Bytes {
                 Some(Closing { alerts: alert.ordinal, peak_per_minute, ongoing })
             }
         },
+        spread: delivery.spread.as_ref().map(|spread| SpreadOf {
+            modules: spread.modules,
+            errors: spread.errors,
+            since: spread.since.to_string(),
+            first_module: spread.named.first().map(String::as_str),
+            named: &spread.named,
+        }),
+        folded: delivery.folded.iter().map(Folded::of).collect(),
         text: message.text(),
     };
     Bytes::from(serde_json::to_vec(&payload).expect("texts and numbers under text keys are always JSON"))

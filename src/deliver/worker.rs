@@ -1,7 +1,8 @@
 //! The outbox worker of one channel: claims what is due, sends it, settles how it ended.
 //!
 //! Promises: of one issue the alerts go in order; a channel that answers `Retry-After` is left alone until then; what
-//! could not be sent is tried again until it expires, and then lies in the dead letters with its reason. Failures to
+//! could not be sent is tried again until it expires, and then lies in the dead letters with its reason; while a channel is
+//! quiet nothing is sent to it and nothing expires. Failures to
 //! deliver are logged and counted, never sent in as events: the notifier cannot feed itself. Alerts that were granted while
 //! the archive is away are sent in the same way, from memory ([`Interim`]); their numbers are negative.
 //!
@@ -23,6 +24,7 @@ use crate::alert::{Attempt, Delivery};
 use crate::archive::{Archive, Claim, End, Interim, Settlement};
 use crate::config::Deliver;
 use crate::metrics::{Metrics, Stopwatch};
+use crate::storm::Folding;
 use crate::time::Time;
 
 /// How long to wait for the archive after it failed.
@@ -48,6 +50,19 @@ impl Desk {
     }
 }
 
+/// What a worker is called to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Call {
+    /// Its work.
+    #[default]
+    Work,
+    /// To leave the channel to another, or to nobody: nothing is sent any more, and it stays until all that it was handed
+    /// is settled, however long the archive is away.
+    Leave,
+    /// To end with the process.
+    Stop,
+}
+
 /// Sends what is due on one channel.
 pub(crate) struct Worker {
     pub(crate) channel: Arc<Channel>,
@@ -58,6 +73,8 @@ pub(crate) struct Worker {
     /// Unless the channel takes messages as fast as they come.
     pub(crate) pacer: Option<Pacer>,
     pub(crate) settings: Deliver,
+    /// What is told in one message.
+    pub(crate) folding: Folding,
     pub(crate) metrics: Arc<Metrics>,
     /// Notified when an alert was granted.
     pub(crate) granted: Arc<Notify>,
@@ -73,14 +90,15 @@ impl Worker {
         4 * settings.concurrency
     }
 
-    /// Works until `stop` says so, then settles what is still on its way. `fresh` brings what was claimed for this
+    /// Works as long as it is called to, then settles what is still on its way. `fresh` brings what was claimed for this
     /// worker when it was granted.
-    pub(crate) async fn run(self: Arc<Worker>, mut fresh: mpsc::Receiver<Delivery>, mut stop: watch::Receiver<bool>) {
+    pub(crate) async fn run(self: Arc<Worker>, mut fresh: mpsc::Receiver<Delivery>, mut call: watch::Receiver<Call>) {
         let mut desk = Desk::default();
         loop {
             // Made before the claim, so that an alert granted meanwhile is not missed.
             let granted = self.granted.notified();
-            let stopping = *stop.borrow();
+            let called = *call.borrow_and_update();
+            let stopping = called != Call::Work;
             let now = (self.now)();
             let sends = !stopping && now >= desk.quiet_until;
             while (!sends || desk.ready.len() < Worker::ahead(&self.settings))
@@ -119,7 +137,13 @@ impl Worker {
             if !desk.ready.is_empty() && now < desk.turn_at {
                 wake_at = wake_at.into_iter().chain([desk.turn_at]).min();
             }
-            if stopping && (desk.is_empty() || desk.sending.is_empty() && self.interim.is_away()) {
+            let may_end = match called {
+                Call::Work => false,
+                Call::Leave => desk.is_empty() && fresh.is_closed() && fresh.is_empty(),
+                Call::Stop => desk.is_empty() || desk.sending.is_empty() && self.interim.is_away(),
+            };
+            let listens = called == Call::Leave || sends && desk.ready.is_empty();
+            if may_end {
                 self.settle_interim(&mut desk, now);
                 return;
             }
@@ -131,10 +155,10 @@ impl Worker {
                     }
                     desk.quiet_until = desk.quiet_until.max(asked_quiet(&desk.settled));
                 }
-                Some(delivery) = fresh.recv(), if sends && desk.ready.is_empty() => desk.ready.push_back(delivery),
+                delivery = fresh.recv(), if listens && !fresh.is_closed() => desk.ready.extend(delivery),
                 () = granted, if sends => {}
                 () = self.sleep_until(wake_at), if wake_at.is_some() => {}
-                _ = stop.changed(), if !stopping => {}
+                _ = call.changed(), if called != Call::Stop => {}
             }
         }
     }
@@ -164,7 +188,7 @@ impl Worker {
                 desk.sending.spawn(async move { worker.send(delivery).await });
             } else {
                 let end = End::Back { due_at: now.max(desk.quiet_until) };
-                desk.settled.push(Settlement { id: delivery.id, fence: delivery.fence, end });
+                desk.settled.push(Settlement { id: delivery.id, fence: delivery.fence, unanswered: false, end });
             }
         }
     }
@@ -183,7 +207,12 @@ impl Worker {
     }
 
     fn claim(&self, limit: usize) -> Claim {
-        Claim { channel: Arc::clone(self.channel.name()), limit, lease: self.settings.lease.get() }
+        Claim {
+            channel: Arc::clone(self.channel.name()),
+            limit,
+            lease: self.settings.lease.get(),
+            folding: self.folding,
+        }
     }
 
     async fn exchange(
@@ -203,7 +232,12 @@ impl Worker {
 
     async fn send(&self, delivery: Delivery) -> Settlement {
         let now = (self.now)();
-        let end = if now >= delivery.expires_at {
+        let mut unanswered = false;
+        // What was granted in quiet hours waits for their end from the beginning; this one had waited for something else, or
+        // is the end of a window.
+        let end = if let Some(due_at) = self.channel.quiet_until(&delivery.alert, now) {
+            End::Held { due_at, expires_at: delivery.expires_at.max(due_at.plus(self.settings.expiry.get())) }
+        } else if now >= delivery.expires_at {
             tracing::warn!(
                 channel = &**self.channel.name(),
                 delivery = delivery.id,
@@ -215,41 +249,42 @@ impl Worker {
             let brought = self.courier.carry(self.channel.compose(&delivery, now)).await;
             let now = (self.now)();
             let attempt = self.channel.judge(&brought, now);
-            self.metrics.count_attempt(self.channel.name(), result_name(&attempt), started);
+            self.metrics.count_attempt(self.channel.name(), attempt.name(), started);
+            unanswered = matches!(attempt, Attempt::Unanswered { .. });
             self.end_of(attempt, &delivery, now)
         };
-        Settlement { id: delivery.id, fence: delivery.fence, end }
+        Settlement { id: delivery.id, fence: delivery.fence, unanswered, end }
     }
 
     fn end_of(&self, attempt: Attempt, delivery: &Delivery, now: Time) -> End {
-        let Delivery { id, attempt: tries, .. } = *delivery;
-        let channel = &**self.channel.name();
+        let (channel, id) = (&**self.channel.name(), delivery.id);
         match attempt {
             Attempt::Delivered => End::Delivered,
             Attempt::Refused { error } => {
                 tracing::warn!(channel, delivery = id, %error, "an alert was refused and lies in the dead letters");
                 End::Dead { error }
             }
-            Attempt::Failed { error, not_before } => {
-                let Deliver { backoff_first, backoff_longest, .. } = self.settings;
-                let delay = backoff::delay(tries, backoff_first.get(), backoff_longest.get(), (self.random)());
-                let due_at = now.plus(delay).max(not_before.unwrap_or_default());
-                if due_at >= delivery.expires_at {
-                    tracing::warn!(channel, delivery = id, tries, %error, "an alert was given up and lies in the dead letters");
-                    return End::Dead { error: format!("given up after {tries} attempts: {error}") };
-                }
-                tracing::warn!(channel, delivery = id, tries, again_at = %due_at, %error, "an alert could not be sent; trying again");
-                End::Again { due_at, asked: not_before.is_some(), error }
+            Attempt::Unanswered { error } if !self.channel.repeats(&delivery.alert) => {
+                tracing::warn!(channel, delivery = id, %error, "an alert may not have arrived and lies in the dead letters");
+                End::Dead { error: format!("nobody knows whether it arrived; not sent again: {error}") }
             }
+            Attempt::Unanswered { error } => self.again(error, None, delivery, now),
+            Attempt::Failed { error, not_before } => self.again(error, not_before, delivery, now),
         }
     }
-}
 
-fn result_name(attempt: &Attempt) -> &'static str {
-    match attempt {
-        Attempt::Delivered => "delivered",
-        Attempt::Failed { .. } => "failed",
-        Attempt::Refused { .. } => "refused",
+    /// Another try, unless it would come too late.
+    fn again(&self, error: String, not_before: Option<Time>, delivery: &Delivery, now: Time) -> End {
+        let (channel, id, tries) = (&**self.channel.name(), delivery.id, delivery.attempt);
+        let Deliver { backoff_first, backoff_longest, .. } = self.settings;
+        let delay = backoff::delay(tries, backoff_first.get(), backoff_longest.get(), (self.random)());
+        let due_at = now.plus(delay).max(not_before.unwrap_or_default());
+        if due_at >= delivery.expires_at {
+            tracing::warn!(channel, delivery = id, tries, %error, "an alert was given up and lies in the dead letters");
+            return End::Dead { error: format!("given up after {tries} attempts: {error}") };
+        }
+        tracing::warn!(channel, delivery = id, tries, again_at = %due_at, %error, "an alert could not be sent; trying again");
+        End::Again { due_at, asked: not_before.is_some(), error }
     }
 }
 

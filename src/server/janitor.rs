@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
+use super::crew::Manned;
 use super::now;
+use super::orders::Orders;
 use crate::archive::{Archive, Error, Keep};
 use crate::metrics::Metrics;
 use crate::river::River;
@@ -42,10 +44,10 @@ pub(super) struct Janitor {
     pub(super) river: Arc<River>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) granted: Arc<Notify>,
-    pub(super) expiry: Duration,
-    pub(super) keep: Keep,
-    /// The names of the configured channels.
-    pub(super) channels: Vec<Arc<str>>,
+    /// What the server goes by.
+    pub(super) orders: watch::Receiver<Arc<Orders>>,
+    /// The channels that have a worker.
+    pub(super) manned: Arc<Manned>,
     /// How much later windows are ended than they are over: what the cache counted in them must be written back.
     pub(super) closing_lag: Duration,
     /// When the archive was seen to be away last, in milliseconds.
@@ -65,6 +67,7 @@ impl Janitor {
                 self.every(IDENTITIES_EVERY, || self.read_identities()),
                 self.every(FORGET_EVERY, || self.forget()),
                 self.every(FORGET_EVERY, || self.bury_orphans()),
+                self.bury_who_leaves(),
                 self.every(GAUGE_EVERY, || self.read_gauges()),
             )
         };
@@ -88,8 +91,8 @@ impl Janitor {
             return Ok(());
         }
         while self.is_mine().await? {
-            let ended =
-                self.archive.close_windows(self.expiry, CLOSED_AT_A_TIME, now().minus(self.closing_lag)).await?;
+            let expiry = self.orders.borrow().config.deliver.expiry.get();
+            let ended = self.archive.close_windows(expiry, CLOSED_AT_A_TIME, now().minus(self.closing_lag)).await?;
             self.metrics.windows_ended.inc_by(ended as u64);
             if ended > 0 {
                 self.granted.notify_waiters();
@@ -113,21 +116,33 @@ impl Janitor {
     /// What users of other servers and commands merged, and what all servers learned.
     async fn read_identities(&self) -> Result<(), Error> {
         self.river.merges.set(self.archive.merges().await?);
-        self.river.sameness.learn(self.archive.parameters().await?);
+        self.river.terms().sameness.learn(self.archive.parameters().await?);
         Ok(())
     }
 
     async fn forget(&self) -> Result<(), Error> {
-        while self.is_mine().await? && self.archive.forget(self.keep.clone(), now()).await? {
+        while self.is_mine().await? && self.archive.forget(self.keep(), now()).await? {
             // Between two parts, so that admission goes first.
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         Ok(())
     }
 
+    fn keep(&self) -> Keep {
+        Keep(self.orders.borrow().config.retention.clone())
+    }
+
+    /// What the last worker of a channel gave back is buried at once; a failure is made up for by the next turn.
+    async fn bury_who_leaves(&self) {
+        loop {
+            self.manned.left.notified().await;
+            self.bury_orphans().await.ok();
+        }
+    }
+
     async fn bury_orphans(&self) -> Result<(), Error> {
         let grace = if self.archive.is_shared() { ORPHANS_GRACE } else { Duration::ZERO };
-        let buried = self.archive.bury_orphans(self.channels.clone(), grace, now()).await?;
+        let buried = self.archive.bury_orphans(self.manned.names(), grace, now()).await?;
         if buried > 0 {
             tracing::warn!(buried, "deliveries to channels that are no longer configured went to the dead letters");
         }

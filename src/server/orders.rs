@@ -10,6 +10,8 @@ use crate::cache;
 use crate::config::{self, Config};
 use crate::deliver::{Channels, Courier, Routes};
 use crate::fingerprint::Sameness;
+use crate::health;
+use crate::river::Terms;
 use crate::scrub::Scrubber;
 
 /// What is compiled from one configuration.
@@ -22,34 +24,38 @@ pub(super) struct Orders {
     pub(super) courier: Courier,
     /// What the cache is, if there is one.
     pub(super) cache: Option<cache::Settings>,
-    /// What tells errors apart.
-    pub(super) sameness: Arc<Sameness>,
-    /// Which error falls under which policy, and goes where.
-    pub(super) routes: Routes,
-    /// What is replaced by a mark.
-    pub(super) scrubber: Scrubber,
+    /// What events are judged by.
+    pub(super) terms: Arc<Terms>,
 }
 
 impl Orders {
-    /// Compiles a configuration.
+    /// Compiles a configuration. What `before` has compiled of the same words is taken over, with what it has learned and
+    /// the connections that it has open.
     ///
     /// # Errors
     /// What cannot be used of it.
-    pub(super) fn new(config: Config) -> Result<Orders, String> {
-        Ok(Orders {
-            channels: Channels::new(&config)?,
-            routes: Routes::new(&config)?,
-            sameness: Arc::new(Sameness::new(&config.sameness)?),
+    pub(super) fn new(config: Config, before: Option<&Orders>) -> Result<Orders, String> {
+        let channels = Channels::new(&config)?;
+        let names: Vec<Arc<str>> = channels.iter().map(|channel| Arc::clone(channel.name())).collect();
+        let sameness = match before {
+            None => Arc::new(Sameness::new(&config.sameness)?),
+            Some(before) if before.config.sameness == config.sameness => Arc::clone(&before.terms.sameness),
+            Some(before) => Arc::new(before.terms.sameness.with(&config.sameness)?),
+        };
+        let terms = Terms {
             scrubber: Scrubber::new(&config.scrub)?,
-            courier: Courier::new(&config.outgoing, config.deliver.timeout.get()).map_err(|why| format!("{why:#}"))?,
-            cache: cache_settings(&config.cache).map_err(|why| format!("cache.url: {why}"))?,
-            config,
-        })
-    }
-
-    /// The names of the channels.
-    pub(super) fn names(&self) -> Vec<Arc<str>> {
-        self.channels.iter().map(|channel| Arc::clone(channel.name())).collect()
+            rules: Arc::clone(&sameness).rules(),
+            sameness,
+            routes: Routes::new(&config)?,
+            own: Arc::new(health::route(&config, &names)),
+        };
+        let carries = |config: &Config| (config.outgoing.clone(), config.deliver.timeout);
+        let courier = match before {
+            Some(before) if carries(&before.config) == carries(&config) => before.courier.clone(),
+            _ => Courier::new(&config.outgoing, config.deliver.timeout.get()).map_err(|why| format!("{why:#}"))?,
+        };
+        let cache = cache_settings(&config.cache).map_err(|why| format!("cache.url: {why}"))?;
+        Ok(Orders { config, channels, courier, cache, terms: Arc::new(terms) })
     }
 }
 

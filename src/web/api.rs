@@ -195,7 +195,7 @@ pub(super) async fn merge(
     let fingerprint = web.fingerprint(&fingerprint).await?;
     let into = web.fingerprint(&into).await?;
     let now = (web.now)();
-    match web.archive.merge(fingerprint, into, by, web.expiry, now).await.map_err(unavailable)? {
+    match web.archive.merge(fingerprint, into, by, web.expiry(), now).await.map_err(unavailable)? {
         Some(Ok(issue)) => {
             web.river.merges.set(web.archive.merges().await.map_err(unavailable)?);
             web.river.admission.publish(std::slice::from_ref(&issue), now).await;
@@ -327,7 +327,7 @@ pub(super) struct Resent {
 pub(super) async fn resend(State(web): State<Arc<Web>>, headers: HeaderMap, Segment(id): Segment) -> Answer<Resent> {
     web.authorize(&headers)?;
     let id: i64 = id.parse().map_err(|_| bad(format!("{id:?} is not the number of a delivery")))?;
-    let resent = web.archive.resend(Some(id), web.expiry, (web.now)()).await.map_err(unavailable)?;
+    let resent = web.archive.resend(Some(id), web.expiry(), (web.now)()).await.map_err(unavailable)?;
     if resent == 0 {
         return Err(Problem::new(StatusCode::NOT_FOUND, "not found", format!("there is no dead delivery {id}")));
     }

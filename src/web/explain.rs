@@ -52,7 +52,7 @@ pub(super) async fn explain(
     let body = web.body_within(body, BYTES_MAX).await?;
     let Pair { a, b } = serde_json::from_slice(&body).map_err(|error| bad(format!("the body: {error}")))?;
     let a = web.event("a", &a, &read).await?;
-    let sameness = &web.river.sameness;
+    let sameness = &web.river.terms().sameness;
     let told = match b {
         None => serde_json::to_value(fingerprint::explain(sameness, &a)),
         Some(b) => {
@@ -75,7 +75,7 @@ impl Web {
             };
         }
         let mut event = read(given.get()).map_err(|why| bad(format!("{name}: {why}")))?;
-        self.river.scrubber.scrub(&mut event);
+        self.river.terms().scrubber.scrub(&mut event);
         Ok(event)
     }
 }

@@ -16,7 +16,7 @@ use axum::http::{StatusCode, header};
 use axum::routing::{get, post};
 use axum::{Extension, Router};
 use subtle::ConstantTimeEq;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use utoipa::OpenApi;
 
 pub(crate) use explain::ReadEvent;
@@ -28,12 +28,19 @@ use crate::keys;
 use crate::river::River;
 use crate::time::Time;
 
+/// What may change between two requests.
+pub(crate) struct Settings {
+    /// The hash of the API token.
+    pub(crate) token: KeyHash,
+    /// How long a delivery that is sent again is worth sending.
+    pub(crate) expiry: Duration,
+}
+
 /// What the handlers share.
 pub(crate) struct Web {
     archive: Archive,
     river: Arc<River>,
-    token: KeyHash,
-    expiry: Duration,
+    settings: watch::Receiver<Settings>,
     read_timeout: Duration,
     granted: Arc<Notify>,
     now: fn() -> Time,
@@ -66,18 +73,16 @@ impl utoipa::Modify for Tokens {
 }
 
 impl Web {
-    /// Handlers over an archive and a river. `token`: the hash of the API token; `expiry`: how long a delivery that is
-    /// sent again is worth sending; `read_timeout`: how long a client may take to send a body.
+    /// Handlers over an archive and a river. `read_timeout`: how long a client may take to send a body.
     pub(crate) fn new(
         archive: Archive,
         river: Arc<River>,
-        token: KeyHash,
-        expiry: Duration,
+        settings: watch::Receiver<Settings>,
         read_timeout: Duration,
         granted: Arc<Notify>,
         now: fn() -> Time,
     ) -> Web {
-        Web { archive, river, token, expiry, read_timeout, granted, now }
+        Web { archive, river, settings, read_timeout, granted, now }
     }
 
     /// The routes. `described_elsewhere`: the description of other doors of the same server; `read`: how an event is read
@@ -107,10 +112,14 @@ impl Web {
             .with_state(Arc::new(self))
     }
 
+    fn expiry(&self) -> Duration {
+        self.settings.borrow().expiry
+    }
+
     /// Whether the request carries the API token.
     fn authorize(&self, headers: &axum::http::HeaderMap) -> Result<(), Problem> {
         let token = headers.get(header::AUTHORIZATION).and_then(|value| http::bearer(value.to_str().ok()?));
-        let known = token.is_some_and(|token| keys::hash(token).ct_eq(&self.token).into());
+        let known = token.is_some_and(|token| keys::hash(token).ct_eq(&self.settings.borrow().token).into());
         known.then_some(()).ok_or_else(|| {
             let detail = if token.is_some() { "the token is not this server's API token" } else { "there is no token" };
             Problem::new(StatusCode::UNAUTHORIZED, "not allowed", detail)

@@ -294,6 +294,9 @@ pub(crate) struct DeliveryView {
     /// `pending`, `delivered` or `dead`.
     state: &'static str,
     attempts: u32,
+    /// Attempts after which nobody knows whether they arrived: it may have come so many times more. One that is on its way is
+    /// among them.
+    unanswered: u32,
     created_at: String,
     /// When a pending one is tried next, at the earliest.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -315,6 +318,7 @@ impl From<DeliveryRow> for DeliveryView {
             channel: row.channel,
             state: row.state.name(),
             attempts: row.attempts,
+            unanswered: row.unanswered,
             created_at: rfc3339(row.created_at),
             due_at: row.settled_at.is_none().then(|| rfc3339(row.due_at)),
             expires_at: rfc3339(row.expires_at),

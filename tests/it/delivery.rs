@@ -139,6 +139,30 @@ async fn what_a_receiver_will_never_take_lies_in_the_dead_letters_and_can_be_sen
 }
 
 #[tokio::test]
+async fn what_may_have_arrived_is_repeated_where_it_would_be_missed() {
+    // Of the first alert the first attempt hangs, of the later ones each.
+    let sink = Sink::reacting(|n, _| if n == 1 { Reaction::status(200) } else { Reaction::Hang }).await;
+    let slack = channel("ops", &sink, "type = \"slack\"\nper_minute = 6000");
+    let server = Server::start(&format!("{slack}{DELIVER}")).await;
+    send(&server, 3).await;
+    let settled = async || {
+        let mut items = server.api("/api/v1/deliveries").await["items"].as_array().unwrap().clone();
+        items.retain(|one| one["state"] != "pending");
+        items
+    };
+    wait_until("all to be settled", async || settled().await.len() == 3).await;
+    let [third, second, first] = settled().await.try_into().unwrap();
+    assert_eq!(first["state"], "delivered");
+    assert_eq!([&first, &second, &third].map(|one| one["unanswered"].as_u64()), [Some(1); 3]);
+    assert_eq!([&first, &second, &third].map(|one| one["attempts"].as_u64()), [Some(2), Some(1), Some(1)]);
+    for letter in [second, third] {
+        assert_eq!(letter["error"], "nobody knows whether it arrived; not sent again: no answer in time");
+    }
+    let unanswered = "bongsu_delivery_attempts_total{channel=\"ops\",result=\"unanswered\"} ";
+    assert_eq!(metric(&server, unanswered).await.as_deref(), Some("3"));
+}
+
+#[tokio::test]
 async fn what_expires_before_it_could_be_sent_is_said_to_be_dead() {
     let sink = Sink::reacting(|_, _| Reaction::status(503)).await;
     let quick = DELIVER.replace("[deliver]", "[deliver]\nexpiry = \"400ms\"");

@@ -49,6 +49,8 @@ pub fn client() -> reqwest::Client {
 /// A running `bongsu serve`.
 pub struct Server {
     folder: tempfile::TempDir,
+    /// The sections of its configuration that name the stores.
+    stores: String,
     process: Child,
     base: String,
     log: Arc<Mutex<Vec<String>>>,
@@ -75,13 +77,25 @@ impl Server {
     }
 
     async fn start_in(folder: tempfile::TempDir, stores: &str, toml: &str, clock: Option<i64>) -> Server {
-        let settings = format!(
-            "listen = \"127.0.0.1:0\"\n{stores}\n[api]\ntoken = \"{TOKEN}\"\n\
-             [[project]]\nname = \"tests\"\nkey = \"{KEY}\"\n{toml}\n",
-        );
-        std::fs::write(folder.path().join("bongsu.toml"), settings).unwrap();
+        std::fs::write(folder.path().join("bongsu.toml"), settings(stores, TOKEN, toml)).unwrap();
         let (process, base, log) = spawn(&folder.path().join("bongsu.toml"), clock).await;
-        Server { folder, process, base, log, clock, client: client() }
+        Server { folder, stores: stores.to_owned(), process, base, log, clock, client: client() }
+    }
+
+    /// Writes another configuration, with the same stores.
+    pub fn configure(&self, toml: &str) {
+        self.configure_with_token(TOKEN, toml);
+    }
+
+    /// The same, with another token.
+    pub fn configure_with_token(&self, token: &str, toml: &str) {
+        std::fs::write(self.config_file(), settings(&self.stores, token, toml)).unwrap();
+    }
+
+    /// Sends SIGHUP.
+    pub fn hang_up(&self) {
+        let done = Command::new("kill").args(["-HUP", &self.process.id().to_string()]).status().unwrap();
+        assert!(done.success());
     }
 
     /// Ends it with SIGKILL and starts it again on the same archive, on another port.
@@ -179,6 +193,13 @@ impl Server {
         all.extend(arguments);
         cli(&all)
     }
+}
+
+fn settings(stores: &str, token: &str, toml: &str) -> String {
+    format!(
+        "listen = \"127.0.0.1:0\"\n{stores}\n[api]\ntoken = \"{token}\"\n\
+         [[project]]\nname = \"tests\"\nkey = \"{KEY}\"\n{toml}\n",
+    )
 }
 
 impl Drop for Server {

@@ -14,6 +14,7 @@ mod harness;
 mod hostile;
 mod pods;
 mod readme;
+mod reload;
 mod rules;
 mod runtimes;
 mod sameness;

@@ -79,21 +79,19 @@ impl Stage {
             fingerprint: ISSUE,
             project: "tests".into(),
             route: Arc::clone(&route),
+            rules: Rules::none(),
             remembered: None,
             event: Packed::of(&Event::default()),
         };
         let settings = Settings {
             queued_events: 10,
-            samples_per_day: 1,
-            expiry: Duration::from_secs(60),
-            rules: Rules::none(),
+            duties: Duties::fixed(1, Duration::from_secs(60)),
             archive_max: Duration::from_secs(60),
             patience: Duration::from_secs(60),
-            handoffs: Vec::new(),
             metrics: Arc::new(Metrics::new()),
             now: || NOW,
         };
-        let folded = fold([arrival].into_iter(), &settings);
+        let folded = fold([arrival].into_iter(), &settings.duties.borrow());
         let (admitted, _) = stage.archive.admit(Arc::clone(&folded.batch), Arc::new([]), NOW).await.unwrap();
         let quiet = marker(&admitted[0].decision.next, Some(&*route.policy), admitted[0].revision, NOW).unwrap();
         stage.pod().shared.remember(vec![(ISSUE, quiet)]).await;
@@ -111,8 +109,8 @@ impl Stage {
         let (interim, metrics) = (Arc::<Interim>::default(), Arc::new(Metrics::new()));
         let shared = Arc::new(Shared::new((cache, own), self.pods, interim, metrics, || NOW));
         let patience = Duration::from_secs(60);
-        let times = Times { every: patience, expiry: patience, archive_max: patience };
-        WriteBack::new(shared, self.archive.clone(), times, || NOW)
+        let times = Times { every: patience, archive_max: patience };
+        WriteBack::new(shared, self.archive.clone(), times, Duties::fixed(1, patience), || NOW)
     }
 
     /// A pod that has given a sign of life, and counted.

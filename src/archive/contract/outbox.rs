@@ -99,20 +99,30 @@ pub(super) async fn claims_are_fenced(url: &str) {
     let state = async || {
         let rows = archive.deliveries(None, None, 100).await.unwrap().items;
         let row = rows.into_iter().find(|row| row.id == mine[0].id).unwrap();
-        (row.state, row.attempts, row.due_at, row.error)
+        (row.state, row.attempts, row.unanswered, row.due_at, row.error)
     };
-    assert_eq!(state().await.0, DeliveryState::Pending, "a late result changes nothing");
-    settle(&archive, &late[0], End::Back { due_at: at(40) }, at(31)).await;
-    assert_eq!(state().await, (DeliveryState::Pending, 1, at(40), None));
+    let before = state().await;
+    assert_eq!((before.0, before.2), (DeliveryState::Pending, 2), "a late result changes nothing");
+    for _ in 0..2 {
+        settle(&archive, &late[0], End::Back { due_at: at(40) }, at(31)).await;
+        let unanswered = 1;
+        assert_eq!(
+            state().await,
+            (DeliveryState::Pending, 1, unanswered, at(40), None),
+            "of the one who never settled"
+        );
+    }
     let third = claimed(&archive, "ops", 10, at(40)).await;
     let again = End::Again { due_at: at(100), asked: false, error: "503".to_owned() };
+    settle(&archive, &third[0], again.clone(), at(41)).await;
     settle(&archive, &third[0], again, at(41)).await;
     assert!(claimed(&archive, "ops", 10, at(99)).await.is_empty(), "and those after it wait too");
     let (_, next) = archive.exchange(Vec::new(), claim("ops", 10), at(99)).await.unwrap();
     assert_eq!(next, Some(at(100)));
     let fourth = claimed(&archive, "ops", 10, at(100)).await;
     settle(&archive, &fourth[0], End::Expired, at(101)).await;
-    assert_eq!(state().await.3.as_deref(), Some("given up after 2 attempts: 503"));
+    let after = state().await;
+    assert_eq!((after.2, after.4.as_deref()), (1, Some("given up after 2 attempts: 503")));
     assert_eq!(archive.backlog().await.unwrap(), (3, 1));
     assert_eq!(archive.resend(Some(mine[0].id), EXPIRY, at(102)).await.unwrap(), 1);
     assert_eq!(archive.resend(None, EXPIRY, at(102)).await.unwrap(), 0);

@@ -92,7 +92,9 @@ async fn mysql_locked(connection: &mut MySqlConnection) -> Result<(), Error> {
         for statement in migration.split(";\n").map(str::trim).filter(|statement| !statement.is_empty()) {
             match connection.execute(sqlx::raw_sql(statement)).await {
                 Err(error) if statement.contains("ALTER TABLE") && is_there(&error) => {}
-                done => drop(done?),
+                done => {
+                    done?;
+                }
             }
         }
         let applied = sqlx::query("INSERT INTO bongsu_tables (version) VALUES (?)").bind(number as i64 + 1);

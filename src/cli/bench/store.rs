@@ -3,21 +3,21 @@
 //! Promises: what is written has names of its own, and goes away again; nobody else's records are touched. Decisions go
 //! the server's own ways: the cache's and the archive's calls, and the real lanes. Deliberately not here: the load.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use tokio::sync::Notify;
 
 use super::load::{Decide, Deciding};
-use crate::admit::{self, Admission, Arrival, Hold, Lane};
+use crate::admit::{self, Admission, Arrival, Duties, Hold, Lane};
 use crate::alert::Route;
 use crate::archive::{Archive, Aside, Error, IssueFilter};
 use crate::cache::{Cache, Claim, Marker, Settings, Sighting};
 use crate::config::{self, Config, Secret};
 use crate::event::{Attributes, Event, Packed};
 use crate::fingerprint::Sameness;
-use crate::issue::{Fingerprint, Policy, Reason};
+use crate::issue::{Fingerprint, Policy, Reason, Rules};
 use crate::metrics::Metrics;
 use crate::outcome::Outcome;
 use crate::server;
@@ -320,11 +320,11 @@ fn together(cache: &Arc<Cache>, those: &Arc<[Fingerprint]>, ask: Ask) -> Decide 
 }
 
 fn admit_alone(archive: &Archive, errors: &Arc<[Fingerprint]>) -> Decide {
-    let (archive, errors, settings) = (archive.clone(), Arc::clone(errors), settings());
+    let (archive, errors, duties) = (archive.clone(), Arc::clone(errors), duties());
     let route = route(QUIET, 5);
     Box::new(move |nth| {
         let arrival = arrival(pick(&errors, nth), &route);
-        let (archive, folded) = (archive.clone(), admit::fold(std::iter::once(arrival), &settings));
+        let (archive, folded) = (archive.clone(), admit::fold(std::iter::once(arrival), &duties));
         Box::pin(async move {
             let admitted = archive.admit(folded.batch, Arc::new([]), server::now()).await;
             admitted.map(drop).map_err(|error| error.to_string())
@@ -350,7 +350,7 @@ fn admit_together(archive: &Archive, errors: &Arc<[Fingerprint]>) -> Decide {
 
 /// Admits one occurrence; answers how many alerts it was granted.
 pub(super) async fn admit_one(archive: &Archive, error: Fingerprint, window: Duration) -> Result<u32> {
-    let folded = admit::fold(std::iter::once(arrival(error, &route(window, 1))), &settings());
+    let folded = admit::fold(std::iter::once(arrival(error, &route(window, 1))), &duties());
     let (admitted, _) = archive.admit(folded.batch, Arc::new([]), server::now()).await?;
     let granted = admitted.first().map(|one| one.decision.granted());
     granted
@@ -376,6 +376,9 @@ fn route(window: Duration, budget: u32) -> Arc<Route> {
     Arc::new(Route::to(Arc::new(policy), []))
 }
 
+/// The rules that a server has whose user adds none.
+static RULES: LazyLock<Arc<Rules>> = LazyLock::new(|| Arc::new(Sameness::default()).rules());
+
 fn arrival(fingerprint: Fingerprint, route: &Arc<Route>) -> Arrival {
     let attributes = Attributes {
         module: "bongsu-bench".into(),
@@ -388,18 +391,20 @@ fn arrival(fingerprint: Fingerprint, route: &Arc<Route>) -> Arrival {
         fingerprint,
         project: "bongsu-bench".into(),
         route: Arc::clone(route),
+        rules: Arc::clone(&RULES),
         remembered: None,
         event: Packed::of(&Event { attributes, ..Event::default() }),
     }
 }
 
+fn duties() -> Duties {
+    Duties { samples_per_day: config::Retention::default().samples_per_day, expiry: QUIET, handoffs: Vec::new() }
+}
+
 fn settings() -> admit::Settings {
     admit::Settings {
         queued_events: QUEUED_MAX,
-        samples_per_day: config::Retention::default().samples_per_day,
-        expiry: QUIET,
-        rules: Arc::new(Sameness::default()).rules(),
-        handoffs: Vec::new(),
+        duties: Duties::fixed(duties().samples_per_day, QUIET),
         archive_max: QUIET,
         patience: QUIET,
         metrics: Arc::new(Metrics::new()),

@@ -52,11 +52,34 @@ pub(super) struct Words {
     pub(super) last_of_window: fn(&str) -> String,
     pub(super) regression: fn(&Resolved) -> String,
     pub(super) window_ended: fn(&Ended) -> String,
+    pub(super) modules: &'static str,
+    /// A number of modules.
+    pub(super) in_modules: fn(u64) -> String,
+    /// One cause: how many modules it broke, how many errors it made, in which module it was seen first, and when.
+    pub(super) one_cause: fn(u64, u64, &str, &str) -> String,
+    /// Errors that came at once.
+    pub(super) at_once: fn(&Digest) -> String,
+    /// Why errors are told together.
+    pub(super) told_together: fn(&Digest) -> String,
+    /// The ends of so many windows.
+    pub(super) windows_ended: fn(u64) -> String,
+    /// Errors besides those that are named.
+    pub(super) and_more: fn(u64) -> String,
     pub(super) away_for: &'static str,
     /// A store of bongsu's own went away or came back.
     pub(super) health: fn(Health) -> &'static str,
     /// What that means, by who decides now.
     pub(super) decides: fn(&str) -> &'static str,
+}
+
+/// What is told together.
+pub(super) struct Digest {
+    pub(super) errors: u64,
+    /// Of these, those that nobody has heard of.
+    pub(super) new: u64,
+    /// Of these, those that were thought to be over.
+    pub(super) regressions: u64,
+    pub(super) modules: u64,
 }
 
 /// How an issue that came back had been resolved.

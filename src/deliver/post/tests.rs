@@ -7,6 +7,7 @@ use expect_test::{Expect, expect};
 use serde_json::Value;
 
 use super::*;
+use crate::alert::{Health, Store};
 use crate::config::Locale;
 use crate::deliver::sample;
 use takes::{
@@ -169,11 +170,10 @@ fn answers_are_read_as_each_service_means_them() {
         let service = SERVICES.iter().find(|service| service.kind == kind).unwrap();
         let reply = Reply { status, retry_after: None, body: body.as_bytes().to_vec() };
         match sample::channel(kind, service.keys, Locale::En).judge(&Ok(reply), sample::NOW) {
-            Attempt::Delivered => "delivered".to_owned(),
             Attempt::Failed { not_before, .. } => {
                 not_before.map_or("failed".to_owned(), |at| format!("in {} ms", at.since(sample::NOW).as_millis()))
             }
-            Attempt::Refused { .. } => "refused".to_owned(),
+            other => other.name().to_owned(),
         }
     };
     let table = [
@@ -689,4 +689,17 @@ fn jandi_has_sections() {
           ]
         }"##]],
     );
+}
+
+#[test]
+fn what_may_have_arrived_is_sent_again_where_it_is_told_from_a_new_one_or_would_be_missed() {
+    let closing = Kind::Closing { peak_per_minute: 9, ongoing: true };
+    let health = Kind::Health(Health { store: Store::Archive, away: true });
+    let alerts = [(Kind::Alert, 1), (Kind::Alert, 2), (Kind::Alert, 5), (closing, 5), (health, 2)];
+    for Service { kind, keys, .. } in &SERVICES {
+        let channel = sample::channel(kind, keys, Locale::En);
+        let repeated = alerts.map(|(kind, ordinal)| channel.repeats(&Alert { kind, ordinal, ..sample::alert(1) }));
+        let later = *kind == "pagerduty";
+        assert_eq!(repeated, [true, later, later, true, true], "{kind}");
+    }
 }

@@ -1,7 +1,7 @@
 //! English.
 
 use super::super::figures::thousands;
-use super::{Ended, Resolved, Words, span_in};
+use super::{Digest, Ended, Resolved, Words, span_in};
 use crate::alert::{Health, Store};
 
 pub(super) const WORDS: Words = Words {
@@ -36,10 +36,42 @@ pub(super) const WORDS: Words = Words {
     last_of_window: |ends| format!("Last alert of this window: further ones are counted silently until {ends}"),
     regression,
     window_ended,
+    modules: "Modules",
+    in_modules: |n| counted(n, "module", "modules"),
+    one_cause: |modules, errors, first, at| {
+        let (modules, errors) = (counted(modules, "module", "modules"), counted(errors, "error", "errors"));
+        format!("One cause in {modules}: {errors}, first in {first} at {at}")
+    },
+    at_once,
+    told_together,
+    windows_ended: |n| format!("{} ended", counted(n, "window", "windows")),
+    and_more: |n| format!("… and {} more", thousands(n)),
     away_for: "Away for",
     health,
     decides,
 };
+
+fn counted(n: u64, one: &str, several: &str) -> String {
+    format!("{} {}", thousands(n), if n == 1 { one } else { several })
+}
+
+fn at_once(digest: &Digest) -> String {
+    match digest.new == digest.errors {
+        true => format!("{} at once", counted(digest.errors, "new error", "new errors")),
+        false => format!("{} at once", counted(digest.errors, "error", "errors")),
+    }
+}
+
+fn told_together(digest: &Digest) -> String {
+    let mut told =
+        format!("Told together, to keep this channel readable: in {}", counted(digest.modules, "module", "modules"));
+    for (n, what) in [(digest.new, "new"), (digest.regressions, "seen again after they were resolved")] {
+        if n > 0 {
+            told += &format!(", {} {what}", thousands(n));
+        }
+    }
+    told
+}
 
 fn health(Health { store, away }: Health) -> &'static str {
     match (store, away) {

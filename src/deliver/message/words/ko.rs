@@ -1,7 +1,7 @@
 //! Korean: labels are nouns, sentences end in 합니다; 에러 and 알림, not 오류 and 알람.
 
 use super::super::figures::thousands;
-use super::{Ended, Resolved, Words, span_in};
+use super::{Digest, Ended, Resolved, Words, span_in};
 use crate::alert::{Health, Store};
 
 pub(super) const WORDS: Words = Words {
@@ -36,10 +36,33 @@ pub(super) const WORDS: Words = Words {
     last_of_window: |ends| format!("이번 구간의 마지막 알림입니다. {ends}까지 같은 에러는 알림 없이 집계합니다."),
     regression,
     window_ended,
+    modules: "모듈",
+    in_modules: |n| format!("모듈 {}개", thousands(n)),
+    one_cause: |modules, errors, first, at| {
+        let (modules, errors) = (thousands(modules), thousands(errors));
+        format!("같은 원인으로 모듈 {modules}개에서 에러 {errors}종 발생 · 최초 {first} {at}")
+    },
+    at_once: |digest| {
+        let new = if digest.new == digest.errors { "신규 " } else { "" };
+        format!("{new}에러 {}종 동시 발생", thousands(digest.errors))
+    },
+    told_together,
+    windows_ended: |n| format!("구간 {}개 종료", thousands(n)),
+    and_more: |n| format!("… 외 {}종", thousands(n)),
     away_for: "중단 시간",
     health,
     decides,
 };
+
+fn told_together(digest: &Digest) -> String {
+    let mut told = format!("알림이 몰려 묶어서 보냅니다 · 모듈 {}개", thousands(digest.modules));
+    for (n, what) in [(digest.new, "신규"), (digest.regressions, "재발")] {
+        if n > 0 {
+            told += &format!(" · {what} {}종", thousands(n));
+        }
+    }
+    told
+}
 
 fn health(Health { store, away }: Health) -> &'static str {
     match (store, away) {
