@@ -365,8 +365,39 @@ impl Attempt {
 pub struct Route {
     /// How often it may alert.
     pub policy: Arc<Policy>,
-    /// The names of the channels, each once. Empty: nobody is told.
-    pub channels: Vec<Arc<str>>,
+    /// Who is told of which alerts, for each ordinal every channel at most once. Empty: nobody is told.
+    pub recipients: Vec<Recipient>,
+}
+
+/// A channel that is told of some alerts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recipient {
+    /// Its name.
+    pub channel: Arc<str>,
+    /// The first and the last alert of a window that it is told of.
+    pub ordinals: (u32, u32),
+    /// Its quiet hours end then: it is not told before.
+    pub not_before: Option<Time>,
+}
+
+impl Recipient {
+    /// When it may be told of what is granted now.
+    pub(crate) fn due_at(&self, now: Time) -> Time {
+        self.not_before.map_or(now, |not_before| not_before.max(now))
+    }
+}
+
+impl Route {
+    /// A route on which these channels are told of every alert.
+    pub fn to(policy: Arc<Policy>, channels: impl IntoIterator<Item = Arc<str>>) -> Route {
+        let all = |channel| Recipient { channel, ordinals: (1, u32::MAX), not_before: None };
+        Route { policy, recipients: channels.into_iter().map(all).collect() }
+    }
+
+    /// Who is told of the alert with that ordinal.
+    pub(crate) fn told(&self, ordinal: u32) -> impl Iterator<Item = &Recipient> {
+        self.recipients.iter().filter(move |one| (one.ordinals.0..=one.ordinals.1).contains(&ordinal))
+    }
 }
 
 /// Where a delivery stands. The names are the API's and the archive's.

@@ -153,7 +153,8 @@ impl Server {
             let write_back = WriteBack::new(Arc::clone(&shared), archive.clone(), times, duties.clone(), now);
             Sharing { shared, write_back, archive_max: times.archive_max, duties }
         });
-        let river = Arc::new(River::new(Arc::clone(&orders.terms), merges, admission, Arc::clone(&metrics)));
+        let river = River::new(Arc::clone(&orders.terms), merges, admission, Arc::clone(&metrics), now);
+        let river = Arc::new(river);
         let (herald, changes) = Herald::new(Arc::clone(&river));
         if let Some(sharing) = &shared {
             sharing.shared.tell_changes(changes);

@@ -41,7 +41,7 @@ async fn open(url: &str) -> Archive {
 }
 
 fn policy(budget: u32) -> Arc<Policy> {
-    Arc::new(Policy { budget, window: HOUR, spacing: Vec::new(), closing: true })
+    Arc::new(Policy { budget, window: HOUR, spacing: Vec::new(), closing: true, maintenance_until: None })
 }
 
 /// `count` events of each issue.
@@ -59,7 +59,7 @@ fn batch(issues: impl IntoIterator<Item = u128>, count: usize) -> Arc<Batch> {
             fingerprint: Fingerprint(issue),
             rules: Rules::none(),
             project: "shop".into(),
-            route: Arc::new(Route { policy: policy(5), channels: vec!["ops".into(), "dev".into()] }),
+            route: Arc::new(Route::to(policy(5), ["ops".into(), "dev".into()])),
             events: (0..count).map(|_| Packed::of(&event)).collect(),
             remembered: None,
         }

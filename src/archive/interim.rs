@@ -268,6 +268,11 @@ impl Interim {
                 way.due_at = due_at;
                 way.error = Some(error);
             }
+            End::Held { due_at, expires_at } => {
+                way.due_at = due_at;
+                way.attempts = way.attempts.saturating_sub(1);
+                held_one.alert.expires_at = expires_at;
+            }
             End::Back { due_at } => {
                 way.due_at = due_at;
                 way.attempts = way.attempts.saturating_sub(1);
@@ -405,14 +410,20 @@ mod tests {
     use crate::storm::Folding;
 
     fn alert(issue: u128, ordinal: u32) -> Provisional {
-        let policy = Policy { budget: 5, window: Duration::from_secs(60), spacing: Vec::new(), closing: true };
+        let policy = Policy {
+            budget: 5,
+            window: Duration::from_secs(60),
+            spacing: Vec::new(),
+            closing: true,
+            maintenance_until: None,
+        };
         let channels: Vec<Arc<str>> = vec!["ops".into()];
         Provisional {
             fingerprint: Fingerprint(issue),
             rules: Rules::none(),
             project: "shop".into(),
             ways: channels.iter().map(|channel| Way::new(Arc::clone(channel), Time(0))).collect(),
-            route: Arc::new(Route { policy: Arc::new(policy), channels }),
+            route: Arc::new(Route::to(Arc::new(policy), channels)),
             event: Packed::of(&Event::default()),
             revision: 0,
             window_opened_at: Time(0),

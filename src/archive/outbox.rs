@@ -54,6 +54,13 @@ pub(crate) enum End {
         /// The earliest moment.
         due_at: Time,
     },
+    /// Given back unsent until quiet hours end, in which it does not grow old.
+    Held {
+        /// Their end.
+        due_at: Time,
+        /// After this moment it is too old to help.
+        expires_at: Time,
+    },
     /// Given up because it was too old when its turn came. Why it had not been sent by then stays on record.
     Expired,
 }
@@ -80,6 +87,11 @@ pub(super) async fn settle(tx: &mut Tx, settlements: &[Settlement], now: Time) -
         "UPDATE deliveries SET due_at = ?3, fence = fence + 1, attempts = attempts - 1, unanswered = unanswered - 1 \
          WHERE id = ?1 AND fence = ?2 AND state = 'pending'",
     );
+    static HELD: Sql = Sql::new(
+        "UPDATE deliveries SET due_at = ?3, expires_at = ?4, fence = fence + 1, attempts = attempts - 1, \
+             unanswered = unanswered - 1 \
+         WHERE id = ?1 AND fence = ?2 AND state = 'pending'",
+    );
     for Settlement { id, fence, unanswered, end, divert_to } in settlements {
         let known = i64::from(!unanswered);
         let settled = match end {
@@ -93,13 +105,15 @@ pub(super) async fn settle(tx: &mut Tx, settlements: &[Settlement], now: Time) -
             End::Dead { error } => tx.execute(&DEAD, &values![*id, *fence, now, known, error.as_str()]).await?,
             End::Expired => tx.execute(&EXPIRED, &values![*id, *fence, now]).await?,
             End::Back { due_at } => tx.execute(&BACK, &values![*id, *fence, *due_at]).await?,
+            End::Held { due_at, expires_at } => tx.execute(&HELD, &values![*id, *fence, *due_at, *expires_at]).await?,
             End::Again { due_at, error, .. } => again(tx, *id, *fence, known, *due_at, error).await?,
         };
         if let Some(to) = divert_to.as_deref().filter(|_| settled == 1) {
             fallback::divert(tx, &[Value::from(*id)], to, now).await?;
         }
     }
-    let ended = settlements.iter().filter(|one| !matches!(one.end, End::Back { .. } | End::Again { .. }));
+    let ended =
+        settlements.iter().filter(|one| !matches!(one.end, End::Back { .. } | End::Held { .. } | End::Again { .. }));
     let list: Vec<Value<'_>> = ended.map(|one| Value::from(one.id)).collect();
     settle_folded(tx, &list).await
 }

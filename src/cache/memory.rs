@@ -132,7 +132,7 @@ impl Memory {
             }
             let Shard { records, dirty } = &mut *shard;
             let stored = records.get_mut(&claim.fingerprint).expect("it has just been there");
-            let allotment = stored.record.grant(claim.count, claim.budget, claim.window, now);
+            let allotment = stored.record.grant(claim, now);
             stored.expires_at = stored.record.lapses_at(now).plus(self.grace);
             let totals = allotment.counts().map(|(reason, count)| stored.add(self.pod, reason, count, now)).collect();
             dirty.insert(claim.fingerprint);

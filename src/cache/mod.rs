@@ -70,6 +70,8 @@ pub(crate) struct Claim {
     pub(crate) budget: u32,
     /// The policy's window, likewise.
     pub(crate) window: Duration,
+    /// Maintenance holds them all back, and what comes before that moment.
+    pub(crate) held_until: Option<Time>,
 }
 
 /// What became of a claim. All its occurrences are counted here.

@@ -17,10 +17,12 @@ use crate::config::{self, ChannelKind, Config, Locale, Secret, Span};
 use crate::time::Time;
 
 use super::email::{self, Email, Letter};
+use super::hours::zone;
 use super::links::Links;
-use super::message::{Book, Message, Style};
+use super::message::{Book, Message, Style, event_of};
 use super::owners::Owners;
 use super::parcel::{Failure, Parcel, Reply};
+use super::pauses::Pauses;
 use super::post::{self, Post};
 use super::slack_app::SlackApp;
 use super::smtp::Server;
@@ -49,9 +51,11 @@ impl Channels {
             links: or_note(Links::new(config), &mut problems),
             owners: or_note(Owners::new(config), &mut problems),
         });
+        // What is wrong with these, the routes say.
+        let pauses = Arc::new(Pauses::new(config).unwrap_or_default());
         for configured in &config.channel {
             let twice = channels.iter().any(|channel| *channel.name == *configured.name);
-            match Channel::new(configured, config, &book) {
+            match Channel::new(configured, config, &book, &pauses) {
                 Ok(_) if twice => problems.push(format!("channel {:?}: the name is used twice", configured.name)),
                 Ok(channel) => channels.push(Arc::new(channel)),
                 Err(why) => problems.push(format!("channel {:?}: {why}", configured.name)),
@@ -67,10 +71,16 @@ impl Channels {
                 fallback: None,
                 style: Style { locale: Locale::default(), zone: TimeZone::UTC, public_url, channel: name, book },
                 speech: Speech::Console,
+                pauses,
                 hidden: Vec::new(),
             }));
         }
         if problems.is_empty() { Ok(Channels(channels)) } else { Err(problems.join("\n")) }
+    }
+
+    /// What the configuration adds to the messages of all.
+    pub(super) fn book(&self) -> &Book {
+        &self.0.first().expect("there is always a channel").style.book
     }
 
     /// All of them.
@@ -102,6 +112,7 @@ pub(crate) struct Channel {
     fallback: Option<Fallback>,
     style: Style,
     speech: Speech,
+    pauses: Arc<Pauses>,
     /// What an answer may quote but people must not read.
     hidden: Vec<String>,
 }
@@ -123,7 +134,12 @@ enum Speech {
 }
 
 impl Channel {
-    fn new(configured: &config::Channel, config: &Config, book: &Arc<Book>) -> Result<Channel, String> {
+    fn new(
+        configured: &config::Channel,
+        config: &Config,
+        book: &Arc<Book>,
+        pauses: &Arc<Pauses>,
+    ) -> Result<Channel, String> {
         if configured.name.trim().is_empty() {
             return Err("a channel needs a name".to_owned());
         }
@@ -148,6 +164,7 @@ impl Channel {
                 after: configured.fallback_after.map_or(FALLBACK_AFTER, Span::get),
             }),
             hidden: hidden(configured, url.as_ref()),
+            pauses: Arc::clone(pauses),
             speech: match configured.kind {
                 ChannelKind::Console => Speech::Console,
                 ChannelKind::Webhook => Speech::Webhook(webhook(configured, &style)?),
@@ -166,6 +183,7 @@ impl Channel {
         Channel {
             name: name.into(),
             fallback: None,
+            pauses: Arc::default(),
             style: Style {
                 locale: Locale::default(),
                 zone: TimeZone::UTC,
@@ -192,6 +210,14 @@ impl Channel {
     /// Who gets what this one does not take.
     pub(crate) fn fallback(&self) -> Option<&Fallback> {
         self.fallback.as_ref()
+    }
+
+    /// Until when the channel is quiet and not told of an alert, whenever that was granted. Of bongsu itself it is told.
+    pub(crate) fn quiet_until(&self, alert: &Alert, now: Time) -> Option<Time> {
+        match alert.kind {
+            Kind::Health(_) => None,
+            _ => self.pauses.quiet_until(&self.name, &event_of(alert), &alert.project, now),
+        }
     }
 
     /// The delivery as this channel sends it, at this moment.
@@ -319,11 +345,6 @@ fn wrong_fallback(channel: &config::Channel, all: &[config::Channel]) -> Option<
 /// each has others around it that say as much.
 fn is_worth_twice(alert: &Alert) -> bool {
     alert.kind != Kind::Alert || alert.ordinal <= 1
-}
-
-fn zone(name: Option<&str>) -> Result<TimeZone, String> {
-    let Some(name) = name else { return Ok(TimeZone::UTC) };
-    TimeZone::get(name).map_err(|_| format!("`time_zone`: {name:?} is not an IANA time zone, such as \"Asia/Seoul\""))
 }
 
 fn webhook(configured: &config::Channel, style: &Style) -> Result<Webhook, String> {

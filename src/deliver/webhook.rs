@@ -390,6 +390,7 @@ mod tests {
                     "url": "/orders/1234/pay"
                   },
                   "budget": 5,
+                  "cause": "00000000000000009f2c000000000000",
                   "exception": {
                     "frames": [
                       {
@@ -410,6 +411,7 @@ mod tests {
                   },
                   "fingerprint": "9f2c0000000000000000000000000001",
                   "first_seen": "2026-11-23T05:02:11.000Z",
+                  "folded": [],
                   "granted_at": "2026-11-23T05:02:11.000Z",
                   "id": 41,
                   "kind": "alert",
@@ -438,6 +440,7 @@ mod tests {
                   "regression": false,
                   "release": "v1.42.0",
                   "servers": [],
+                  "spread": null,
                   "suppressed": 0,
                   "text": "🔥▫️▫️▫️▫️ 1/5 [prod] order-api · NullPointerException\nNew\nCannot invoke \"Coupon.getRate()\" because \"coupon\" is null\nCategory: Runtime\nRequest: POST /orders/1234/pay\nThrown at: com.acme.order.DiscountService.apply\nWrapped in: PaymentException\nOccurrences: 1\nLast seen: 05:02:11 UTC\nWindow ends: 05:12:11\nRelease: v1.42.0\nServer: order-api-7c9f-x2x8k\nTrace ID: 4bf92f3577b34da6\n  at com.acme.order.DiscountService.apply (DiscountService.kt:87)\n  at com.acme.order.PayService.pay (PayService.kt:41)\nDetails: https://bongsu.example/api/v1/issues/9f2c0000000000000000000000000001",
                   "trace_id": "4bf92f3577b34da6",
@@ -466,9 +469,11 @@ mod tests {
                     "url": "/orders/1234/pay"
                   },
                   "budget": 5,
+                  "cause": "00000000000000009f2c000000000000",
                   "exception": null,
                   "fingerprint": "9f2c0000000000000000000000000001",
                   "first_seen": "2026-11-23T05:02:11.000Z",
+                  "folded": [],
                   "granted_at": "2026-11-23T05:12:11.000Z",
                   "id": 45,
                   "kind": "closing",
@@ -499,6 +504,7 @@ mod tests {
                   "regression": false,
                   "release": null,
                   "servers": [],
+                  "spread": null,
                   "suppressed": 8305,
                   "text": "🔥 [prod] order-api · payment failed · still occurring\nWindow ended · 8,310 in 10 min (5 alerts, 8,305 held back) · still occurring, next window open\nOccurrences: 8,310 · 8,357 in all\nAlerts sent: 5\nHeld back: 8,305\nBusiest minute: 1,204\nWindow opened: 05:02:11\nLast seen: 05:09:40 UTC\nDetails: https://bongsu.example/api/v1/issues/9f2c0000000000000000000000000001",
                   "trace_id": null,

@@ -1,7 +1,8 @@
 //! The outbox worker of one channel: claims what is due, sends it, settles how it ended.
 //!
 //! Promises: of one issue the alerts go in order; a channel that answers `Retry-After` is left alone until then; what
-//! could not be sent is tried again until it expires, and then lies in the dead letters with its reason. Failures to
+//! could not be sent is tried again until it expires, and then lies in the dead letters with its reason; while a channel is
+//! quiet nothing is sent to it and nothing expires. Failures to
 //! deliver are logged and counted, never sent in as events: the notifier cannot feed itself. Alerts that were granted while
 //! the archive is away are sent in the same way, from memory ([`Interim`]); their numbers are negative.
 //!
@@ -64,7 +65,7 @@ impl Desk {
                 self.failing = true;
                 self.quiet_until = self.quiet_until.max(if asked { due_at } else { Time::default() });
             }
-            End::Back { .. } | End::Expired => {}
+            End::Back { .. } | End::Held { .. } | End::Expired => {}
         }
         self.settled.push(settlement);
     }
@@ -290,7 +291,11 @@ impl Worker {
     async fn send(&self, mut delivery: Delivery) -> Settlement {
         let now = (self.now)();
         let mut unanswered = false;
-        let end = if now >= delivery.expires_at {
+        // What was granted in quiet hours waits for their end from the beginning; this one had waited for something else, or
+        // is the end of a window.
+        let end = if let Some(due_at) = self.channel.quiet_until(&delivery.alert, now) {
+            End::Held { due_at, expires_at: delivery.expires_at.max(due_at.plus(self.settings.expiry.get())) }
+        } else if now >= delivery.expires_at {
             tracing::warn!(
                 channel = &**self.channel.name(),
                 delivery = delivery.id,
@@ -320,7 +325,7 @@ impl Worker {
             End::Dead { .. } => true,
             // By then it will have waited for so long.
             End::Again { due_at, .. } => *due_at >= delivery.created_at.plus(fallback.after),
-            End::Delivered { .. } | End::Back { .. } | End::Expired => false,
+            End::Delivered { .. } | End::Back { .. } | End::Held { .. } | End::Expired => false,
         };
         diverts.then(|| Arc::clone(&fallback.to))
     }

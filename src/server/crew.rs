@@ -67,6 +67,7 @@ struct Knows {
     public_url: String,
     links: Vec<config::Link>,
     owners: Vec<config::Owner>,
+    quiet: Vec<config::Quiet>,
 }
 
 impl Knows {
@@ -81,6 +82,7 @@ impl Knows {
             public_url: config.public_url(),
             links: config.link.clone(),
             owners: config.owner.clone(),
+            quiet: config.quiet.clone(),
         }
     }
 }

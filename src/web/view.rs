@@ -273,7 +273,7 @@ impl From<IssueDetail> for IssueDetailView {
 #[derive(Serialize, ToSchema)]
 struct MinuteView {
     at: String,
-    /// `alerted`, `budget`, `spacing`, `muted` or `acknowledged`.
+    /// `alerted`, `budget`, `spacing`, `muted`, `acknowledged` or `maintenance`.
     outcome: String,
     occurrences: u64,
 }

@@ -15,6 +15,7 @@ mod hostile;
 mod pods;
 mod readme;
 mod reload;
+mod routing;
 mod rules;
 mod runtimes;
 mod sameness;

@@ -112,7 +112,15 @@ pub(super) async fn claims_are_fenced(url: &str) {
             "of the one who never settled"
         );
     }
-    let third = claimed(&archive, "ops", 10, at(40)).await;
+    let held = claimed(&archive, "ops", 10, at(40)).await;
+    settle(&archive, &held[0], End::Held { due_at: at(50), expires_at: at(99_999) }, at(41)).await;
+    assert!(claimed(&archive, "ops", 10, at(49)).await.is_empty(), "it waits, and those after it");
+    let third = claimed(&archive, "ops", 10, at(50)).await;
+    assert_eq!(
+        (third[0].attempt, third[0].expires_at),
+        (2, at(99_999)),
+        "that was no attempt, and it does not grow old"
+    );
     let again = End::Again { due_at: at(100), asked: false, error: "503".to_owned() };
     settle(&archive, &third[0], again.clone(), at(41)).await;
     settle(&archive, &third[0], again, at(41)).await;

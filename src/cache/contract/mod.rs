@@ -56,7 +56,7 @@ fn marker(revision: u64) -> Marker {
 }
 
 fn claim(fingerprint: Fingerprint, count: u64) -> Claim {
-    Claim { fingerprint, count, budget: 5, window: Duration::from_mins(10) }
+    Claim { fingerprint, count, budget: 5, window: Duration::from_mins(10), held_until: None }
 }
 
 impl Cache {

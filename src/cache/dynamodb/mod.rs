@@ -256,7 +256,7 @@ impl DynamoDb {
             let left: Option<u64> = known.as_ref().map_or(Ok(None), |item| optional(item, "l"))?;
             let fresh = || Record::new(epoch, Marker::provisional(0, claim.budget, now));
             let mut record = before.clone().unwrap_or_else(fresh);
-            let allotment = record.grant(claim.count, claim.budget, claim.window, now);
+            let allotment = record.grant(claim, now);
             let minute = now.minute().max(floor);
 
             // What was decided on must be as it was; counts of others may have been added meanwhile.

@@ -183,6 +183,7 @@ impl Redis {
         let item = |call: &mut Call, group: &Group, claim: &Claim| {
             call.arg(group.dirty(claim.fingerprint)).arg(claim.fingerprint.to_string());
             call.arg(claim.count).arg(claim.budget).arg(millis(claim.window));
+            call.arg(claim.held_until.map_or(0, Time::ms).max(0));
         };
         let answers = self.ask_each(&GRANT, claims, |claim| claim.fingerprint, head, item).await;
         answers.into_iter().map(|answer| answer.and_then(|value| wire::grant(&value, self.pod))).collect()
