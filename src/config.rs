@@ -9,6 +9,7 @@ mod load;
 mod routing;
 mod sameness;
 mod value;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -16,13 +17,14 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-pub use channel::{Channel, ChannelKind, Locale};
+pub use channel::{Channel, ChannelKind, Locale, Method};
 pub use load::{ConfigError, from_toml, load};
 pub(crate) use load::{check_project_name, hint, nearest};
-pub use routing::{Label, Link, Owner};
+pub use routing::{Label, Link, Maintenance, Owner, Quiet};
 pub use sameness::{Mask, Merge, Protect, Sameness, SamenessRule, Split};
 pub(crate) use value::percent_decoded;
-pub use value::{Secret, Span};
+pub use value::{Secret, Source, Span};
+pub use watch::Watch;
 
 use crate::issue::Policy;
 
@@ -52,8 +54,14 @@ pub struct Config {
     pub link: Vec<Link>,
     /// Who looks after which errors.
     pub owner: Vec<Owner>,
+    /// Hours in which channels are not told.
+    pub quiet: Vec<Quiet>,
+    /// Times in which nothing alerts.
+    pub maintenance: Vec<Maintenance>,
     /// What people are told of bongsu's own stores.
     pub health: Health,
+    /// An error that bongsu sends itself.
+    pub watch: Watch,
     /// What is added to the rules of sameness.
     pub sameness: Sameness,
     /// What is replaced by a mark before anything is stored or sent.
@@ -86,7 +94,10 @@ impl Default for Config {
             route: Vec::new(),
             link: Vec::new(),
             owner: Vec::new(),
+            quiet: Vec::new(),
+            maintenance: Vec::new(),
             health: Health::default(),
+            watch: Watch::default(),
             sameness: Sameness::default(),
             scrub: Scrub::default(),
             limits: Limits::default(),
@@ -206,12 +217,19 @@ impl PolicySettings {
                 .as_ref()
                 .map_or_else(|| base.spacing.clone(), |gaps| gaps.iter().map(|gap| gap.get()).collect()),
             closing: self.closing.unwrap_or(base.closing),
+            maintenance_until: base.maintenance_until,
         }
     }
 
     /// The default policy with these settings: five alerts an hour, no gaps, with a closing message.
     pub fn resolved(&self) -> Policy {
-        self.over(&Policy { budget: 5, window: Duration::from_secs(3600), spacing: Vec::new(), closing: true })
+        self.over(&Policy {
+            budget: 5,
+            window: Duration::from_secs(3600),
+            spacing: Vec::new(),
+            closing: true,
+            maintenance_until: None,
+        })
     }
 }
 
@@ -230,7 +248,8 @@ pub struct Project {
 #[serde(default, deny_unknown_fields)]
 pub struct Route {
     /// Attribute names with a pattern each (`*` stands for any run of characters); all must match. Besides the seven:
-    /// `level` (that or graver), `project`, and `tags.NAME`.
+    /// `level` (that or graver), `project`, `tags.NAME`, `cause` (the beginning of a cause key), and `ordinal` (that
+    /// alert of a window and later ones).
     #[serde(rename = "match")]
     pub matchers: BTreeMap<String, String>,
     /// Channels by name. Empty: nobody is told; occurrences are counted all the same.

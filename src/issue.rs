@@ -133,6 +133,8 @@ pub struct Policy {
     pub spacing: Vec<Duration>,
     /// Whether the end of a window that held something back is told in a closing message.
     pub closing: bool,
+    /// Work is being done on what would alert: nothing is granted before that moment.
+    pub maintenance_until: Option<Time>,
 }
 
 impl Policy {
@@ -215,11 +217,14 @@ pub enum Reason {
     Muted,
     /// The issue was acknowledged in this window.
     Acknowledged,
+    /// Work was being done on what would alert.
+    Maintenance,
 }
 
 impl Reason {
     /// All of them, in the order of their codes.
-    pub const ALL: [Reason; 4] = [Reason::Budget, Reason::Spacing, Reason::Muted, Reason::Acknowledged];
+    pub const ALL: [Reason; 5] =
+        [Reason::Budget, Reason::Spacing, Reason::Muted, Reason::Acknowledged, Reason::Maintenance];
 
     /// The name in the API, the metrics and the archive.
     pub fn name(self) -> &'static str {
@@ -228,7 +233,13 @@ impl Reason {
             Reason::Spacing => "spacing",
             Reason::Muted => "muted",
             Reason::Acknowledged => "acknowledged",
+            Reason::Maintenance => "maintenance",
         }
+    }
+
+    /// Whether what is held back for it lies in a window. A mute and maintenance end or open none.
+    pub(crate) fn is_in_window(self) -> bool {
+        !matches!(self, Reason::Muted | Reason::Maintenance)
     }
 }
 

@@ -17,6 +17,7 @@ use crate::issue::Rules;
 use crate::metrics::Metrics;
 use crate::outcome::{Outcome, Reject};
 use crate::scrub::Scrubber;
+use crate::time::Time;
 
 /// What events are judged by. A request falls wholly under one of them.
 pub(crate) struct Terms {
@@ -30,6 +31,8 @@ pub(crate) struct Terms {
     pub(crate) routes: Routes,
     /// Those of what bongsu says of itself.
     pub(crate) own: Arc<Route>,
+    /// Those of the errors that it sends itself.
+    pub(crate) canary: Arc<Route>,
 }
 
 /// The stages, shared by all requests.
@@ -38,6 +41,8 @@ pub(crate) struct River {
     pub(crate) merges: Merges,
     pub(crate) admission: Admission,
     pub(crate) metrics: Arc<Metrics>,
+    /// The clock, since routes go by it.
+    now: fn() -> Time,
 }
 
 /// What a request brought, made ready for the gate: free of its body.
@@ -49,8 +54,14 @@ pub(crate) struct Gathered {
 
 impl River {
     /// The stages in order.
-    pub(crate) fn new(terms: Arc<Terms>, merges: Merges, admission: Admission, metrics: Arc<Metrics>) -> River {
-        River { terms: RwLock::new(terms), merges, admission, metrics }
+    pub(crate) fn new(
+        terms: Arc<Terms>,
+        merges: Merges,
+        admission: Admission,
+        metrics: Arc<Metrics>,
+        now: fn() -> Time,
+    ) -> River {
+        River { terms: RwLock::new(terms), merges, admission, metrics, now }
     }
 
     /// What the next request is judged by. A lock that nobody holds for longer than a copy takes: it is asked for once a
@@ -90,7 +101,10 @@ impl River {
             self.metrics.scrubbed.inc_by(u64::from(event.scrubbed));
         }
         let fingerprint = self.merges.counted_with(terms.sameness.identify(&event));
-        let route = terms.routes.of(&event, &project.name);
+        let route = match *project.name == *OWN_PROJECT {
+            true => Arc::clone(&terms.canary),
+            false => terms.routes.of(&event, &project.name, &|| terms.sameness.cause(&event), (self.now)()),
+        };
         Arrival {
             fingerprint,
             project: Arc::clone(&project.name),

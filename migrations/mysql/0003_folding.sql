@@ -51,8 +51,10 @@ ALTER TABLE issues ADD KEY issues_of_cause (cause, id);
 ALTER TABLE deliveries
     ADD COLUMN priority BIGINT NOT NULL DEFAULT 1,
     ADD COLUMN folded_into BIGINT,
-    ADD COLUMN instead_of VARCHAR(255),
+    ADD COLUMN instead_of MEDIUMTEXT,
     ADD COLUMN unanswered BIGINT NOT NULL DEFAULT 0,
     DROP KEY deliveries_due,
     ADD KEY deliveries_due (channel, state, priority, due_at, id),
-    ADD KEY deliveries_folded (folded_into);
+    ADD KEY deliveries_folded (folded_into),
+    DROP KEY deliveries_of_alert,
+    ADD UNIQUE KEY deliveries_of_alert (alert, channel);

@@ -2,7 +2,7 @@
 ALTER TABLE deliveries ADD COLUMN priority INTEGER NOT NULL DEFAULT 1;
 -- The delivery whose message tells of this one too. What becomes of that one becomes of this one.
 ALTER TABLE deliveries ADD COLUMN folded_into INTEGER;
--- The channel that failed, when this one was asked in its place.
+-- The channel that failed, since when and why, when this one was asked in its place: a JSON object.
 ALTER TABLE deliveries ADD COLUMN instead_of TEXT;
 -- Attempts after which nobody knows whether they arrived.
 ALTER TABLE deliveries ADD COLUMN unanswered INTEGER NOT NULL DEFAULT 0;
@@ -10,6 +10,9 @@ ALTER TABLE deliveries ADD COLUMN unanswered INTEGER NOT NULL DEFAULT 0;
 DROP INDEX deliveries_due;
 CREATE INDEX deliveries_due ON deliveries (channel, priority, due_at, id) WHERE state = 'pending' AND folded_into IS NULL;
 CREATE INDEX deliveries_folded ON deliveries (folded_into) WHERE folded_into IS NOT NULL;
+-- Of an alert a channel gets one delivery, whichever way it came to it.
+DROP INDEX deliveries_of_alert;
+CREATE UNIQUE INDEX deliveries_of_alert ON deliveries (alert, channel);
 CREATE INDEX issues_of_cause ON issues (cause, id);
 
 -- Who claims deliveries of a channel holds its row, so that what is folded is decided by one process at a time.

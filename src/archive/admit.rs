@@ -140,7 +140,7 @@ fn honour_grants(tally: &Tally, known: &mut Known, now: Time) {
 
 fn decide(tally: &Tally, known: &Known, now: Time) -> Admitted {
     let decision = gate::decide(&known.standing, tally.events.len() as u64, &tally.route.policy, now);
-    let in_window: u64 = decision.runs.iter().filter(|run| !run.is_muted()).map(|run| run.count).sum();
+    let in_window: u64 = decision.runs.iter().filter(|run| run.is_in_window()).map(|run| run.count).sum();
     let window = decision.next.window.as_ref();
     // What the cache counted and has not written back yet is told as well.
     let told = |window: &Window| {
@@ -246,7 +246,7 @@ impl<'a> Lay<'a> {
                             self.event(known.id, event, plan);
                         }
                     }
-                    in_window += if run.is_muted() { 0 } else { run.count };
+                    in_window += if run.is_in_window() { run.count } else { 0 };
                     in_all += run.count;
                 }
             }
@@ -273,7 +273,7 @@ impl<'a> Lay<'a> {
             regression: self.regression.filter(|_| window.regression),
             closing: None,
             event: None,
-            channels: self.tally.route.channels.iter().map(|channel| &**channel).collect(),
+            channels: self.tally.route.told(ordinal).map(|one| (&*one.channel, one.due_at(self.now))).collect(),
         }
     }
 }

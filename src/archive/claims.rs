@@ -186,7 +186,7 @@ macro_rules! alert_query {
             "SELECT d.id, d.attempts, d.fence, d.expires_at, d.folded_into, \
                  a.id, a.ordinal, a.budget, a.granted, a.window_opened_at, a.window_ends_at, a.granted_at, \
                  a.occurrences, a.occurrences_total, a.last_seen, a.is_new, a.regression, a.peak_per_minute, a.ongoing, \
-                 i.fingerprint, i.project, i.first_seen, i.attributes, i.normalized, i.cause, ",
+                 i.fingerprint, i.project, i.first_seen, i.attributes, i.normalized, i.cause, d.created_at, d.instead_of, ",
             $payload,
             " FROM deliveries d JOIN alerts a ON a.id = d.alert JOIN issues i ON i.id = a.issue ",
             $rest
@@ -221,8 +221,10 @@ pub(super) async fn read(
             attempt: row.get(1)?,
             fence: row.get(2)?,
             claimed_until: until,
+            created_at: row.get(25)?,
             expires_at: row.get(3)?,
-            thread: row.maybe(26)?,
+            instead_of: rows::from_json_or_null(row, 26)?,
+            thread: row.maybe(28)?,
             alert: alert(row)?,
             folded: Vec::new(),
             spread: None,
@@ -268,7 +270,7 @@ fn alert(row: &Row<'_>) -> Result<Alert, Error> {
         regression: rows::from_json_or_null(row, 16)?,
         attributes,
         normalized: rows::from_json(row, 23)?,
-        event: rows::from_json_or_null(row, 25)?,
+        event: rows::from_json_or_null(row, 27)?,
         servers: Vec::new(),
     })
 }

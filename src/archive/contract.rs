@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use super::sql::{Sql, values};
 use super::*;
-use crate::alert::{DeliveryState, Kind, Route};
+use crate::alert::{DeliveryState, InsteadOf, Kind, Route};
 use crate::config::{Archive as Settings, Secret, Span};
 use crate::event::{Attributes, Event, Packed};
 use crate::gate::Fate;
@@ -41,7 +41,7 @@ async fn open(url: &str) -> Archive {
 }
 
 fn policy(budget: u32) -> Arc<Policy> {
-    Arc::new(Policy { budget, window: HOUR, spacing: Vec::new(), closing: true })
+    Arc::new(Policy { budget, window: HOUR, spacing: Vec::new(), closing: true, maintenance_until: None })
 }
 
 /// `count` events of each issue.
@@ -59,7 +59,7 @@ fn batch(issues: impl IntoIterator<Item = u128>, count: usize) -> Arc<Batch> {
             fingerprint: Fingerprint(issue),
             rules: Rules::none(),
             project: "shop".into(),
-            route: Arc::new(Route { policy: policy(5), channels: vec!["ops".into(), "dev".into()] }),
+            route: Arc::new(Route::to(policy(5), ["ops".into(), "dev".into()])),
             events: (0..count).map(|_| Packed::of(&event)).collect(),
             remembered: None,
         }
@@ -81,7 +81,7 @@ async fn claimed(archive: &Archive, channel: &str, limit: usize, now: Time) -> V
 }
 
 async fn settle(archive: &Archive, delivery: &Delivery, end: End, now: Time) {
-    let settled = vec![Settlement { id: delivery.id, fence: delivery.fence, unanswered: false, end }];
+    let settled = vec![Settlement { id: delivery.id, fence: delivery.fence, unanswered: false, end, divert_to: None }];
     archive.exchange(settled, claim("none", 0), now).await.unwrap();
 }
 
@@ -222,7 +222,7 @@ macro_rules! run_all {
     ($database:expr) => {
         run_all!($database; projects_keys_and_settings_are_kept, issues::a_batch_is_counted_decided_and_read_back, issues::issues_are_found,
             issues::races_grant_the_budget_exactly, issues::the_end_of_a_window_is_told_once, issues::people_decide, outbox::pods_share_the_outbox, outbox::later_alerts_know_the_servers,
-            outbox::claims_are_fenced, outbox::one_process_holds_a_lease, counts::write_back_is_idempotent, counts::alerts_granted_elsewhere_are_adopted, what_is_too_old_is_forgotten,
+            outbox::claims_are_fenced, outbox::what_fails_is_diverted_once, outbox::one_process_holds_a_lease, counts::write_back_is_idempotent, counts::alerts_granted_elsewhere_are_adopted, what_is_too_old_is_forgotten,
             what_fails_is_undone, many_may_start_at_once, newer_tables_are_refused,
             names::an_issue_goes_on_under_its_new_name, names::what_new_rules_join_or_split_alerts_nobody_again,
             names::several_servers_rename_an_issue_once, names::people_merge_and_unmerge, names::servers_learn_together_what_is_a_parameter,

@@ -23,8 +23,8 @@ pub(super) struct NewAlert<'a> {
     /// Busiest minute, and whether it goes on.
     pub(super) closing: Option<(u64, bool)>,
     pub(super) event: Option<i64>,
-    /// Who is told.
-    pub(super) channels: Vec<&'a str>,
+    /// Who is told, and from when on.
+    pub(super) channels: Vec<(&'a str, Time)>,
 }
 
 impl NewAlert<'_> {
@@ -92,8 +92,11 @@ pub(super) async fn store(tx: &mut Tx, alerts: &[NewAlert<'_>], expiry: Duration
     let ids = store_alerts(tx, alerts).await?;
     let mut rows = Vec::new();
     for (alert, id) in alerts.iter().zip(ids) {
-        for channel in &alert.channels {
-            rows.extend(values![id, alert.issue, *channel, "pending", alert.priority(), now, now, now.plus(expiry)]);
+        let priority = alert.priority();
+        for (channel, due_at) in &alert.channels {
+            // What has to wait does not grow old meanwhile.
+            let expires_at = due_at.plus(expiry);
+            rows.extend(values![id, alert.issue, *channel, "pending", priority, *due_at, now, expires_at]);
         }
     }
     tx.insert(&DELIVERIES, DELIVERY_COLUMNS, &rows).await

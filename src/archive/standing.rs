@@ -131,7 +131,7 @@ pub(super) async fn end_windows(
             regression: None,
             closing: Some((busiest_minute(tx, *issue, window.opened_at, *last_seen).await?, ongoing)),
             event: latest.get(issue).copied(),
-            channels: told.map(|told| &*told.channel).collect(),
+            channels: told.map(|told| (&*told.channel, now)).collect(),
         });
     }
     grant::store(tx, &closings, expiry, now).await

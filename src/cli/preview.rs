@@ -52,7 +52,7 @@ impl Preview {
         if self.ordinal > supposed.budget {
             bail!("--ordinal {}: a window has {} alerts at most", self.ordinal, supposed.budget);
         }
-        let shown = preview(channel, supposed.alert(occasion, self.ordinal), server::now());
+        let shown = preview(channel, &supposed.delivery(occasion, self.ordinal), server::now());
         if self.json {
             print::json(&shown);
         } else {
@@ -62,20 +62,26 @@ impl Preview {
     }
 }
 
+/// Whose an error is supposed to be.
+fn project(config: &Config) -> &str {
+    config.project.first().map_or(PROJECT, |project| &project.name)
+}
+
 /// The event of a file, as the configuration would have it, in a window that opens now.
-fn supposed(file: &std::path::Path, config: &Config) -> Result<Supposed> {
+pub(super) fn supposed(file: &std::path::Path, config: &Config) -> Result<Supposed> {
     let mut found = events(&read(file)?, &config.limits)?;
     let mut event: Event<'static> = match found.len() {
         1 => found.remove(0).map_err(anyhow::Error::msg)?,
         count => bail!("one event is wanted; there are {count}"),
     };
-    let project = config.project.first().map_or(PROJECT, |project| &project.name).to_owned();
+    let project = project(config).to_owned();
     if event.attributes.module.is_empty() {
         event.attributes.module = project.clone().into();
     }
     scrubber(config)?.scrub(&mut event);
     let sameness = Sameness::new(&config.sameness).map_err(anyhow::Error::msg)?;
-    let route = Routes::new(config).map_err(anyhow::Error::msg)?.of(&event, &project);
+    let routes = Routes::new(config).map_err(anyhow::Error::msg)?;
+    let route = routes.usual(&event, &project, &|| sameness.cause(&event));
     Ok(Supposed {
         project,
         fingerprint: sameness.identify(&event),

@@ -235,7 +235,10 @@ async fn replay(
             let issue_now = counted_with(merged, issue);
             let coming = replay.coming.entry(fingerprint).or_insert_with(|| Coming {
                 from: BTreeMap::new(),
-                policy: routes.of(&event, projects.get(&issue).map_or("", |shown| &shown.project)).policy.clone(),
+                policy: {
+                    let project = projects.get(&issue).map_or("", |shown| &shown.project);
+                    routes.usual(&event, project, &|| sameness.cause(&event)).policy.clone()
+                },
                 line: line(&event.attributes),
             });
             let (events, identities) = replay.issues.entry(issue_now).or_default();

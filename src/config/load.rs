@@ -9,7 +9,7 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use super::Config;
-use crate::alert::OWN_PROJECT;
+use crate::alert::{OWN_CHANNEL, OWN_PROJECT};
 
 /// The prefix of environment variables that set values: `BONGSU_CACHE__URL` is `url` of `[cache]`.
 const ENV_PREFIX: &str = "BONGSU_";
@@ -287,6 +287,9 @@ impl Config {
             if name.is_empty() || !names.insert(name) {
                 problems.push(format!("channel {name:?}: every channel needs a name of its own"));
             }
+            if name == OWN_CHANNEL {
+                problems.push(format!("channel {name:?}: that is the name of a channel of bongsu's own"));
+            }
             if name.chars().count() > 100 {
                 problems.push(format!("channel {name:?}: a name has 100 characters at most"));
             }
@@ -300,6 +303,7 @@ impl Config {
                 .map_or_else(String::new, |near| format!(" (did you mean {near:?}?)"));
             problems.push(format!("health.channels: there is no channel {name:?}{hint}"));
         }
+        problems.extend(self.watch.problems(&names));
     }
 }
 
@@ -338,7 +342,7 @@ mod tests {
         check(
             "[policy]\nbudget = 3",
             &[("BONGSU_LISTEN", "[::1]:9"), ("BONGSU_POLICY__WINDOW", "10m"), ("BONGSU_SERVICE_HOST", "10.0.0.1")],
-            expect!["[::1]:9 Policy { budget: 3, window: 600s, spacing: [], closing: true }"],
+            expect!["[::1]:9 Policy { budget: 3, window: 600s, spacing: [], closing: true, maintenance_until: None }"],
         );
         check(
             "",
@@ -390,14 +394,16 @@ mod tests {
             "retention",
             "outgoing",
             "log",
+            "watch",
         ];
-        let lists = ["[project]", "[channel]", "[route]", "[link]", "[owner]"].into_iter().chain([
-            "[sameness.rule]",
-            "[sameness.mask]",
-            "[sameness.protect]",
-            "[sameness.merge]",
-            "[sameness.split]",
-        ]);
+        let lists =
+            ["[project]", "[channel]", "[route]", "[link]", "[owner]", "[quiet]", "[maintenance]"].into_iter().chain([
+                "[sameness.rule]",
+                "[sameness.mask]",
+                "[sameness.protect]",
+                "[sameness.merge]",
+                "[sameness.split]",
+            ]);
         for section in sections.into_iter().chain(lists).chain(["nothing"]) {
             let error = toml::from_str::<Config>(&format!("[{section}]\nno_such_key = 1")).unwrap_err();
             let known: Vec<&str> = error.message().split('`').skip(3).step_by(2).collect();

@@ -59,3 +59,54 @@ pub struct Owner {
     #[serde(default)]
     pub mention: BTreeMap<String, String>,
 }
+
+/// Hours in which channels are not told: what comes waits for their end.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Quiet {
+    /// What they are called.
+    pub name: String,
+    /// Which errors wait: as for routes.
+    #[serde(default, rename = "match")]
+    pub matchers: BTreeMap<String, String>,
+    /// Which channels are quiet.
+    pub channels: Vec<String>,
+    /// The days on which they begin, `mon` to `sun`. Empty: each.
+    #[serde(default)]
+    pub days: Vec<String>,
+    /// When they begin, by the wall clock.
+    pub from: String,
+    /// When they end; on the next day when that is not later.
+    pub to: String,
+    /// Whose wall clock, an IANA name. Absent: UTC.
+    #[serde(default)]
+    pub time_zone: Option<String>,
+    /// What is as grave as this does not wait. `none`: everything waits.
+    #[serde(default = "fatal")]
+    pub except_level: String,
+}
+
+fn fatal() -> String {
+    "fatal".to_owned()
+}
+
+/// A time in which nothing alerts: occurrences are counted as held back by `maintenance`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Maintenance {
+    /// What it is called.
+    pub name: String,
+    /// Which errors are held back: as for routes, and `cause`.
+    #[serde(default, rename = "match")]
+    pub matchers: BTreeMap<String, String>,
+    /// With times of the day: the days on which it begins, `mon` to `sun`. Empty: each.
+    #[serde(default)]
+    pub days: Vec<String>,
+    /// When it begins: a moment in RFC 3339, a local date and time, or a time of the day.
+    pub from: String,
+    /// When it ends, in the same form.
+    pub to: String,
+    /// Whose wall clock, an IANA name. Absent: UTC.
+    #[serde(default)]
+    pub time_zone: Option<String>,
+}

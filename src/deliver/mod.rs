@@ -5,6 +5,7 @@
 //! once for all channels. Deliberately not here: SQL; which delivery is due, and that none is lost, is the archive's.
 
 mod address;
+mod apprise;
 mod backoff;
 mod channels;
 mod console;
@@ -14,7 +15,9 @@ mod discord;
 mod dooray;
 mod editor;
 mod email;
+mod explain;
 mod google_chat;
+mod hours;
 mod jandi;
 mod judge;
 mod kakaowork;
@@ -27,6 +30,7 @@ mod owners;
 mod pacer;
 mod pagerduty;
 mod parcel;
+mod pauses;
 mod post;
 mod preview;
 mod routes;
@@ -36,6 +40,7 @@ mod smtp;
 mod specimen;
 mod teams;
 mod telegram;
+mod template;
 mod text;
 mod webhook;
 mod worker;
@@ -43,9 +48,11 @@ mod worker;
 #[cfg(test)]
 mod sample;
 
+pub(crate) use address::check_url;
 pub(crate) use channels::{Channel, Channels};
 pub(crate) use courier::Courier;
 pub(crate) use editor::Editor;
+pub(crate) use explain::explain;
 pub(crate) use pacer::Pacer;
 pub(crate) use parcel::Parcel;
 pub(crate) use post::address_of;

@@ -1,8 +1,9 @@
 //! The channel `webhook`: the machine-readable form of every message, signed.
 //!
 //! Promises: the payload's names are stable (they are documented); the signature covers the very bytes that are sent and
-//! the moment of this attempt; the idempotency key is the same for every attempt of one delivery. Deliberately not here:
-//! templates of the user's own.
+//! the moment of this attempt; the idempotency key is the same for every attempt of one delivery. An alert that a template
+//! of the user's own cannot lay out is sent in the documented form all the same. Deliberately not here: how a template
+//! works (`template`).
 
 use std::fmt::Write;
 
@@ -11,8 +12,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::alert::{Alert, Delivery, Kind};
-use crate::config::Secret;
+use crate::alert::{Alert, Delivery, InsteadOf, Kind};
+use crate::config::{Method, Secret};
 use crate::event::{Attributes, Event, Frame, Level};
 use crate::issue::Fingerprint;
 use crate::time::Time;
@@ -20,6 +21,7 @@ use crate::time::Time;
 use super::links::Link;
 use super::message::{Message, Style, application_frames};
 use super::parcel::Parcel;
+use super::template::Template;
 
 /// Headers that are bongsu's own or the transport's; the configuration cannot replace them.
 pub(crate) const OWN_HEADERS: [&str; 8] = [
@@ -39,15 +41,30 @@ pub(crate) struct Webhook {
     pub(crate) url: Secret,
     pub(crate) secret: Option<Secret>,
     pub(crate) headers: Vec<(String, Secret)>,
+    pub(crate) method: Method,
+    /// The layout, when it is the user's own.
+    pub(crate) template: Option<Template>,
+}
+
+/// What is sent.
+struct Content {
+    kind: String,
+    body: Bytes,
 }
 
 impl Webhook {
-    /// The delivery as a signed request.
-    pub(crate) fn compose(&self, delivery: &Delivery, style: &Style, now: Time) -> Parcel {
-        let body = payload(delivery, style);
+    /// The delivery as a signed request. `tell` hears why the template could not be used, if it could not.
+    pub(crate) fn compose(
+        &self,
+        delivery: &Delivery,
+        style: &Style,
+        now: Time,
+        tell: &mut dyn FnMut(String),
+    ) -> Parcel {
+        let Content { kind, body } = self.content(delivery, style, tell);
         let own = |name: &str, value: String| (name.to_owned(), Secret::new(value));
         let mut headers = vec![
-            own("Content-Type", "application/json".to_owned()),
+            own("Content-Type", kind),
             own("User-Agent", concat!("bongsu/", env!("CARGO_PKG_VERSION")).to_owned()),
             own("Idempotency-Key", idempotency_key(delivery)),
         ];
@@ -55,7 +72,28 @@ impl Webhook {
             headers.push(own("X-Bongsu-Signature", signature(secret, now, &body)));
         }
         headers.extend(self.headers.iter().cloned());
-        Parcel::Post { url: self.url.clone(), headers, body }
+        let url = self.url.clone();
+        match self.method {
+            Method::Post => Parcel::Post { url, headers, body },
+            Method::Put => Parcel::Put { url, headers, body },
+        }
+    }
+
+    fn content(&self, delivery: &Delivery, style: &Style, tell: &mut dyn FnMut(String)) -> Content {
+        let message = Message::of_delivery(delivery, style);
+        if let Some(template) = &self.template {
+            match template.render(delivery, &message, style) {
+                Ok(body) => return Content { kind: template.content_type().to_owned(), body },
+                Err(why) => tell(why),
+            }
+            if !template.makes_json() {
+                let body = Bytes::from(message.text());
+                return Content { kind: "text/plain; charset=utf-8".to_owned(), body };
+            }
+        }
+        let payload = serde_json::to_vec(&payload(delivery, &message, style));
+        let body = payload.expect("texts and numbers under text keys are always JSON");
+        Content { kind: "application/json".to_owned(), body: Bytes::from(body) }
     }
 }
 
@@ -86,8 +124,9 @@ fn signature(secret: &Secret, now: Time, body: &[u8]) -> String {
     out
 }
 
+/// What is documented.
 #[derive(Serialize)]
-struct Payload<'a> {
+pub(super) struct Payload<'a> {
     kind: &'static str,
     id: i64,
     project: &'a str,
@@ -118,6 +157,8 @@ struct Payload<'a> {
     closing: Option<Closing>,
     spread: Option<SpreadOf<'a>>,
     folded: Vec<Folded<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instead_of: Option<Failed<'a>>,
     text: String,
 }
 
@@ -203,6 +244,21 @@ struct LinkTo<'a> {
     url: &'a str,
 }
 
+/// The channel that failed, for which this one stands in.
+#[derive(Serialize)]
+struct Failed<'a> {
+    channel: &'a str,
+    since: String,
+    error: &'a str,
+}
+
+impl<'a> From<&'a InsteadOf> for Failed<'a> {
+    fn from(instead_of: &'a InsteadOf) -> Failed<'a> {
+        let InsteadOf { channel, since, error } = instead_of;
+        Failed { channel, since: since.to_string(), error }
+    }
+}
+
 #[derive(Serialize)]
 struct Closing {
     alerts: u32,
@@ -210,12 +266,12 @@ struct Closing {
     ongoing: bool,
 }
 
-fn payload(delivery: &Delivery, style: &Style) -> Bytes {
+/// The documented form of a delivery, whose message this is.
+pub(super) fn payload<'a>(delivery: &'a Delivery, message: &'a Message, style: &'a Style) -> Payload<'a> {
     let alert = &delivery.alert;
     let event = alert.event.as_ref();
-    let message = Message::of_delivery(delivery, style);
     let (page, more) = message.page_and_more();
-    let payload = Payload {
+    Payload {
         kind: delivery.kind(),
         id: alert.id,
         project: &alert.project,
@@ -256,9 +312,9 @@ fn payload(delivery: &Delivery, style: &Style) -> Bytes {
             named: &spread.named,
         }),
         folded: delivery.folded.iter().map(Folded::of).collect(),
+        instead_of: delivery.instead_of.as_ref().map(Failed::from),
         text: message.text(),
-    };
-    Bytes::from(serde_json::to_vec(&payload).expect("texts and numbers under text keys are always JSON"))
+    }
 }
 
 fn root<'a>(event: &'a Event<'static>) -> Option<Root<'a>> {
@@ -272,6 +328,7 @@ mod tests {
     use jiff::tz::TimeZone;
 
     use super::*;
+    use crate::alert::Alert;
     use crate::config::Locale;
     use crate::deliver::sample;
 
@@ -290,11 +347,14 @@ mod tests {
             url: Secret::new("https://hooks.example/x"),
             secret: Some(Secret::new("whsec_봉수")),
             headers: vec![("X-Team".to_owned(), Secret::new("pay"))],
+            method: Method::Post,
+            template: None,
         }
     }
 
     fn composed(alert: Alert, now: Time) -> (Vec<(String, String)>, Bytes) {
-        let Parcel::Post { headers, body, .. } = hook().compose(&sample::delivery(alert), &style(), now) else {
+        let Parcel::Post { headers, body, .. } = hook().compose(&sample::delivery(alert), &style(), now, &mut |_| {})
+        else {
             panic!("a webhook posts");
         };
         (headers.into_iter().map(|(name, value)| (name, value.expose().to_owned())).collect(), body)
@@ -330,6 +390,7 @@ mod tests {
                     "url": "/orders/1234/pay"
                   },
                   "budget": 5,
+                  "cause": "00000000000000009f2c000000000000",
                   "exception": {
                     "frames": [
                       {
@@ -350,6 +411,7 @@ mod tests {
                   },
                   "fingerprint": "9f2c0000000000000000000000000001",
                   "first_seen": "2026-11-23T05:02:11.000Z",
+                  "folded": [],
                   "granted_at": "2026-11-23T05:02:11.000Z",
                   "id": 41,
                   "kind": "alert",
@@ -378,6 +440,7 @@ mod tests {
                   "regression": false,
                   "release": "v1.42.0",
                   "servers": [],
+                  "spread": null,
                   "suppressed": 0,
                   "text": "🔥▫️▫️▫️▫️ 1/5 [prod] order-api · NullPointerException\nNew\nCannot invoke \"Coupon.getRate()\" because \"coupon\" is null\nCategory: Runtime\nRequest: POST /orders/1234/pay\nThrown at: com.acme.order.DiscountService.apply\nWrapped in: PaymentException\nOccurrences: 1\nLast seen: 05:02:11 UTC\nWindow ends: 05:12:11\nRelease: v1.42.0\nServer: order-api-7c9f-x2x8k\nTrace ID: 4bf92f3577b34da6\n  at com.acme.order.DiscountService.apply (DiscountService.kt:87)\n  at com.acme.order.PayService.pay (PayService.kt:41)\nDetails: https://bongsu.example/api/v1/issues/9f2c0000000000000000000000000001",
                   "trace_id": "4bf92f3577b34da6",
@@ -406,9 +469,11 @@ mod tests {
                     "url": "/orders/1234/pay"
                   },
                   "budget": 5,
+                  "cause": "00000000000000009f2c000000000000",
                   "exception": null,
                   "fingerprint": "9f2c0000000000000000000000000001",
                   "first_seen": "2026-11-23T05:02:11.000Z",
+                  "folded": [],
                   "granted_at": "2026-11-23T05:12:11.000Z",
                   "id": 45,
                   "kind": "closing",
@@ -439,6 +504,7 @@ mod tests {
                   "regression": false,
                   "release": null,
                   "servers": [],
+                  "spread": null,
                   "suppressed": 8305,
                   "text": "🔥 [prod] order-api · payment failed · still occurring\nWindow ended · 8,310 in 10 min (5 alerts, 8,305 held back) · still occurring, next window open\nOccurrences: 8,310 · 8,357 in all\nAlerts sent: 5\nHeld back: 8,305\nBusiest minute: 1,204\nWindow opened: 05:02:11\nLast seen: 05:09:40 UTC\nDetails: https://bongsu.example/api/v1/issues/9f2c0000000000000000000000000001",
                   "trace_id": null,
@@ -472,7 +538,7 @@ mod tests {
         let key = |id, attempt, ordinal, now| {
             let alert = Alert { id, ..sample::alert(ordinal) };
             let delivery = Delivery { id, attempt, fence: i64::from(attempt), ..sample::delivery(alert) };
-            let Parcel::Post { headers, .. } = hook().compose(&delivery, &style(), now) else {
+            let Parcel::Post { headers, .. } = hook().compose(&delivery, &style(), now, &mut |_| {}) else {
                 panic!("a webhook posts")
             };
             headers.into_iter().find(|(name, _)| name == "Idempotency-Key").map(|(_, value)| value)
@@ -487,10 +553,25 @@ mod tests {
         let (headers, _) = composed(sample::alert(1), sample::NOW);
         assert!(headers.contains(&("X-Team".to_owned(), "pay".to_owned())));
         let bare = Webhook { secret: None, ..hook() };
-        let Parcel::Post { headers, .. } = bare.compose(&sample::delivery(sample::alert(1)), &style(), sample::NOW)
+        let Parcel::Post { headers, .. } =
+            bare.compose(&sample::delivery(sample::alert(1)), &style(), sample::NOW, &mut |_| {})
         else {
             panic!("a webhook posts");
         };
         assert!(headers.iter().all(|(name, _)| name != "X-Bongsu-Signature"));
+    }
+
+    #[test]
+    fn a_delivery_in_place_of_another_says_so() {
+        let instead_of = InsteadOf { channel: "ops".into(), since: sample::NOW, error: "answered 503".into() };
+        let delivery = Delivery { instead_of: Some(instead_of), ..sample::delivery(sample::alert(1)) };
+        let Parcel::Post { body, .. } = hook().compose(&delivery, &style(), sample::NOW, &mut |_| {}) else {
+            panic!("it posts")
+        };
+        let payload: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        let said = serde_json::json!({ "channel": "ops", "since": sample::NOW.to_string(), "error": "answered 503" });
+        assert_eq!(payload["instead_of"], said);
+        let text = payload["text"].as_str().unwrap();
+        assert!(text.contains("\nInstead of: ops, which fails since 05:02:11: answered 503\n"), "{text}");
     }
 }

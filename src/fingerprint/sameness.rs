@@ -14,7 +14,7 @@ use super::own::{By, Outcome, Own};
 use super::{Kind, cause, hash, identify, identify_as};
 use crate::config;
 use crate::event::{Attributes, Event};
-use crate::issue::{Fingerprint, Former, Place, Rules};
+use crate::issue::{CauseKey, Fingerprint, Former, Place, Rules};
 use crate::normalize::location::of_frames_as;
 use crate::normalize::{self, Applied, Version};
 
@@ -94,6 +94,11 @@ impl Sameness {
             None => self.built_in(event),
             Some(own) => self.by_own(own, event, None).normalized,
         }
+    }
+
+    /// The identity of what caused it.
+    pub(crate) fn cause(&self, event: &Event<'_>) -> CauseKey {
+        cause(event, &self.normalize(event))
     }
 
     /// All of it, with every change that a rule made, in order.

@@ -18,9 +18,10 @@ use crate::admit::{Duties, Handoff};
 use crate::archive::{Archive, Interim};
 use crate::cache::Cache;
 use crate::config::{self, Deliver, Outgoing};
-use crate::deliver::{Call, Channel, Editor, Pacer, Worker};
+use crate::deliver::{Call, Channel, Courier, Editor, Pacer, Worker};
 use crate::metrics::Metrics;
 use crate::storm::Folding;
+use crate::watch::Home;
 
 /// What the workers of all channels share.
 pub(super) struct Post {
@@ -41,6 +42,8 @@ pub(super) struct Crew {
     /// How those are called that are about to leave.
     leaving: Vec<watch::Sender<Call>>,
     manned: Arc<Manned>,
+    /// The channel that brings canaries back, while they have no other, and its courier.
+    own: (Arc<Channel>, Courier),
     duties: watch::Sender<Arc<Duties>>,
     tasks: JoinSet<()>,
 }
@@ -64,6 +67,7 @@ struct Knows {
     public_url: String,
     links: Vec<config::Link>,
     owners: Vec<config::Owner>,
+    quiet: Vec<config::Quiet>,
 }
 
 impl Knows {
@@ -78,6 +82,7 @@ impl Knows {
             public_url: config.public_url(),
             links: config.link.clone(),
             owners: config.owner.clone(),
+            quiet: config.quiet.clone(),
         }
     }
 }
@@ -112,10 +117,11 @@ impl Manned {
 
 impl Crew {
     /// Nobody yet, and what the admission goes by meanwhile.
-    pub(super) fn new(orders: &Orders, post: Post) -> (Crew, watch::Receiver<Arc<Duties>>) {
+    pub(super) fn new(orders: &Orders, post: Post, home: &Home) -> (Crew, watch::Receiver<Arc<Duties>>) {
         let (duties, told) = watch::channel(Arc::new(duties(orders, &[])));
-        let manned = Arc::default();
-        (Crew { post, hands: Vec::new(), leaving: Vec::new(), manned, duties, tasks: JoinSet::new() }, told)
+        let own = (Arc::new(home.channel()), home.courier.clone());
+        let (hands, leaving, manned) = (Vec::new(), Vec::new(), Arc::default());
+        (Crew { post, hands, leaving, manned, own, duties, tasks: JoinSet::new() }, told)
     }
 
     /// Who is there.
@@ -126,7 +132,10 @@ impl Crew {
     /// Has every channel of these orders manned, and no other. From its end on, what is admitted is handed to these.
     pub(super) fn muster(&mut self, orders: &Orders) {
         let mut before = std::mem::take(&mut self.hands);
-        for channel in orders.channels.iter() {
+        let watch = &orders.config.watch;
+        let own = Arc::clone(&self.own.0);
+        let own = (watch.is_on() && watch.channel.is_none()).then_some(&own);
+        for channel in orders.channels.iter().chain(own) {
             let knows = Knows::of(channel, orders);
             let hand = match before.iter().position(|hand| hand.knows == knows) {
                 Some(stays) => before.swap_remove(stays),
@@ -156,7 +165,8 @@ impl Crew {
         let deliver = &orders.config.deliver;
         let (to, fresh) = mpsc::channel(Worker::ahead(deliver).max(1));
         let (call, called) = watch::channel(Call::Work);
-        let worker = self.post.worker(channel, orders);
+        let courier = if Arc::ptr_eq(channel, &self.own.0) { &self.own.1 } else { &orders.courier };
+        let worker = self.post.worker(channel, courier, orders);
         if channel.edits() {
             self.tasks.spawn(self.post.editor(channel, orders).run(called.clone()));
         }
@@ -207,13 +217,13 @@ impl Post {
         }
     }
 
-    fn worker(&self, channel: &Arc<Channel>, orders: &Orders) -> Arc<Worker> {
+    fn worker(&self, channel: &Arc<Channel>, courier: &Courier, orders: &Orders) -> Arc<Worker> {
         Arc::new(Worker {
             pacer: self.pacer(channel, orders),
             channel: Arc::clone(channel),
             archive: self.archive.clone(),
             interim: Arc::clone(&self.interim),
-            courier: orders.courier.clone(),
+            courier: courier.clone(),
             settings: orders.config.deliver.clone(),
             folding: Folding::of(&orders.config, channel.name()),
             metrics: Arc::clone(&self.metrics),

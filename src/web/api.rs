@@ -288,6 +288,8 @@ pub(super) async fn alerts(
 pub(super) struct DeliveryQuery {
     /// `pending`, `delivered`, or `dead` for the dead letters.
     state: Option<String>,
+    /// Only those to this channel.
+    channel: Option<String>,
     /// `next` of the page before.
     after: Option<i64>,
     /// Items of the page, 1 to 500.
@@ -304,14 +306,12 @@ pub(super) async fn deliveries(
 ) -> Answer<List<DeliveryView>> {
     web.authorize(&headers)?;
     let query = query_of(query)?;
-    let state = match query.state.as_deref() {
-        None => None,
-        Some("pending") => Some(DeliveryState::Pending),
-        Some("delivered") => Some(DeliveryState::Delivered),
-        Some("dead") => Some(DeliveryState::Dead),
-        Some(other) => return Err(bad(format!("state {other:?} is none of pending, delivered, dead"))),
+    let known = |name: &str| {
+        DeliveryState::parse(name).ok_or_else(|| bad(format!("state {name:?} is none of pending, delivered, dead")))
     };
-    let page = web.archive.deliveries(state, query.after, limit(query.limit)?).await.map_err(unavailable)?;
+    let state = query.state.as_deref().map(known).transpose()?;
+    let page =
+        web.archive.deliveries(state, query.channel, query.after, limit(query.limit)?).await.map_err(unavailable)?;
     Ok(Json(List::of(page, DeliveryView::from)))
 }
 
@@ -328,7 +328,7 @@ pub(super) struct Resent {
 pub(super) async fn resend(State(web): State<Arc<Web>>, headers: HeaderMap, Segment(id): Segment) -> Answer<Resent> {
     web.authorize(&headers)?;
     let id: i64 = id.parse().map_err(|_| bad(format!("{id:?} is not the number of a delivery")))?;
-    let resent = web.archive.resend(Some(id), web.expiry(), (web.now)()).await.map_err(unavailable)?;
+    let resent = web.archive.resend(Some(id), None, web.expiry(), (web.now)()).await.map_err(unavailable)?;
     if resent == 0 {
         return Err(Problem::new(StatusCode::NOT_FOUND, "not found", format!("there is no dead delivery {id}")));
     }

@@ -22,8 +22,9 @@ use utoipa::OpenApi;
 
 pub(crate) use explain::ReadEvent;
 pub(crate) use slack::{SlackDoor, slack_secrets};
-pub(crate) use view::{IssueDetailView, IssueView};
+pub(crate) use view::{DeliveryView, IssueDetailView, IssueView};
 
+use crate::alert::Canary;
 use crate::archive::{Archive, KeyHash};
 use crate::config::Secret;
 use crate::http::{self, Problem};
@@ -41,11 +42,20 @@ pub(crate) struct Settings {
     pub(crate) slack: Vec<Secret>,
 }
 
+/// What the server knows of itself.
+pub(crate) struct Own {
+    /// The hash of the key to its own doors.
+    pub(crate) key: KeyHash,
+    /// What became of the last canary.
+    pub(crate) canary: watch::Receiver<Canary>,
+}
+
 /// What the handlers share.
 pub(crate) struct Web {
     archive: Archive,
     river: Arc<River>,
     settings: watch::Receiver<Settings>,
+    own: Own,
     read_timeout: Duration,
     granted: Arc<Notify>,
     now: fn() -> Time,
@@ -85,11 +95,12 @@ impl Web {
         archive: Archive,
         river: Arc<River>,
         settings: watch::Receiver<Settings>,
+        own: Own,
         read_timeout: Duration,
         granted: Arc<Notify>,
         now: fn() -> Time,
     ) -> Web {
-        Web { archive, river, settings, read_timeout, granted, now }
+        Web { archive, river, settings, own, read_timeout, granted, now }
     }
 
     /// The routes. `described_elsewhere`: the description of other doors of the same server; `read`: how an event is read
@@ -112,6 +123,7 @@ impl Web {
             .route("/api/v1/deliveries/{id}/resend", post(api::resend))
             .route("/api/v1/explain", post(explain::explain).layer(Extension(read)))
             .route("/api/openapi.json", get(openapi))
+            .route("/api/v1/canary", post(health::canary))
             .route("/healthz", get(health::healthz))
             .route("/readyz", get(health::readyz))
             .route("/metrics", get(health::metrics))
@@ -121,6 +133,12 @@ impl Web {
 
     fn expiry(&self) -> Duration {
         self.settings.borrow().expiry
+    }
+
+    /// Whether the request comes from this server itself.
+    fn is_own(&self, headers: &axum::http::HeaderMap) -> bool {
+        let key = headers.get(header::AUTHORIZATION).and_then(|value| http::bearer(value.to_str().ok()?));
+        key.is_some_and(|key| keys::hash(key).ct_eq(&self.own.key).into())
     }
 
     /// Whether the request carries the API token.

@@ -78,7 +78,7 @@ fn provisional(issue: u128, opened: u64, ordinal: u32) -> Provisional {
         occurrences: u64::from(ordinal),
         granted_at: opened_at,
         expires_at: opened_at.plus(EXPIRY),
-        ways: tally.route.channels.iter().map(way).collect(),
+        ways: tally.route.told(ordinal).map(|one| &one.channel).map(way).collect(),
     }
 }
 

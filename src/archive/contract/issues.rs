@@ -34,7 +34,7 @@ pub(super) async fn a_batch_is_counted_decided_and_read_back(url: &str) {
     let rest = archive.alerts(Some(Fingerprint(2)), before, 3).await.unwrap();
     assert_eq!((rest.items.len(), rest.next), (2, None));
     assert!(rest.items.iter().all(|alert| alert.fingerprint == Fingerprint(2) && alert.module == "order-api"));
-    let deliveries = archive.deliveries(Some(DeliveryState::Pending), None, 20_000).await.unwrap().items;
+    let deliveries = archive.deliveries(Some(DeliveryState::Pending), None, None, 20_000).await.unwrap().items;
     assert_eq!(deliveries.len() as u128, many * 5 * 2);
     let per_alert: BTreeSet<_> = deliveries.iter().map(|one| (one.alert, one.channel.clone())).collect();
     assert_eq!(per_alert.len() as u128, many * 5 * 2, "one for each alert and channel");

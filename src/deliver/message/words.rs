@@ -73,8 +73,20 @@ pub(super) struct Words {
     /// Errors besides those that are named.
     pub(super) and_more: fn(u64) -> String,
     pub(super) away_for: &'static str,
+    /// Beside the channel that failed.
+    pub(super) instead_of: &'static str,
+    /// A channel fails since then, and why, if that is known.
+    pub(super) fails: fn(&str, &str, &str) -> String,
     /// A store of bongsu's own went away or came back.
     pub(super) health: fn(Health) -> &'static str,
+    /// Where a test error stopped.
+    pub(super) stopped: fn(&str) -> &'static str,
+    /// They arrive again.
+    pub(super) works: &'static str,
+    /// One arrived.
+    pub(super) canary: &'static str,
+    /// The label of what was answered where it stopped.
+    pub(super) said: &'static str,
     /// What that means, by who decides now.
     pub(super) decides: fn(&str) -> &'static str,
 }

@@ -51,7 +51,13 @@ pub(super) const WORDS: Words = Words {
     windows_ended: |n| format!("{} ended", counted(n, "window", "windows")),
     and_more: |n| format!("… and {} more", thousands(n)),
     away_for: "Away for",
+    instead_of: "Instead of",
+    fails,
     health,
+    stopped,
+    works: "The error that bongsu sends itself goes the whole way again, from the door to a channel.",
+    canary: "The error that bongsu sends itself, to see whether alerts arrive.",
+    said: "Answer",
     decides,
 };
 
@@ -83,6 +89,21 @@ fn health(Health { store, away }: Health) -> &'static str {
         (Store::Cache, false) => "the cache is back",
         (Store::Archive, true) => "the archive is away",
         (Store::Archive, false) => "the archive is back",
+        (Store::Way, true) => "alerts may not arrive",
+        (Store::Way, false) => "alerts arrive again",
+        (Store::Canary, _) => "canary",
+    }
+}
+
+fn stopped(at: &str) -> &'static str {
+    match at {
+        "door" => {
+            "The error that bongsu sends itself was not taken at its own door. Those of your services may not be either."
+        }
+        "gate" => "The error that bongsu sends itself was counted, but not granted an alert.",
+        "outbox" => "The alert of the error that bongsu sends itself waits in the outbox: no server sends it.",
+        "channel" => "The alert of the error that bongsu sends itself does not get through its channel.",
+        _ => "What became of the error that bongsu sends itself cannot be found out.",
     }
 }
 
@@ -106,6 +127,11 @@ fn regression(resolved: &Resolved) -> String {
     let by = if resolved.by.is_empty() { String::new() } else { format!(" by {}", resolved.by) };
     let note = if resolved.note.is_empty() { String::new() } else { format!(" · last note: \"{}\"", resolved.note) };
     format!("Regression: resolved{at}{by}, seen again{note}")
+}
+
+fn fails(channel: &str, since: &str, error: &str) -> String {
+    let why = if error.is_empty() { String::new() } else { format!(": {error}") };
+    format!("{channel}, which fails since {since}{why}")
 }
 
 fn window_ended(ended: &Ended) -> String {

@@ -54,7 +54,13 @@ pub(super) const WORDS: Words = Words {
     windows_ended: |n| format!("구간 {}개 종료", thousands(n)),
     and_more: |n| format!("… 외 {}종", thousands(n)),
     away_for: "중단 시간",
+    instead_of: "대신 알림",
+    fails,
     health,
+    stopped,
+    works: "bongsu가 스스로 보내는 점검 에러가 수신부터 채널까지 다시 전달됩니다.",
+    canary: "알림이 도착하는지 확인하려고 bongsu가 스스로 보내는 점검 에러입니다.",
+    said: "응답",
     decides,
 };
 
@@ -74,6 +80,21 @@ fn health(Health { store, away }: Health) -> &'static str {
         (Store::Cache, false) => "캐시가 복구되었습니다",
         (Store::Archive, true) => "아카이브에 연결할 수 없습니다",
         (Store::Archive, false) => "아카이브가 복구되었습니다",
+        (Store::Way, true) => "알림이 도착하지 않을 수 있습니다",
+        (Store::Way, false) => "알림이 다시 도착합니다",
+        (Store::Canary, _) => "점검",
+    }
+}
+
+fn stopped(at: &str) -> &'static str {
+    match at {
+        "door" => {
+            "bongsu가 스스로 보낸 점검 에러를 자신의 수신부가 받지 못했습니다. 서비스가 보내는 에러도 받지 못하고 있을 수 있습니다."
+        }
+        "gate" => "bongsu가 스스로 보낸 점검 에러가 집계되었지만 알림이 승인되지 않았습니다.",
+        "outbox" => "bongsu가 스스로 보낸 점검 에러의 알림이 발송 대기 중이며, 발송하는 서버가 없습니다.",
+        "channel" => "bongsu가 스스로 보낸 점검 에러의 알림이 채널에 전달되지 않습니다.",
+        _ => "bongsu가 스스로 보낸 점검 에러가 어떻게 되었는지 확인할 수 없습니다.",
     }
 }
 
@@ -109,6 +130,11 @@ fn regression(resolved: &Resolved) -> String {
     let note =
         if resolved.note.is_empty() { String::new() } else { format!(" 지난 해결 메모: \"{}\"", resolved.note) };
     format!("재발 · {at}{by}해결 처리한 에러가 다시 발생했습니다.{note}")
+}
+
+fn fails(channel: &str, since: &str, error: &str) -> String {
+    let why = if error.is_empty() { String::new() } else { format!(": {error}") };
+    format!("{channel} 채널이 {since}부터 실패{why}")
 }
 
 fn window_ended(ended: &Ended) -> String {
