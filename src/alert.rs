@@ -5,10 +5,10 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::event::{Attributes, Event};
-use crate::issue::{CauseKey, Decided, Fingerprint, Policy};
+use crate::issue::{CauseKey, Decided, Fingerprint, Policy, State};
 use crate::time::Time;
 
 /// The decision to tell people about an issue, with all that a message can say.
@@ -58,6 +58,10 @@ pub struct Alert {
 
 /// The project of what bongsu says of itself. No other may have that name.
 pub const OWN_PROJECT: &str = "bongsu";
+/// The channel that brings canaries back to the server's own door. No other may have that name.
+pub const OWN_CHANNEL: &str = "bongsu.watch";
+/// Where canaries are thrown.
+pub(crate) const CANARY: &str = "watch.canary";
 
 /// Whether an error alerts, a window closes, or one of bongsu's own stores went away or came back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,8 +94,12 @@ impl Kind {
 pub(crate) const DECIDES: &str = "decides";
 /// The tag that says how long the store was away.
 pub(crate) const AWAY_MS: &str = "away_ms";
+/// The tag that says where the last canary stopped: `door`, `gate`, `outbox`, `channel`, or `unknown`.
+pub(crate) const STOPPED_AT: &str = "stopped_at";
+/// The tag that says in whose words.
+pub(crate) const SAID: &str = "said";
 
-/// What became of one of bongsu's own stores.
+/// What became of something of bongsu's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Health {
     /// Which.
@@ -100,21 +108,28 @@ pub struct Health {
     pub away: bool,
 }
 
-/// One of bongsu's own stores.
+/// What it has of its own: the stores, and the way of an alert through all of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Store {
     /// What the servers share.
     Cache,
     /// Where the state lives.
     Archive,
+    /// The way of an alert, from the door to a channel.
+    Way,
+    /// What is sent that way to see whether it arrives; always there.
+    Canary,
 }
 
 impl Health {
-    const ALL: [(Health, &'static str); 4] = [
+    const ALL: [(Health, &'static str); 7] = [
         (Health { store: Store::Cache, away: true }, "cache.away"),
         (Health { store: Store::Cache, away: false }, "cache.back"),
         (Health { store: Store::Archive, away: true }, "archive.away"),
         (Health { store: Store::Archive, away: false }, "archive.back"),
+        (Health { store: Store::Way, away: true }, "watch.stopped"),
+        (Health { store: Store::Way, away: false }, "watch.works"),
+        (Health { store: Store::Canary, away: false }, CANARY),
     ];
 
     /// The location of the event that says it.
@@ -127,6 +142,32 @@ impl Health {
         let all = Health::ALL.into_iter().filter(|_| project == OWN_PROJECT);
         all.into_iter().find(|(_, of)| *of == location).map(|(health, _)| health)
     }
+}
+
+/// What is known of the last canary, for whoever asks.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Canary {
+    /// What became of it.
+    pub(crate) state: CanaryState,
+    /// When one arrived last.
+    pub(crate) last_arrival: Option<Time>,
+}
+
+/// What became of the last canary.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum CanaryState {
+    /// None is sent.
+    #[default]
+    Off,
+    /// It arrived.
+    Arrives,
+    /// It did not.
+    Stopped {
+        /// Where, as [`STOPPED_AT`] has it.
+        at: &'static str,
+        /// In whose words.
+        said: String,
+    },
 }
 
 impl Kind {
@@ -156,8 +197,14 @@ pub struct Delivery {
     pub fence: i64,
     /// Until then it is this process's alone.
     pub claimed_until: Time,
+    /// When it was made.
+    pub created_at: Time,
     /// After this moment it is too old to help.
     pub expires_at: Time,
+    /// The channel that failed, when this one is asked in its place.
+    pub instead_of: Option<InsteadOf>,
+    /// What the far side calls the message that this one answers to.
+    pub thread: Option<String>,
     /// What to tell.
     pub alert: Alert,
     /// What the same message tells besides, oldest first.
@@ -167,6 +214,24 @@ pub struct Delivery {
 }
 
 impl Delivery {
+    /// The first attempt at telling an alert, which nobody else has in hand.
+    pub(crate) fn first(channel: Arc<str>, alert: Alert) -> Delivery {
+        Delivery {
+            id: alert.id,
+            channel,
+            attempt: 1,
+            fence: 1,
+            claimed_until: Time(i64::MAX),
+            created_at: alert.granted_at,
+            expires_at: Time(i64::MAX),
+            instead_of: None,
+            thread: None,
+            alert,
+            folded: Vec::new(),
+            spread: None,
+        }
+    }
+
     /// All that it tells, what leads first.
     pub fn told(&self) -> impl Iterator<Item = &Alert> {
         std::iter::once(&self.alert).chain(&self.folded)
@@ -198,6 +263,65 @@ pub struct Spread {
     pub since: Time,
     /// Some of the modules, the first broken first.
     pub named: Vec<String>,
+}
+
+/// A channel that failed, and another was asked in its place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InsteadOf {
+    /// Its name.
+    pub channel: String,
+    /// Since when it should have taken the alert.
+    pub since: Time,
+    /// What went wrong last; empty when its turn never came.
+    pub error: String,
+}
+
+impl InsteadOf {
+    /// As it is stored.
+    pub(crate) fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("texts and numbers always serialise")
+    }
+}
+
+/// A message that stands on a channel and is edited, claimed by this process.
+#[derive(Clone, Debug)]
+pub(crate) struct Posted {
+    /// What the far side calls it.
+    pub(crate) handle: String,
+    /// What it told when it was sent.
+    pub(crate) delivery: Delivery,
+    /// What it is to tell now.
+    pub(crate) progress: Progress,
+}
+
+/// How far a window has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// Alerts granted in it.
+    pub(crate) granted: u32,
+    /// Occurrences in it.
+    pub(crate) occurrences: u64,
+    /// Occurrences ever.
+    pub(crate) occurrences_total: u64,
+    /// The last one.
+    pub(crate) last_seen: Time,
+    /// Whether it goes on.
+    pub(crate) stage: Stage,
+    /// What people decided about the issue.
+    pub(crate) state: State,
+    /// Who did.
+    pub(crate) decided: Decided,
+}
+
+/// Whether a window goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// It does.
+    Open,
+    /// It is over.
+    Over,
+    /// It is over, and the issue has another.
+    Replaced,
 }
 
 /// How an attempt ended.
@@ -296,5 +420,12 @@ impl DeliveryState {
             DeliveryState::Delivered => "delivered",
             DeliveryState::Dead => "dead",
         }
+    }
+
+    /// The state of that name.
+    pub(crate) fn parse(name: &str) -> Option<DeliveryState> {
+        [DeliveryState::Pending, DeliveryState::Delivered, DeliveryState::Dead]
+            .into_iter()
+            .find(|one| one.name() == name)
     }
 }

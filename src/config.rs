@@ -9,6 +9,7 @@ mod load;
 mod routing;
 mod sameness;
 mod value;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -16,13 +17,14 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-pub use channel::{Channel, ChannelKind, Locale};
+pub use channel::{Channel, ChannelKind, Locale, Method};
 pub use load::{ConfigError, from_toml, load};
 pub(crate) use load::{check_project_name, hint, nearest};
 pub use routing::{Label, Link, Maintenance, Owner, Quiet};
 pub use sameness::{Mask, Merge, Protect, Sameness, SamenessRule, Split};
 pub(crate) use value::percent_decoded;
-pub use value::{Secret, Span};
+pub use value::{Secret, Source, Span};
+pub use watch::Watch;
 
 use crate::issue::Policy;
 
@@ -58,6 +60,8 @@ pub struct Config {
     pub maintenance: Vec<Maintenance>,
     /// What people are told of bongsu's own stores.
     pub health: Health,
+    /// An error that bongsu sends itself.
+    pub watch: Watch,
     /// What is added to the rules of sameness.
     pub sameness: Sameness,
     /// What is replaced by a mark before anything is stored or sent.
@@ -93,6 +97,7 @@ impl Default for Config {
             quiet: Vec::new(),
             maintenance: Vec::new(),
             health: Health::default(),
+            watch: Watch::default(),
             sameness: Sameness::default(),
             scrub: Scrub::default(),
             limits: Limits::default(),

@@ -37,6 +37,11 @@ pub(crate) fn route(config: &Config, all: &[Arc<str>]) -> Route {
     Route::to(Arc::new(policy), channels)
 }
 
+/// What this server is called, as far as its host says.
+pub(crate) fn server_name() -> String {
+    std::env::var("HOSTNAME").unwrap_or_default()
+}
+
 /// Who tells.
 pub(crate) struct Herald {
     river: Arc<River>,
@@ -49,8 +54,7 @@ impl Herald {
     /// Whoever tells, and the way to it.
     pub(crate) fn new(river: Arc<River>) -> (Herald, mpsc::Sender<StoreChange>) {
         let (to, changes) = mpsc::channel(WAITING_MAX);
-        let server = std::env::var("HOSTNAME").unwrap_or_default();
-        (Herald { river, changes, server }, to)
+        (Herald { river, changes, server: server_name() }, to)
     }
 
     /// Tells until `stop` says so.

@@ -261,6 +261,52 @@ pub enum Action {
     Reopen,
 }
 
+/// What people may do to an issue by pressing a button under its message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Press {
+    /// [`Action::Acknowledge`].
+    Acknowledge,
+    /// [`Action::Mute`] for an hour.
+    MuteHour,
+    /// [`Action::Mute`] until there were a hundred more.
+    MuteHundred,
+    /// [`Action::Resolve`].
+    Resolve,
+    /// [`Action::Reopen`].
+    Reopen,
+}
+
+impl Press {
+    const ALL: [(Press, &'static str); 5] = [
+        (Press::Acknowledge, "bongsu.acknowledge"),
+        (Press::MuteHour, "bongsu.mute_hour"),
+        (Press::MuteHundred, "bongsu.mute_hundred"),
+        (Press::Resolve, "bongsu.resolve"),
+        (Press::Reopen, "bongsu.reopen"),
+    ];
+
+    /// What the button is called between us and the far side.
+    pub(crate) fn name(self) -> &'static str {
+        Press::ALL.into_iter().find(|(press, _)| *press == self).map_or("", |(_, name)| name)
+    }
+
+    /// The button of that name.
+    pub(crate) fn named(name: &str) -> Option<Press> {
+        Press::ALL.into_iter().find(|(_, known)| *known == name).map(|(press, _)| press)
+    }
+
+    /// What pressing it at `now` does.
+    pub(crate) fn action(self, now: Time) -> Action {
+        match self {
+            Press::Acknowledge => Action::Acknowledge,
+            Press::MuteHour => Action::Mute { until: Some(now.plus(Duration::from_secs(3_600))), more: None },
+            Press::MuteHundred => Action::Mute { until: None, more: Some(100) },
+            Press::Resolve => Action::Resolve,
+            Press::Reopen => Action::Reopen,
+        }
+    }
+}
+
 /// Who decided what about an issue, when, and in which words.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decided {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
+use crate::alert::OWN_PROJECT;
 use crate::archive::{Archive, Error, KeyHash, KnownProject};
 use crate::config;
 use crate::time::Time;
@@ -45,6 +46,8 @@ pub(crate) struct Keys {
     archive: Archive,
     /// Keys of the configuration: never stored, gone with it.
     configured: RwLock<Configured>,
+    /// The server's own key, for what it sends itself. Its project is in no table.
+    own: (KeyHash, Arc<KnownProject>),
     stored: RwLock<HashMap<KeyHash, Arc<KnownProject>>>,
     /// When the stored keys were read last. Held while they are read, so that whoever waits finds them fresh.
     refreshed_at: tokio::sync::Mutex<Time>,
@@ -55,9 +58,16 @@ impl Keys {
     ///
     /// # Errors
     /// When the archive fails.
-    pub(crate) async fn load(archive: Archive, configured: &[config::Project], now: Time) -> Result<Keys, Error> {
+    pub(crate) async fn load(
+        archive: Archive,
+        configured: &[config::Project],
+        own: &str,
+        now: Time,
+    ) -> Result<Keys, Error> {
         let (stored, refreshed_at) = (RwLock::default(), tokio::sync::Mutex::new(now));
-        let keys = Keys { archive, configured: RwLock::default(), stored, refreshed_at };
+        let project = KnownProject { id: 0, name: OWN_PROJECT.into(), created_at: now, keys: 1 };
+        let own = (hash(own), Arc::new(project));
+        let keys = Keys { archive, configured: RwLock::default(), own, stored, refreshed_at };
         keys.go_by(keys.ready(configured, now).await?);
         keys.refresh().await?;
         Ok(keys)
@@ -104,7 +114,8 @@ impl Keys {
 
     fn known(&self, key: &KeyHash) -> Option<Arc<KnownProject>> {
         let stored = self.stored.read().unwrap_or_else(PoisonError::into_inner);
-        self.configured().0.get(key).or_else(|| stored.get(key)).cloned()
+        let own = Some(&self.own).filter(|(own, _)| own == key).map(|(_, project)| project);
+        self.configured().0.get(key).or_else(|| stored.get(key)).or(own).cloned()
     }
 
     /// The project that a key sends for.

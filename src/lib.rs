@@ -42,6 +42,7 @@ mod servers;
 mod sim;
 mod storm;
 pub mod time;
+mod watch;
 mod web;
 
 pub use config::Config;

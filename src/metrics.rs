@@ -46,11 +46,16 @@ pub(crate) struct Metrics {
     pub(crate) write_back_pending: Gauge,
     reloads: Family<ResultLabel, Counter>,
     config_loaded: Gauge,
+    canaries: Family<ResultLabel, Counter>,
+    canary_arrived: Gauge,
+    heartbeats: Family<ResultLabel, Counter>,
     cache: Family<OperationLabel, Histogram>,
     ignored: Family<KindLabel, Counter>,
     attempts: Family<AttemptLabels, Counter>,
+    edits: Family<AttemptLabels, Counter>,
     archive: Family<OperationLabel, Histogram>,
     sends: Family<ChannelLabel, Histogram>,
+    template_failures: Family<ChannelLabel, Counter>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -110,14 +115,19 @@ impl Metrics {
             write_back_pending: Gauge::default(),
             reloads: Family::default(),
             config_loaded: Gauge::default(),
+            canaries: Family::default(),
+            canary_arrived: Gauge::default(),
+            heartbeats: Family::default(),
             // 20 µs to 1.3 s.
             cache: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.000_02, 2.0, 17))),
             ignored: Family::default(),
             attempts: Family::default(),
+            edits: Family::default(),
             // 50 µs to 3.3 s.
             archive: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.000_05, 2.0, 17))),
             // 1 ms to 16 s.
             sends: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.001, 2.0, 15))),
+            template_failures: Family::default(),
             registry: Registry::default(),
         };
         registry.register("events", "Events by what became of them", outcomes);
@@ -135,6 +145,7 @@ impl Metrics {
         registry.register("deliveries_pending", "Deliveries waiting or being tried", self.deliveries_pending.clone());
         registry.register("deliveries_dead", "Deliveries given up (dead letters)", self.deliveries_dead.clone());
         registry.register("delivery_attempts", "Attempts to deliver by channel and result", self.attempts.clone());
+        registry.register("edits", "Attempts to edit a message by channel and result", self.edits.clone());
         registry.register("cache_up", "Whether the cache is asked, or rests", self.cache_up.clone());
         registry.register("archive_up", "Whether the archive is asked, or left alone", self.archive_up.clone());
         registry.register(
@@ -158,6 +169,15 @@ impl Metrics {
             "When the configuration in force was read",
             self.config_loaded.clone(),
         );
+        let failures = self.template_failures.clone();
+        registry.register("template_failures", "Messages sent plain because their template failed", failures);
+        registry.register("canaries", "Errors that bongsu sent itself", self.canaries.clone());
+        registry.register(
+            "canary_last_arrival_timestamp_seconds",
+            "When an error that bongsu sent itself arrived last",
+            self.canary_arrived.clone(),
+        );
+        registry.register("heartbeats", "Requests of watch.heartbeat", self.heartbeats.clone());
         registry.register_with_unit("cache", "Cache operations", Unit::Seconds, self.cache.clone());
         registry.register_with_unit("archive", "Archive operations", Unit::Seconds, self.archive.clone());
         registry.register_with_unit("delivery", "Requests to channels", Unit::Seconds, self.sends.clone());
@@ -189,6 +209,16 @@ impl Metrics {
         self.attempts.get_or_create(&AttemptLabels { channel, result }).inc();
     }
 
+    /// Counts a message that its channel's template could not lay out.
+    pub(crate) fn count_template_failure(&self, channel: &str) {
+        self.template_failures.get_or_create(&ChannelLabel { channel: channel.to_owned() }).inc();
+    }
+
+    /// Counts an attempt to edit a message.
+    pub(crate) fn count_edit(&self, channel: &str, result: &'static str) {
+        self.edits.get_or_create(&AttemptLabels { channel: channel.to_owned(), result }).inc();
+    }
+
     /// Records how long an archive operation took.
     pub(crate) fn observe_archive(&self, operation: &'static str, took: Stopwatch) {
         self.archive.get_or_create(&OperationLabel { operation }).observe(took.seconds());
@@ -203,6 +233,20 @@ impl Metrics {
     pub(crate) fn count_reload(&self, taken: bool) {
         let result = if taken { "taken" } else { "refused" };
         self.reloads.get_or_create(&ResultLabel { result }).inc();
+    }
+
+    /// Counts what became of a canary.
+    pub(crate) fn count_canary(&self, arrived: bool, now: Time) {
+        let result = if arrived { "arrived" } else { "stopped" };
+        self.canaries.get_or_create(&ResultLabel { result }).inc();
+        if arrived {
+            self.canary_arrived.set(now.ms() / 1_000);
+        }
+    }
+
+    /// Counts a request of the heartbeat.
+    pub(crate) fn count_heartbeat(&self, taken: bool) {
+        self.heartbeats.get_or_create(&ResultLabel { result: if taken { "taken" } else { "failed" } }).inc();
     }
 
     /// Notes when the configuration in force was read.

@@ -31,6 +31,8 @@ pub(crate) struct Terms {
     pub(crate) routes: Routes,
     /// Those of what bongsu says of itself.
     pub(crate) own: Arc<Route>,
+    /// Those of the errors that it sends itself.
+    pub(crate) canary: Arc<Route>,
 }
 
 /// The stages, shared by all requests.
@@ -99,7 +101,10 @@ impl River {
             self.metrics.scrubbed.inc_by(u64::from(event.scrubbed));
         }
         let fingerprint = self.merges.counted_with(terms.sameness.identify(&event));
-        let route = terms.routes.of(&event, &project.name, &|| terms.sameness.cause(&event), now);
+        let route = match *project.name == *OWN_PROJECT {
+            true => Arc::clone(&terms.canary),
+            false => terms.routes.of(&event, &project.name, &|| terms.sameness.cause(&event), now),
+        };
         Arrival {
             fingerprint,
             project: Arc::clone(&project.name),

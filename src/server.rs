@@ -10,6 +10,7 @@ mod orders;
 mod reload;
 
 use std::future::Future;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use std::time::{Duration, SystemTime};
@@ -21,18 +22,21 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use crate::admit::{self, Admission, Duties, Shared, Times, WriteBack};
+use crate::alert::Canary;
 use crate::archive::{Archive, Interim, Keep, KeyHash, KnownProject};
 use crate::cache::{self, Cache};
-use crate::config::{Config, Limits};
+use crate::config::{Config, Limits, Outgoing};
+use crate::deliver::Courier;
 use crate::fingerprint::Merges;
-use crate::health::Herald;
+use crate::health::{self, Herald};
 use crate::ingest::{Ingest, native};
 use crate::keys::{self, Keys};
 use crate::metrics::Metrics;
 use crate::normalize;
 use crate::river::River;
 use crate::time::Time;
-use crate::web::{self, Web};
+use crate::watch::{Home, Watch};
+use crate::web::{self, SlackDoor, Web};
 
 use crew::{Crew, Post};
 pub(crate) use janitor::FORGET_EVERY;
@@ -90,6 +94,7 @@ pub struct Server {
     admission: tokio::task::JoinHandle<()>,
     shared: Option<Sharing>,
     herald: Herald,
+    watcher: Watch,
     janitor: Janitor,
 }
 
@@ -109,16 +114,17 @@ impl Server {
         let pacing: Vec<Arc<Cache>> = cache.iter().chain([&own]).map(Arc::clone).collect();
         let listener =
             TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
+        let home = own_doors(&listener, config)?;
         let archive = open_archive(config).await?;
         orders.terms.sameness.remember(archive.oldest_rules(normalize::VERSION).await?);
         orders.terms.sameness.learn(archive.parameters().await?);
         let merges = Merges::default();
         merges.set(archive.merges().await?);
         let (made, token) = make_missing(&archive, config).await?;
-        let keys = Arc::new(Keys::load(archive.clone(), &config.project, now()).await?);
+        let keys = Arc::new(Keys::load(archive.clone(), &config.project, &home.key, now()).await?);
 
         let metrics = Arc::new(Metrics::new());
-        let granted = Arc::new(Notify::new());
+        let (granted, pressed) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let expiry = config.deliver.expiry.get();
         let interim = Arc::new(Interim::default());
         let post = Post {
@@ -127,8 +133,9 @@ impl Server {
             pacing,
             metrics: Arc::clone(&metrics),
             granted: Arc::clone(&granted),
+            pressed: Arc::clone(&pressed),
         };
-        let (crew, duties) = Crew::new(&orders, post);
+        let (crew, duties) = Crew::new(&orders, post, &home);
         let settings = admit::Settings {
             queued_events: config.limits.queued_events,
             duties: duties.clone(),
@@ -154,8 +161,11 @@ impl Server {
         }
         let read_timeout = config.limits.read_timeout.get();
         let closing_lag = if shared.is_some() { CLOSING_LAG_TURNS * write_back } else { Duration::ZERO };
-        let (web_settings, told) = watch::channel(web::Settings { token, expiry });
-        let web = Web::new(archive.clone(), Arc::clone(&river), told, read_timeout, Arc::clone(&granted), now);
+        let (web_settings, told) = watch::channel(web::Settings { token, expiry, slack: web::slack_secrets(config) });
+        let (seen, canary) = watch::channel(Canary::default());
+        let own = web::Own { key: keys::hash(&home.key), canary };
+        let slack = SlackDoor::new(archive.clone(), Arc::clone(&river), told.clone(), pressed, now);
+        let web = Web::new(archive.clone(), Arc::clone(&river), told, own, read_timeout, Arc::clone(&granted), now);
         let ingest = Ingest::new(
             Arc::clone(&river),
             Arc::clone(&keys),
@@ -167,9 +177,23 @@ impl Server {
         let read = Arc::new(move |text: &str| native::one(text, &limits, now()).map_err(|reject| reject.detail));
         let app = ingest
             .router()
+            .merge(slack.router())
             .merge(web.router(Ingest::description(), read))
             .method_not_allowed_fallback(web::wrong_method);
-        let name = keys::new_key().into();
+        let name: Arc<str> = keys::new_key().into();
+        let (watch_settings, told) = watch::channel(Arc::clone(&orders.watch));
+        let watcher = Watch {
+            settings: told,
+            home,
+            archive: archive.clone(),
+            interim,
+            river: Arc::clone(&river),
+            metrics: Arc::clone(&metrics),
+            seen,
+            name: Arc::clone(&name),
+            server: health::server_name(),
+            now,
+        };
         let away_at_ms = AtomicI64::new(0);
         let limits = config.limits.clone();
         let (orders, told) = watch::channel(Arc::new(orders));
@@ -184,8 +208,9 @@ impl Server {
             away_at_ms,
             name,
         };
-        let reloader = Reloader { orders, web: web_settings, crew, river, keys, archive, metrics };
-        Ok(Server { made, listener, app, limits, reloader, admission: committer, shared, herald, janitor })
+        let reloader =
+            Reloader { orders, web: web_settings, watch: watch_settings, crew, river, keys, archive, metrics };
+        Ok(Server { made, listener, app, limits, reloader, admission: committer, shared, herald, watcher, janitor })
     }
 
     /// What this start made, to be shown once.
@@ -217,15 +242,17 @@ impl Server {
         self.reloader.crew.muster(&orders);
         let (janitor, herald) =
             (tokio::spawn(self.janitor.run(rest.clone())), tokio::spawn(self.herald.run(rest.clone())));
+        let watcher = tokio::spawn(self.watcher.run(rest.clone()));
         let reloader = tokio::spawn(self.reloader.run(again, rest));
         doors::accept(self.listener, self.app, &self.limits, stop).await;
         // All requests are answered or given up: the committer ends when the last sender of the queue is gone, and janitor,
-        // herald and reloader hold one.
+        // herald, watcher and reloader hold one.
         resting.send(true).ok();
         let crew = reloader.await;
         let drained = async {
             janitor.await.ok();
             herald.await.ok();
+            watcher.await.ok();
             self.admission.await.ok();
         };
         if tokio::time::timeout(DRAIN_MAX, drained).await.is_err() {
@@ -245,6 +272,17 @@ impl Server {
         tokio::time::timeout(RECORD_MAX, async { while recording.join_next().await.is_some() {} }).await.ok();
         tracing::info!("stopped");
     }
+}
+
+/// Where this server reaches itself: at the address that it listens on, or at its host's own when that is any.
+fn own_doors(listener: &TcpListener, config: &Config) -> Result<Home> {
+    let mut address = listener.local_addr()?;
+    if address.ip().is_unspecified() {
+        let own: IpAddr = if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() };
+        address.set_ip(own);
+    }
+    let courier = Courier::new(&Outgoing { allow_private: true }, config.deliver.timeout.get())?;
+    Ok(Home { base: format!("http://{address}"), key: keys::new_key(), courier })
 }
 
 async fn open_archive(config: &Config) -> Result<Archive> {

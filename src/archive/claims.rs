@@ -69,8 +69,7 @@ pub(super) async fn claim(tx: &mut Tx, claim: &Claim, now: Time) -> Result<Claim
     let plan = storm::plan(&due, &storms, &claim.folding, claim.limit, now);
     store(tx, claim, &plan, now).await?;
     let leaders: Vec<i64> = plan.send.iter().map(|message| message[0]).collect();
-    let mut claimed = read(tx, claim, &leaders, now.plus(claim.lease)).await?;
-    servers::tell(tx, &mut claimed).await?;
+    let mut claimed = read(tx, &claim.channel, &leaders, now.plus(claim.lease)).await?;
     for delivery in claimed.iter_mut().filter(|delivery| !delivery.folded.is_empty()) {
         let since = storms.get(&together(&delivery.alert)).map_or(now, |storm| storm.opened_at);
         delivery.spread = spread(tx, &claim.channel, delivery, since).await?;
@@ -187,7 +186,7 @@ macro_rules! alert_query {
             "SELECT d.id, d.attempts, d.fence, d.expires_at, d.folded_into, \
                  a.id, a.ordinal, a.budget, a.granted, a.window_opened_at, a.window_ends_at, a.granted_at, \
                  a.occurrences, a.occurrences_total, a.last_seen, a.is_new, a.regression, a.peak_per_minute, a.ongoing, \
-                 i.fingerprint, i.project, i.first_seen, i.attributes, i.normalized, i.cause, ",
+                 i.fingerprint, i.project, i.first_seen, i.attributes, i.normalized, i.cause, d.created_at, d.instead_of, ",
             $payload,
             " FROM deliveries d JOIN alerts a ON a.id = d.alert JOIN issues i ON i.id = a.issue ",
             $rest
@@ -195,21 +194,37 @@ macro_rules! alert_query {
     };
 }
 
-/// Claimed deliveries, each with what it tells.
-async fn read(tx: &mut Tx, claim: &Claim, leaders: &[i64], until: Time) -> Result<Vec<Delivery>, Error> {
-    static LEADERS: Sql =
-        Sql::new(alert_query!("e.payload", "LEFT JOIN events e ON e.id = a.event WHERE d.id IN (?*)"));
-    // Without their events: a message of many has no room for what each of them said.
-    static FOLDED: Sql = Sql::new(alert_query!("NULL", "WHERE d.state = 'pending' AND d.folded_into IN (?*)"));
+/// Deliveries of a channel in this order, each with what it tells.
+pub(super) async fn read(
+    tx: &mut Tx,
+    channel: &Arc<str>,
+    leaders: &[i64],
+    until: Time,
+) -> Result<Vec<Delivery>, Error> {
+    static LEADERS: Sql = Sql::new(alert_query!(
+        "e.payload, t.handle",
+        "LEFT JOIN events e ON e.id = a.event LEFT JOIN threads t ON t.channel = d.channel AND t.issue = d.issue \
+             AND t.window_opened_at = a.window_opened_at \
+         WHERE d.id IN (?*)"
+    ));
+    // Without their events: a message of many has no room for what each of them said. What was sent before is not told
+    // again by what is still to be sent.
+    static FOLDED: Sql = Sql::new(alert_query!(
+        "NULL",
+        "JOIN deliveries l ON l.id = d.folded_into AND l.state = d.state WHERE d.folded_into IN (?*)"
+    ));
     let list: Vec<Value<'_>> = leaders.iter().map(|id| Value::from(*id)).collect();
     let read = |row: &Row<'_>| {
         Ok(Delivery {
             id: row.get(0)?,
-            channel: Arc::clone(&claim.channel),
+            channel: Arc::clone(channel),
             attempt: row.get(1)?,
             fence: row.get(2)?,
             claimed_until: until,
+            created_at: row.get(25)?,
             expires_at: row.get(3)?,
+            instead_of: rows::from_json_or_null(row, 26)?,
+            thread: row.maybe(28)?,
             alert: alert(row)?,
             folded: Vec::new(),
             spread: None,
@@ -225,6 +240,7 @@ async fn read(tx: &mut Tx, claim: &Claim, leaders: &[i64], until: Time) -> Resul
             delivery.folded.push(alert);
         }
     }
+    servers::tell(tx, &mut claimed).await?;
     Ok(claimed)
 }
 
@@ -254,7 +270,7 @@ fn alert(row: &Row<'_>) -> Result<Alert, Error> {
         regression: rows::from_json_or_null(row, 16)?,
         attributes,
         normalized: rows::from_json(row, 23)?,
-        event: rows::from_json_or_null(row, 25)?,
+        event: rows::from_json_or_null(row, 27)?,
         servers: Vec::new(),
     })
 }

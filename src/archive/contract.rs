@@ -6,6 +6,7 @@ mod issues;
 mod names;
 mod outbox;
 mod replay;
+mod threads;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use std::time::Duration;
 
 use super::sql::{Sql, values};
 use super::*;
-use crate::alert::{DeliveryState, Kind, Route};
+use crate::alert::{DeliveryState, InsteadOf, Kind, Route};
 use crate::config::{Archive as Settings, Secret, Span};
 use crate::event::{Attributes, Event, Packed};
 use crate::gate::Fate;
@@ -80,7 +81,7 @@ async fn claimed(archive: &Archive, channel: &str, limit: usize, now: Time) -> V
 }
 
 async fn settle(archive: &Archive, delivery: &Delivery, end: End, now: Time) {
-    let settled = vec![Settlement { id: delivery.id, fence: delivery.fence, unanswered: false, end }];
+    let settled = vec![Settlement { id: delivery.id, fence: delivery.fence, unanswered: false, end, divert_to: None }];
     archive.exchange(settled, claim("none", 0), now).await.unwrap();
 }
 
@@ -221,11 +222,13 @@ macro_rules! run_all {
     ($database:expr) => {
         run_all!($database; projects_keys_and_settings_are_kept, issues::a_batch_is_counted_decided_and_read_back, issues::issues_are_found,
             issues::races_grant_the_budget_exactly, issues::the_end_of_a_window_is_told_once, issues::people_decide, outbox::pods_share_the_outbox, outbox::later_alerts_know_the_servers,
-            outbox::claims_are_fenced, outbox::one_process_holds_a_lease, counts::write_back_is_idempotent, counts::alerts_granted_elsewhere_are_adopted, what_is_too_old_is_forgotten,
+            outbox::claims_are_fenced, outbox::what_fails_is_diverted_once, outbox::one_process_holds_a_lease, counts::write_back_is_idempotent, counts::alerts_granted_elsewhere_are_adopted, what_is_too_old_is_forgotten,
             what_fails_is_undone, many_may_start_at_once, newer_tables_are_refused,
             names::an_issue_goes_on_under_its_new_name, names::what_new_rules_join_or_split_alerts_nobody_again,
             names::several_servers_rename_an_issue_once, names::people_merge_and_unmerge, names::servers_learn_together_what_is_a_parameter,
-            replay::what_is_stored_can_be_read_over_again)
+            replay::what_is_stored_can_be_read_over_again,
+            threads::a_window_is_a_thread_that_one_edits_at_a_time, threads::a_thread_that_is_gone_is_followed_by_another,
+            threads::a_signed_request_is_taken_once)
     };
     ($database:expr; $($part:path),*) => {
         $(

@@ -8,8 +8,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Error;
 use super::sql::{Row, Sql, Tx, Value, values};
+use super::{Error, fallback, threads};
 use crate::time::Time;
 
 /// How a claimed delivery ended, for now or for good.
@@ -23,13 +23,18 @@ pub(crate) struct Settlement {
     pub(crate) unanswered: bool,
     /// What becomes of it.
     pub(crate) end: End,
+    /// The channel that gets it as well, because this one fails.
+    pub(crate) divert_to: Option<Arc<str>>,
 }
 
 /// What becomes of a delivery.
 #[derive(Clone)]
 pub(crate) enum End {
-    /// The far side took it.
-    Delivered,
+    /// The far side took it, and may have said what it calls the message that later ones are to answer to.
+    Delivered {
+        /// The name.
+        handle: Option<String>,
+    },
     /// To be tried again, not before a moment.
     Again {
         /// The earliest moment.
@@ -87,16 +92,25 @@ pub(super) async fn settle(tx: &mut Tx, settlements: &[Settlement], now: Time) -
              unanswered = unanswered - 1 \
          WHERE id = ?1 AND fence = ?2 AND state = 'pending'",
     );
-    for Settlement { id, fence, unanswered, end } in settlements {
+    for Settlement { id, fence, unanswered, end, divert_to } in settlements {
         let known = i64::from(!unanswered);
-        match end {
-            End::Delivered => tx.execute(&DELIVERED, &values![*id, *fence, now, known]).await?,
+        let settled = match end {
+            End::Delivered { handle } => {
+                let settled = tx.execute(&DELIVERED, &values![*id, *fence, now, known]).await?;
+                if let Some(handle) = handle.as_deref().filter(|_| settled == 1) {
+                    threads::keep(tx, *id, handle, now).await?;
+                }
+                settled
+            }
             End::Dead { error } => tx.execute(&DEAD, &values![*id, *fence, now, known, error.as_str()]).await?,
             End::Expired => tx.execute(&EXPIRED, &values![*id, *fence, now]).await?,
             End::Back { due_at } => tx.execute(&BACK, &values![*id, *fence, *due_at]).await?,
             End::Held { due_at, expires_at } => tx.execute(&HELD, &values![*id, *fence, *due_at, *expires_at]).await?,
             End::Again { due_at, error, .. } => again(tx, *id, *fence, known, *due_at, error).await?,
         };
+        if let Some(to) = divert_to.as_deref().filter(|_| settled == 1) {
+            fallback::divert(tx, &[Value::from(*id)], to, now).await?;
+        }
     }
     let ended =
         settlements.iter().filter(|one| !matches!(one.end, End::Back { .. } | End::Held { .. } | End::Again { .. }));
@@ -153,14 +167,20 @@ pub(super) async fn next_due(tx: &mut Tx, channel: &str, now: Time) -> Result<Op
 }
 
 /// See [`super::Archive::resend`].
-pub(super) async fn resend(tx: &mut Tx, id: Option<i64>, expiry: Duration, now: Time) -> Result<usize, Error> {
+pub(super) async fn resend(
+    tx: &mut Tx,
+    id: Option<i64>,
+    channel: Option<&str>,
+    expiry: Duration,
+    now: Time,
+) -> Result<usize, Error> {
     // With what is folded into it. What was folded into another and is sent by itself is so no more.
     static RESEND: Sql = Sql::new(
         "UPDATE deliveries SET state = 'pending', due_at = ?2, expires_at = ?3, settled_at = NULL, \
              folded_into = CASE WHEN id = ?1 THEN NULL ELSE folded_into END \
-         WHERE state = 'dead' AND (?1 IS NULL OR id = ?1 OR folded_into = ?1)",
+         WHERE state = 'dead' AND (?1 IS NULL OR id = ?1 OR folded_into = ?1) AND (?4 IS NULL OR channel = ?4)",
     );
-    tx.execute(&RESEND, &values![id, now, now.plus(expiry)]).await.map(|resent| resent as usize)
+    tx.execute(&RESEND, &values![id, now, now.plus(expiry), channel]).await.map(|resent| resent as usize)
 }
 
 /// See [`super::Archive::bury_orphans`].

@@ -218,6 +218,14 @@ impl Memory {
         Ok(now)
     }
 
+    pub(super) async fn hold(&self, destination: &str, pace: Pace, until: Time, now: Time) -> Result<(), Error> {
+        let mut names = self.names();
+        names.bound(now);
+        let caught_up_us = names.paces.entry(destination.to_owned()).or_default();
+        *caught_up_us = (*caught_up_us).max(pace.rested_us(until));
+        Ok(())
+    }
+
     pub(super) async fn size(&self) -> Result<Option<u64>, Error> {
         let shards = self.shards.iter().map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner).records.len());
         Ok(Some(shards.map(|records| records as u64).sum()))

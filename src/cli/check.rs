@@ -11,7 +11,7 @@ use super::{archive, block_on, log_filter, print};
 use crate::archive::Keep;
 use crate::cache::{self, Cache};
 use crate::config::{Channel, ChannelKind, Config};
-use crate::deliver::{Channels, Courier, Routes, address_of, explain};
+use crate::deliver::{Channels, Courier, Routes, SlackApp, address_of, explain};
 use crate::fingerprint::Sameness;
 use crate::scrub::Scrubber;
 use crate::server::{self, cache_settings};
@@ -188,6 +188,9 @@ async fn reach_cache(settings: &cache::Settings) -> Finding {
 
 /// Connects to where the channel posts, without posting: a check must not ring.
 async fn reach_channel(courier: &Courier, channel: &Channel) -> Finding {
+    if channel.kind == ChannelKind::SlackApp {
+        return Finding::of(format!("channel {:?}", channel.name), greet(courier, channel).await);
+    }
     let reached = match &channel.smtp {
         Some(smtp) => courier.greet(smtp).await.map(|()| "answers, and lets bongsu in (nothing was sent)".to_owned()),
         None => match address_of(channel) {
@@ -196,4 +199,11 @@ async fn reach_channel(courier: &Courier, channel: &Channel) -> Finding {
         },
     };
     Finding::of(format!("channel {:?}", channel.name), reached)
+}
+
+/// Asks Slack whose the token is.
+async fn greet(courier: &Courier, channel: &Channel) -> Result<String, String> {
+    let app = SlackApp::of(channel)?;
+    let hidden: Vec<String> = channel.token.iter().map(|token| token.expose().to_owned()).collect();
+    app.greeted(&courier.carry(app.greeting()).await, &hidden).map(|said| format!("{said} (nothing was sent)"))
 }

@@ -5,6 +5,7 @@
 
 mod bench;
 mod check;
+mod deliveries;
 mod issues;
 mod preview;
 mod print;
@@ -73,6 +74,10 @@ enum Command {
     Merge(issues::Merge),
     /// Count a merged issue's occurrences on its own again
     Unmerge(issues::Unmerge),
+    /// List deliveries: what is on its way, what arrived, what lies in the dead letters
+    Deliveries(deliveries::List),
+    /// Send dead letters again
+    Resend(deliveries::Resend),
     /// Print a shell's completions
     Completions(Completions),
 }
@@ -120,6 +125,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Reopen(command) => block_on(command.run(config()?)),
         Command::Merge(command) => block_on(command.run(config()?)),
         Command::Unmerge(command) => block_on(command.run(config()?)),
+        Command::Deliveries(command) => block_on(command.run(config()?)),
+        Command::Resend(command) => block_on(command.run(config()?)),
         Command::Completions(Completions { shell }) => {
             // By way of a text: it panics when its writer fails, and a reader may go away at any time.
             let mut script = Vec::new();

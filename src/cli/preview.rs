@@ -52,7 +52,7 @@ impl Preview {
         if self.ordinal > supposed.budget {
             bail!("--ordinal {}: a window has {} alerts at most", self.ordinal, supposed.budget);
         }
-        let shown = preview(channel, supposed.alert(occasion, self.ordinal), server::now());
+        let shown = preview(channel, &supposed.delivery(occasion, self.ordinal), server::now());
         if self.json {
             print::json(&shown);
         } else {

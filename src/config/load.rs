@@ -9,7 +9,7 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use super::Config;
-use crate::alert::OWN_PROJECT;
+use crate::alert::{OWN_CHANNEL, OWN_PROJECT};
 
 /// The prefix of environment variables that set values: `BONGSU_CACHE__URL` is `url` of `[cache]`.
 const ENV_PREFIX: &str = "BONGSU_";
@@ -287,6 +287,9 @@ impl Config {
             if name.is_empty() || !names.insert(name) {
                 problems.push(format!("channel {name:?}: every channel needs a name of its own"));
             }
+            if name == OWN_CHANNEL {
+                problems.push(format!("channel {name:?}: that is the name of a channel of bongsu's own"));
+            }
             if name.chars().count() > 100 {
                 problems.push(format!("channel {name:?}: a name has 100 characters at most"));
             }
@@ -300,6 +303,7 @@ impl Config {
                 .map_or_else(String::new, |near| format!(" (did you mean {near:?}?)"));
             problems.push(format!("health.channels: there is no channel {name:?}{hint}"));
         }
+        problems.extend(self.watch.problems(&names));
     }
 }
 
@@ -390,6 +394,7 @@ mod tests {
             "retention",
             "outgoing",
             "log",
+            "watch",
         ];
         let lists =
             ["[project]", "[channel]", "[route]", "[link]", "[owner]", "[quiet]", "[maintenance]"].into_iter().chain([

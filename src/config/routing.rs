@@ -61,7 +61,7 @@ pub struct Owner {
 }
 
 /// Hours in which channels are not told: what comes waits for their end.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Quiet {
     /// What they are called.
@@ -91,7 +91,7 @@ fn fatal() -> String {
 }
 
 /// A time in which nothing alerts: occurrences are counted as held back by `maintenance`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Maintenance {
     /// What it is called.

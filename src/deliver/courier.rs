@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use reqwest::Method;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use tokio::sync::Mutex;
@@ -73,7 +74,8 @@ impl Courier {
     /// Carries one parcel, and brings back what the far side said.
     pub(crate) async fn carry(&self, parcel: Parcel) -> Result<Reply, Failure> {
         match parcel {
-            Parcel::Post { url, headers, body } => self.post(&url, &headers, body).await,
+            Parcel::Post { url, headers, body } => self.request(Method::POST, &url, &headers, body).await,
+            Parcel::Put { url, headers, body } => self.request(Method::PUT, &url, &headers, body).await,
             Parcel::Mail { server, from, to, message } => {
                 let handed = Handed::default();
                 let sent = mail::send(&server, &from, &to, &message, self.allow_private, &handed);
@@ -112,13 +114,19 @@ impl Courier {
         in_time.unwrap_or_else(|_| Err(format!("{host}:{port}: no connection in time")))
     }
 
-    async fn post(&self, url: &Secret, headers: &[(String, Secret)], body: bytes::Bytes) -> Result<Reply, Failure> {
+    async fn request(
+        &self,
+        method: Method,
+        url: &Secret,
+        headers: &[(String, Secret)],
+        body: bytes::Bytes,
+    ) -> Result<Reply, Failure> {
         // The resolver is not asked about an address that is written out.
         let url = address::check_url(url.expose(), self.allow_private).map_err(Failure::Address)?;
         let headers = headers.iter().map(|(name, value)| check_header(name, value)).collect::<Result<HeaderMap, _>>();
         let handed = Handed::default();
         let body = reqwest::Body::wrap(Payload::new(body, handed.clone()));
-        let request = self.client.post(url).headers(headers.map_err(Failure::Invalid)?).body(body);
+        let request = self.client.request(method, url).headers(headers.map_err(Failure::Invalid)?).body(body);
         let mut response = request.send().await.map_err(|error| failure(&error, &handed))?;
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let mut reply = Reply { status: response.status().as_u16(), retry_after, body: Vec::new() };

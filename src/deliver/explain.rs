@@ -124,7 +124,7 @@ fn messages(channels: &Channels, route: &Route, supposed: &Supposed, now: Time) 
         mine.map(|one| one.ordinals.0).min().filter(|ordinal| *ordinal <= route.policy.budget)
     };
     let told = channels.iter().filter_map(|channel| Some((channel, first(channel.name())?)));
-    told.map(|(channel, ordinal)| preview(channel, supposed.alert(Occasion::Alert, ordinal), now)).collect()
+    told.map(|(channel, ordinal)| preview(channel, &supposed.delivery(Occasion::Alert, ordinal), now)).collect()
 }
 
 impl fmt::Display for Explanation {

@@ -7,6 +7,7 @@
 
 mod figures;
 mod frames;
+mod progress;
 mod several;
 mod words;
 
@@ -17,7 +18,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use crate::alert::{AWAY_MS, Alert, DECIDES, Delivery, Kind};
+use crate::alert::{AWAY_MS, Alert, DECIDES, Delivery, Health, InsteadOf, Kind, SAID, STOPPED_AT, Store};
 use crate::config::Locale;
 use crate::event::{Event, Level};
 use crate::issue::Fingerprint;
@@ -29,6 +30,7 @@ use figures::{Clock, thousands};
 use words::Words;
 
 pub(crate) use frames::application_frames;
+pub(crate) use progress::{label, presses, status};
 
 /// Characters of a name in the title: module, environment, exception.
 const NAME_CHARS: usize = 60;
@@ -137,12 +139,20 @@ impl Message {
         }
     }
 
-    /// A delivery in words: of one alert, or of several.
+    /// A delivery in words: its alert or all that it tells, and instead of whom it is told.
     pub(crate) fn of_delivery(delivery: &Delivery, style: &Style) -> Message {
-        match delivery.is_of_several() {
+        let mut message = match delivery.is_of_several() {
             true => several::message(delivery, style),
             false => Message::of(&delivery.alert, style),
+        };
+        if let Some(InsteadOf { channel, since, error }) = &delivery.instead_of {
+            let words = words::of(style.locale);
+            let since = Clock::new(&style.zone, delivery.alert.granted_at).at(*since);
+            let value = (words.fails)(&text::line(channel, NAME_CHARS), &since, error);
+            let field = Field { label: words.instead_of, value: text::line(&value, VALUE_CHARS), code: false };
+            message.fields.insert(0, field);
         }
+        message
     }
 
     /// The message as plain text, for channels that have nothing better.
@@ -233,7 +243,7 @@ impl<'a> Telling<'a> {
         let alert = self.alert;
         let ends = self.clock.at(alert.window_ends_at);
         match alert.kind {
-            Kind::Health(_) => (self.words.decides)(self.tag(DECIDES)).to_owned(),
+            Kind::Health(health) => self.health_why(health).to_owned(),
             Kind::Closing { ongoing, .. } => (self.words.window_ended)(&words::Ended {
                 span: (self.words.span)(alert.window_ends_at.since(alert.window_opened_at)),
                 occurrences: alert.occurrences,
@@ -258,6 +268,15 @@ impl<'a> Telling<'a> {
                 }
                 why
             }
+        }
+    }
+
+    fn health_why(&self, health: Health) -> &'static str {
+        match health.store {
+            Store::Cache | Store::Archive => (self.words.decides)(self.tag(DECIDES)),
+            Store::Way if health.away => (self.words.stopped)(self.tag(STOPPED_AT)),
+            Store::Way => self.words.works,
+            Store::Canary => self.words.canary,
         }
     }
 
@@ -317,6 +336,7 @@ impl<'a> Telling<'a> {
     fn health_fields(&self) -> Vec<Field> {
         let words = self.words;
         let mut fields = Fields::default();
+        fields.plain(words.said, self.tag(SAID));
         if let Ok(away_ms) = self.tag(AWAY_MS).parse() {
             fields.plain(words.away_for, &(words.span)(Duration::from_millis(away_ms)));
         }

@@ -5,6 +5,7 @@
 //! once for all channels. Deliberately not here: SQL; which delivery is due, and that none is lost, is the archive's.
 
 mod address;
+mod apprise;
 mod backoff;
 mod channels;
 mod console;
@@ -12,6 +13,7 @@ mod courier;
 mod dialect;
 mod discord;
 mod dooray;
+mod editor;
 mod email;
 mod explain;
 mod google_chat;
@@ -33,10 +35,12 @@ mod post;
 mod preview;
 mod routes;
 mod slack;
+mod slack_app;
 mod smtp;
 mod specimen;
 mod teams;
 mod telegram;
+mod template;
 mod text;
 mod webhook;
 mod worker;
@@ -44,13 +48,16 @@ mod worker;
 #[cfg(test)]
 mod sample;
 
+pub(crate) use address::check_url;
 pub(crate) use channels::{Channel, Channels};
 pub(crate) use courier::Courier;
+pub(crate) use editor::Editor;
 pub(crate) use explain::explain;
 pub(crate) use pacer::Pacer;
 pub(crate) use parcel::Parcel;
 pub(crate) use post::address_of;
 pub(crate) use preview::preview;
 pub(crate) use routes::Routes;
+pub(crate) use slack_app::SlackApp;
 pub(crate) use specimen::{Occasion, Supposed};
 pub(crate) use worker::{Call, Worker};

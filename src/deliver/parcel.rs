@@ -23,6 +23,15 @@ pub(crate) enum Parcel {
         /// The payload.
         body: Bytes,
     },
+    /// An HTTP PUT.
+    Put {
+        /// Where to.
+        url: Secret,
+        /// Names and values.
+        headers: Vec<(String, Secret)>,
+        /// The payload.
+        body: Bytes,
+    },
     /// A mail.
     Mail {
         /// Which server takes it.
@@ -42,6 +51,7 @@ impl fmt::Debug for Parcel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Parcel::Post { body, .. } => write!(f, "Post({} bytes)", body.len()),
+            Parcel::Put { body, .. } => write!(f, "Put({} bytes)", body.len()),
             Parcel::Mail { message, .. } => write!(f, "Mail({} bytes)", message.len()),
             Parcel::Print(text) => write!(f, "Print({} bytes)", text.len()),
         }

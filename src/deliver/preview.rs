@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::Value;
 use url::Url;
 
-use crate::alert::{Alert, Delivery};
+use crate::alert::Delivery;
 use crate::config::Secret;
 use crate::time::Time;
 
@@ -29,6 +29,9 @@ const OPEN_HEADERS: [&str; 4] = ["content-type", "accept", "user-agent", "idempo
 pub(crate) struct Preview {
     /// The channel's name.
     pub(crate) channel: String,
+    /// Why it is not as it was configured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) note: Option<String>,
     /// What it would send.
     #[serde(flatten)]
     pub(crate) sent: Sent,
@@ -40,6 +43,8 @@ pub(crate) struct Preview {
 pub(crate) enum Sent {
     /// A request.
     Http {
+        /// `POST` or `PUT`.
+        method: &'static str,
         /// Where to: the scheme and the host.
         to: String,
         /// With which headers.
@@ -67,41 +72,31 @@ pub(crate) enum Sent {
     },
 }
 
-/// The alert as this channel would send it at that moment, for the first time.
-pub(crate) fn preview(channel: &Channel, alert: Alert, now: Time) -> Preview {
-    let delivery = delivery(channel, alert, now);
-    let sent = match channel.keyless().compose(&delivery, now) {
-        Parcel::Post { url, headers, body } => Sent::Http {
-            to: place(&url),
-            headers: headers.iter().map(|(name, value)| (name.clone(), shown_header(name, value))).collect(),
-            body: match serde_json::from_slice(&body) {
-                Ok(body) => without(body, channel.hidden()),
-                Err(_) => Value::String(text::hide(&String::from_utf8_lossy(&body), channel.hidden()).into_owned()),
-            },
-        },
+/// The delivery as this channel would send it at that moment, for the first time.
+pub(crate) fn preview(channel: &Channel, delivery: &Delivery, now: Time) -> Preview {
+    let mut note = None;
+    let sent = match channel.keyless().compose_telling(&delivery, now, &mut |why| note = Some(why)) {
+        Parcel::Post { url, headers, body } => request("POST", &url, &headers, &body, channel.hidden()),
+        Parcel::Put { url, headers, body } => request("PUT", &url, &headers, &body, channel.hidden()),
         Parcel::Mail { from, to, .. } => {
-            let letter = channel.letter(&delivery);
+            let letter = channel.letter(delivery);
             let [subject, text, html] = letter.map(|one| [one.subject, one.text, one.html]).unwrap_or_default();
             Sent::Mail { from, to, subject, text, html }
         }
         Parcel::Print(text) => Sent::Print { text },
     };
-    Preview { channel: channel.name().to_string(), sent }
+    Preview { channel: channel.name().to_string(), note, sent }
 }
 
-/// The alert on its way to that channel.
-fn delivery(channel: &Channel, alert: Alert, now: Time) -> Delivery {
-    let name = channel.name().clone();
-    Delivery {
-        id: 1,
-        channel: name,
-        attempt: 1,
-        fence: 1,
-        claimed_until: now,
-        expires_at: now,
-        alert,
-        folded: Vec::new(),
-        spread: None,
+fn request(method: &'static str, url: &Secret, headers: &[(String, Secret)], body: &[u8], hidden: &[String]) -> Sent {
+    Sent::Http {
+        method,
+        to: place(url),
+        headers: headers.iter().map(|(name, value)| (name.clone(), shown_header(name, value))).collect(),
+        body: match serde_json::from_slice(body) {
+            Ok(body) => without(body, hidden),
+            Err(_) => Value::String(text::hide(&String::from_utf8_lossy(body), hidden).into_owned()),
+        },
     }
 }
 
@@ -133,9 +128,12 @@ fn without(value: Value, hidden: &[String]) -> Value {
 
 impl fmt::Display for Preview {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(note) = &self.note {
+            writeln!(f, "(in the documented form: {note})")?;
+        }
         match &self.sent {
-            Sent::Http { to, headers, body } => {
-                writeln!(f, "POST {to}")?;
+            Sent::Http { method, to, headers, body } => {
+                writeln!(f, "{method} {to}")?;
                 headers.iter().try_for_each(|(name, value)| writeln!(f, "{name}: {value}"))?;
                 match body {
                     Value::String(text) => write!(f, "\n{text}"),
@@ -159,7 +157,7 @@ mod tests {
 
     fn shown(kind: &str, keys: &str, occasion: Occasion) -> Preview {
         let channel = sample::channel(kind, keys, Locale::En);
-        preview(&channel, Supposed::sample().alert(occasion, 1), sample::NOW)
+        preview(&channel, &Supposed::sample().delivery(occasion, 1), sample::NOW)
     }
 
     #[test]
@@ -175,6 +173,8 @@ mod tests {
                     Occasion::Ongoing => "still occurring",
                     Occasion::Regression => "Regression",
                     Occasion::Alert => "NullPointerException",
+                    Occasion::Storm => "14 modules",
+                    Occasion::Digest => "5 errors at once",
                 };
                 assert!(seen.contains(said), "{name} by {kind}: {seen}");
             }

@@ -7,7 +7,6 @@ use serde_json::Value;
 use crate::alert::{Alert, Delivery};
 use crate::config::{Config, Locale};
 use crate::issue::Decided;
-use crate::time::Time;
 
 use super::specimen::{Occasion, Supposed};
 use super::{Channel, Channels, Parcel};
@@ -26,18 +25,7 @@ pub(crate) fn closing(ongoing: bool) -> Alert {
 
 /// The alert on its way.
 pub(crate) fn delivery(alert: Alert) -> Delivery {
-    let (claimed_until, expires_at) = (Time(i64::MAX), Time(i64::MAX));
-    Delivery {
-        id: 7,
-        channel: "ops".into(),
-        attempt: 1,
-        fence: 1,
-        claimed_until,
-        expires_at,
-        alert,
-        folded: Vec::new(),
-        spread: None,
-    }
+    Supposed::sample().delivery_of(alert)
 }
 
 /// An alert in which every text is the given one.

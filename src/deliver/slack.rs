@@ -3,13 +3,13 @@
 //! Promises: within Slack's limits whatever the error says, counted as Slack may count at worst (escaped, in UTF-16
 //! units), and the sum of all parts within 12,000: beyond about 13,000 Slack refuses a message for a limit it does not
 //! document. Text from outside can neither mention people, nor break out of a code block. Deliberately not here:
-//! threads, edits and buttons; an incoming webhook's answer names no message to refer to.
+//! threads, edits and buttons (`slack_app`); an incoming webhook's answer names no message to refer to.
 
 use serde_json::{Value, json};
 
 use super::judge::Fate;
 use super::links::Link;
-use super::message::Field;
+use super::message::{Field, Message};
 use super::parcel::Reply;
 use super::post::Told;
 use super::text;
@@ -66,9 +66,13 @@ pub(crate) fn read(reply: &mut Reply) -> Option<Fate> {
     }
 }
 
-/// The message in blocks.
+/// The message as a payload.
 pub(crate) fn layout(told: &Told<'_>) -> Value {
-    let message = told.message;
+    json!({"text": preview(told.message), "blocks": blocks(told.message)})
+}
+
+/// The message in blocks.
+pub(super) fn blocks(message: &Message) -> Vec<Value> {
     let mut blocks = vec![
         json!({"type": "header", "text": {
             "type": "plain_text", "text": plain(&message.title, HEADER_UNITS), "emoji": false,
@@ -89,10 +93,15 @@ pub(crate) fn layout(told: &Told<'_>) -> Value {
     }
     let links = format!("{} · `{}`", links(&message.links), message.fingerprint);
     blocks.push(json!({"type": "context", "elements": [markup(links)]}));
-    json!({"text": plain(&format!("{} · {}", message.title, message.why), PREVIEW_UNITS), "blocks": blocks})
+    blocks
 }
 
-fn section(text: String) -> Value {
+/// What a notification shows.
+pub(super) fn preview(message: &Message) -> String {
+    plain(&format!("{} · {}", message.title, message.why), PREVIEW_UNITS)
+}
+
+pub(super) fn section(text: String) -> Value {
     json!({"type": "section", "text": markup(text)})
 }
 
@@ -128,7 +137,7 @@ fn labelled(field: &Field) -> String {
 }
 
 /// Text that is shown as it is.
-fn plain(text: &str, units: usize) -> String {
+pub(super) fn plain(text: &str, units: usize) -> String {
     escaped(&text::cut_by(text, units, |c| if c == '@' { 2 } else { units_of(c) }))
 }
 
@@ -171,4 +180,4 @@ fn calls_everybody(after: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

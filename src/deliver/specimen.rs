@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use crate::alert::{AWAY_MS, Alert, DECIDES, Health, Kind, OWN_PROJECT, Store};
+use crate::alert::{AWAY_MS, Alert, DECIDES, Delivery, Health, Kind, OWN_PROJECT, Spread, Store};
 use crate::event::{Attributes, Event, Exception, Frame, Level};
 use crate::issue::{CauseKey, Decided, Fingerprint};
 use crate::time::Time;
@@ -25,6 +25,10 @@ pub(crate) enum Occasion {
     Closing,
     /// Its window is over, and it goes on.
     Ongoing,
+    /// One cause broke several modules.
+    Storm,
+    /// More piled up than people can read.
+    Digest,
     /// A store of bongsu's own went away.
     Away,
     /// It is back.
@@ -33,11 +37,13 @@ pub(crate) enum Occasion {
 
 impl Occasion {
     /// All of them, by the names that people give them.
-    pub(crate) const ALL: [(&'static str, Occasion); 6] = [
+    pub(crate) const ALL: [(&'static str, Occasion); 8] = [
         ("alert", Occasion::Alert),
         ("regression", Occasion::Regression),
         ("closing", Occasion::Closing),
         ("ongoing", Occasion::Ongoing),
+        ("storm", Occasion::Storm),
+        ("digest", Occasion::Digest),
         ("health", Occasion::Away),
         ("recovery", Occasion::Back),
     ];
@@ -87,7 +93,7 @@ impl Supposed {
     /// What people would be told of it: on an alert's occasion the one with that ordinal.
     pub(crate) fn alert(&self, occasion: Occasion, ordinal: u32) -> Alert {
         match occasion {
-            Occasion::Alert => self.granted(ordinal),
+            Occasion::Alert | Occasion::Storm | Occasion::Digest => self.granted(ordinal),
             Occasion::Regression => Alert {
                 occurrences_total: 1_205,
                 first_seen: Time(self.opened_at.ms() - 9 * 86_400_000),
@@ -104,6 +110,38 @@ impl Supposed {
             Occasion::Away => self.health(true),
             Occasion::Back => self.health(false),
         }
+    }
+
+    /// The same on its way to a channel, with what is told together with it.
+    pub(crate) fn delivery(&self, occasion: Occasion, ordinal: u32) -> Delivery {
+        let mut delivery = self.delivery_of(self.alert(occasion, ordinal));
+        if !matches!(occasion, Occasion::Storm | Occasion::Digest) {
+            return delivery;
+        }
+        let others = ["pay-api", "stock-api", "ship-api", "mail-worker"].into_iter().zip(2_u64..);
+        delivery.folded = others
+            .map(|(module, nth)| {
+                let mut alert = self.granted(1);
+                alert.fingerprint = Fingerprint(self.fingerprint.0 + u128::from(nth));
+                alert.attributes.module = module.into();
+                (alert.id, alert.occurrences) = (100 + nth as i64, 7 * nth);
+                (alert.event, alert.new) = (None, nth % 2 == 0);
+                if occasion == Occasion::Digest {
+                    alert.cause = CauseKey(alert.cause.0 + u128::from(nth));
+                    alert.attributes.detail = format!("{module} cannot go on").into();
+                }
+                alert
+            })
+            .collect();
+        let named: Vec<String> = delivery.told().map(|alert| alert.attributes.module.to_string()).collect();
+        let spread = Spread { modules: 14, errors: 38, since: self.opened_at, named };
+        delivery.spread = Some(spread).filter(|_| occasion == Occasion::Storm);
+        delivery
+    }
+
+    /// An alert on its way to a channel.
+    pub(crate) fn delivery_of(&self, alert: Alert) -> Delivery {
+        Delivery::first("ops".into(), alert)
     }
 
     fn granted(&self, ordinal: u32) -> Alert {

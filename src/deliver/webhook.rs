@@ -1,8 +1,9 @@
 //! The channel `webhook`: the machine-readable form of every message, signed.
 //!
 //! Promises: the payload's names are stable (they are documented); the signature covers the very bytes that are sent and
-//! the moment of this attempt; the idempotency key is the same for every attempt of one delivery. Deliberately not here:
-//! templates of the user's own.
+//! the moment of this attempt; the idempotency key is the same for every attempt of one delivery. An alert that a template
+//! of the user's own cannot lay out is sent in the documented form all the same. Deliberately not here: how a template
+//! works (`template`).
 
 use std::fmt::Write;
 
@@ -11,8 +12,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::alert::{Alert, Delivery, Kind};
-use crate::config::Secret;
+use crate::alert::{Alert, Delivery, InsteadOf, Kind};
+use crate::config::{Method, Secret};
 use crate::event::{Attributes, Event, Frame, Level};
 use crate::issue::Fingerprint;
 use crate::time::Time;
@@ -20,6 +21,7 @@ use crate::time::Time;
 use super::links::Link;
 use super::message::{Message, Style, application_frames};
 use super::parcel::Parcel;
+use super::template::Template;
 
 /// Headers that are bongsu's own or the transport's; the configuration cannot replace them.
 pub(crate) const OWN_HEADERS: [&str; 8] = [
@@ -39,15 +41,30 @@ pub(crate) struct Webhook {
     pub(crate) url: Secret,
     pub(crate) secret: Option<Secret>,
     pub(crate) headers: Vec<(String, Secret)>,
+    pub(crate) method: Method,
+    /// The layout, when it is the user's own.
+    pub(crate) template: Option<Template>,
+}
+
+/// What is sent.
+struct Content {
+    kind: String,
+    body: Bytes,
 }
 
 impl Webhook {
-    /// The delivery as a signed request.
-    pub(crate) fn compose(&self, delivery: &Delivery, style: &Style, now: Time) -> Parcel {
-        let body = payload(delivery, style);
+    /// The delivery as a signed request. `tell` hears why the template could not be used, if it could not.
+    pub(crate) fn compose(
+        &self,
+        delivery: &Delivery,
+        style: &Style,
+        now: Time,
+        tell: &mut dyn FnMut(String),
+    ) -> Parcel {
+        let Content { kind, body } = self.content(delivery, style, tell);
         let own = |name: &str, value: String| (name.to_owned(), Secret::new(value));
         let mut headers = vec![
-            own("Content-Type", "application/json".to_owned()),
+            own("Content-Type", kind),
             own("User-Agent", concat!("bongsu/", env!("CARGO_PKG_VERSION")).to_owned()),
             own("Idempotency-Key", idempotency_key(delivery)),
         ];
@@ -55,13 +72,34 @@ impl Webhook {
             headers.push(own("X-Bongsu-Signature", signature(secret, now, &body)));
         }
         headers.extend(self.headers.iter().cloned());
-        Parcel::Post { url: self.url.clone(), headers, body }
+        let url = self.url.clone();
+        match self.method {
+            Method::Post => Parcel::Post { url, headers, body },
+            Method::Put => Parcel::Put { url, headers, body },
+        }
+    }
+
+    fn content(&self, delivery: &Delivery, style: &Style, tell: &mut dyn FnMut(String)) -> Content {
+        let message = Message::of_delivery(delivery, style);
+        if let Some(template) = &self.template {
+            match template.render(delivery, &message, style) {
+                Ok(body) => return Content { kind: template.content_type().to_owned(), body },
+                Err(why) => tell(why),
+            }
+            if !template.makes_json() {
+                let body = Bytes::from(message.text());
+                return Content { kind: "text/plain; charset=utf-8".to_owned(), body };
+            }
+        }
+        let payload = serde_json::to_vec(&payload(delivery, &message, style));
+        let body = payload.expect("texts and numbers under text keys are always JSON");
+        Content { kind: "application/json".to_owned(), body: Bytes::from(body) }
     }
 }
 
 /// The same for every attempt of one delivery, whoever makes it: an alert that was granted while the archive was away keeps
 /// its key when it is recorded.
-fn idempotency_key(delivery: &Delivery) -> String {
+pub(super) fn idempotency_key(delivery: &Delivery) -> String {
     let Delivery { channel, alert, .. } = delivery;
     let (kind, opened_at) = (alert.kind.name(), alert.window_opened_at.ms());
     let said = format!("{kind} {} {opened_at} {} {channel}", alert.fingerprint, alert.ordinal);
@@ -86,8 +124,9 @@ fn signature(secret: &Secret, now: Time, body: &[u8]) -> String {
     out
 }
 
+/// What is documented.
 #[derive(Serialize)]
-struct Payload<'a> {
+pub(super) struct Payload<'a> {
     kind: &'static str,
     id: i64,
     project: &'a str,
@@ -118,6 +157,8 @@ struct Payload<'a> {
     closing: Option<Closing>,
     spread: Option<SpreadOf<'a>>,
     folded: Vec<Folded<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instead_of: Option<Failed<'a>>,
     text: String,
 }
 
@@ -203,6 +244,21 @@ struct LinkTo<'a> {
     url: &'a str,
 }
 
+/// The channel that failed, for which this one stands in.
+#[derive(Serialize)]
+struct Failed<'a> {
+    channel: &'a str,
+    since: String,
+    error: &'a str,
+}
+
+impl<'a> From<&'a InsteadOf> for Failed<'a> {
+    fn from(instead_of: &'a InsteadOf) -> Failed<'a> {
+        let InsteadOf { channel, since, error } = instead_of;
+        Failed { channel, since: since.to_string(), error }
+    }
+}
+
 #[derive(Serialize)]
 struct Closing {
     alerts: u32,
@@ -210,12 +266,12 @@ struct Closing {
     ongoing: bool,
 }
 
-fn payload(delivery: &Delivery, style: &Style) -> Bytes {
+/// The documented form of a delivery, whose message this is.
+pub(super) fn payload<'a>(delivery: &'a Delivery, message: &'a Message, style: &'a Style) -> Payload<'a> {
     let alert = &delivery.alert;
     let event = alert.event.as_ref();
-    let message = Message::of_delivery(delivery, style);
     let (page, more) = message.page_and_more();
-    let payload = Payload {
+    Payload {
         kind: delivery.kind(),
         id: alert.id,
         project: &alert.project,
@@ -256,9 +312,9 @@ fn payload(delivery: &Delivery, style: &Style) -> Bytes {
             named: &spread.named,
         }),
         folded: delivery.folded.iter().map(Folded::of).collect(),
+        instead_of: delivery.instead_of.as_ref().map(Failed::from),
         text: message.text(),
-    };
-    Bytes::from(serde_json::to_vec(&payload).expect("texts and numbers under text keys are always JSON"))
+    }
 }
 
 fn root<'a>(event: &'a Event<'static>) -> Option<Root<'a>> {
@@ -272,6 +328,7 @@ mod tests {
     use jiff::tz::TimeZone;
 
     use super::*;
+    use crate::alert::Alert;
     use crate::config::Locale;
     use crate::deliver::sample;
 
@@ -290,11 +347,14 @@ mod tests {
             url: Secret::new("https://hooks.example/x"),
             secret: Some(Secret::new("whsec_봉수")),
             headers: vec![("X-Team".to_owned(), Secret::new("pay"))],
+            method: Method::Post,
+            template: None,
         }
     }
 
     fn composed(alert: Alert, now: Time) -> (Vec<(String, String)>, Bytes) {
-        let Parcel::Post { headers, body, .. } = hook().compose(&sample::delivery(alert), &style(), now) else {
+        let Parcel::Post { headers, body, .. } = hook().compose(&sample::delivery(alert), &style(), now, &mut |_| {})
+        else {
             panic!("a webhook posts");
         };
         (headers.into_iter().map(|(name, value)| (name, value.expose().to_owned())).collect(), body)
@@ -478,7 +538,7 @@ mod tests {
         let key = |id, attempt, ordinal, now| {
             let alert = Alert { id, ..sample::alert(ordinal) };
             let delivery = Delivery { id, attempt, fence: i64::from(attempt), ..sample::delivery(alert) };
-            let Parcel::Post { headers, .. } = hook().compose(&delivery, &style(), now) else {
+            let Parcel::Post { headers, .. } = hook().compose(&delivery, &style(), now, &mut |_| {}) else {
                 panic!("a webhook posts")
             };
             headers.into_iter().find(|(name, _)| name == "Idempotency-Key").map(|(_, value)| value)
@@ -493,10 +553,25 @@ mod tests {
         let (headers, _) = composed(sample::alert(1), sample::NOW);
         assert!(headers.contains(&("X-Team".to_owned(), "pay".to_owned())));
         let bare = Webhook { secret: None, ..hook() };
-        let Parcel::Post { headers, .. } = bare.compose(&sample::delivery(sample::alert(1)), &style(), sample::NOW)
+        let Parcel::Post { headers, .. } =
+            bare.compose(&sample::delivery(sample::alert(1)), &style(), sample::NOW, &mut |_| {})
         else {
             panic!("a webhook posts");
         };
         assert!(headers.iter().all(|(name, _)| name != "X-Bongsu-Signature"));
+    }
+
+    #[test]
+    fn a_delivery_in_place_of_another_says_so() {
+        let instead_of = InsteadOf { channel: "ops".into(), since: sample::NOW, error: "answered 503".into() };
+        let delivery = Delivery { instead_of: Some(instead_of), ..sample::delivery(sample::alert(1)) };
+        let Parcel::Post { body, .. } = hook().compose(&delivery, &style(), sample::NOW, &mut |_| {}) else {
+            panic!("it posts")
+        };
+        let payload: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        let said = serde_json::json!({ "channel": "ops", "since": sample::NOW.to_string(), "error": "answered 503" });
+        assert_eq!(payload["instead_of"], said);
+        let text = payload["text"].as_str().unwrap();
+        assert!(text.contains("\nInstead of: ops, which fails since 05:02:11: answered 503\n"), "{text}");
     }
 }

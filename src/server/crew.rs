@@ -1,4 +1,4 @@
-//! The crew: the outbox workers, one for each channel.
+//! The crew: the outbox workers, one for each channel, and the editors of channels whose messages can be edited.
 //!
 //! Promises: a channel that did not change keeps its worker, with what that knows of the far side; one that did, or is new,
 //! gets a worker of its own, and the worker that it had leaves as at the end of the server: it settles what is on its way
@@ -18,9 +18,10 @@ use crate::admit::{Duties, Handoff};
 use crate::archive::{Archive, Interim};
 use crate::cache::Cache;
 use crate::config::{self, Deliver, Outgoing};
-use crate::deliver::{Call, Channel, Pacer, Worker};
+use crate::deliver::{Call, Channel, Courier, Editor, Pacer, Worker};
 use crate::metrics::Metrics;
 use crate::storm::Folding;
+use crate::watch::Home;
 
 /// What the workers of all channels share.
 pub(super) struct Post {
@@ -30,6 +31,8 @@ pub(super) struct Post {
     pub(super) pacing: Vec<Arc<Cache>>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) granted: Arc<Notify>,
+    /// Notified when people decided something by a message.
+    pub(super) pressed: Arc<Notify>,
 }
 
 /// The workers.
@@ -39,11 +42,13 @@ pub(super) struct Crew {
     /// How those are called that are about to leave.
     leaving: Vec<watch::Sender<Call>>,
     manned: Arc<Manned>,
+    /// The channel that brings canaries back, while they have no other, and its courier.
+    own: (Arc<Channel>, Courier),
     duties: watch::Sender<Arc<Duties>>,
     tasks: JoinSet<()>,
 }
 
-/// A worker.
+/// A worker, and the editor beside it, if the channel has one.
 struct Hand {
     knows: Knows,
     call: watch::Sender<Call>,
@@ -62,6 +67,7 @@ struct Knows {
     public_url: String,
     links: Vec<config::Link>,
     owners: Vec<config::Owner>,
+    quiet: Vec<config::Quiet>,
 }
 
 impl Knows {
@@ -76,6 +82,7 @@ impl Knows {
             public_url: config.public_url(),
             links: config.link.clone(),
             owners: config.owner.clone(),
+            quiet: config.quiet.clone(),
         }
     }
 }
@@ -110,10 +117,11 @@ impl Manned {
 
 impl Crew {
     /// Nobody yet, and what the admission goes by meanwhile.
-    pub(super) fn new(orders: &Orders, post: Post) -> (Crew, watch::Receiver<Arc<Duties>>) {
+    pub(super) fn new(orders: &Orders, post: Post, home: &Home) -> (Crew, watch::Receiver<Arc<Duties>>) {
         let (duties, told) = watch::channel(Arc::new(duties(orders, &[])));
-        let manned = Arc::default();
-        (Crew { post, hands: Vec::new(), leaving: Vec::new(), manned, duties, tasks: JoinSet::new() }, told)
+        let own = (Arc::new(home.channel()), home.courier.clone());
+        let (hands, leaving, manned) = (Vec::new(), Vec::new(), Arc::default());
+        (Crew { post, hands, leaving, manned, own, duties, tasks: JoinSet::new() }, told)
     }
 
     /// Who is there.
@@ -124,7 +132,10 @@ impl Crew {
     /// Has every channel of these orders manned, and no other. From its end on, what is admitted is handed to these.
     pub(super) fn muster(&mut self, orders: &Orders) {
         let mut before = std::mem::take(&mut self.hands);
-        for channel in orders.channels.iter() {
+        let watch = &orders.config.watch;
+        let own = Arc::clone(&self.own.0);
+        let own = (watch.is_on() && watch.channel.is_none()).then_some(&own);
+        for channel in orders.channels.iter().chain(own) {
             let knows = Knows::of(channel, orders);
             let hand = match before.iter().position(|hand| hand.knows == knows) {
                 Some(stays) => before.swap_remove(stays),
@@ -154,7 +165,11 @@ impl Crew {
         let deliver = &orders.config.deliver;
         let (to, fresh) = mpsc::channel(Worker::ahead(deliver).max(1));
         let (call, called) = watch::channel(Call::Work);
-        let worker = self.post.worker(channel, orders);
+        let courier = if Arc::ptr_eq(channel, &self.own.0) { &self.own.1 } else { &orders.courier };
+        let worker = self.post.worker(channel, courier, orders);
+        if channel.edits() {
+            self.tasks.spawn(self.post.editor(channel, orders).run(called.clone()));
+        }
         let (manned, name, granted) =
             (Arc::clone(&self.manned), Arc::clone(channel.name()), Arc::clone(&self.post.granted));
         manned.enter(&name);
@@ -184,14 +199,31 @@ fn duties(orders: &Orders, hands: &[Hand]) -> Duties {
 }
 
 impl Post {
-    fn worker(&self, channel: &Arc<Channel>, orders: &Orders) -> Arc<Worker> {
-        let configured = orders.config.channel.iter().find(|one| one.name == **channel.name());
-        Arc::new(Worker {
-            pacer: configured.and_then(|configured| Pacer::of(configured, self.pacing.clone())),
+    fn pacer(&self, channel: &Channel, orders: &Orders) -> Option<Pacer> {
+        let configured = orders.config.channel.iter().find(|one| one.name == **channel.name())?;
+        Pacer::of(configured, self.pacing.clone())
+    }
+
+    fn editor(&self, channel: &Arc<Channel>, orders: &Orders) -> Editor {
+        Editor {
             channel: Arc::clone(channel),
             archive: self.archive.clone(),
             interim: Arc::clone(&self.interim),
             courier: orders.courier.clone(),
+            pacer: self.pacer(channel, orders).map(Pacer::of_edits),
+            metrics: Arc::clone(&self.metrics),
+            pressed: Arc::clone(&self.pressed),
+            now,
+        }
+    }
+
+    fn worker(&self, channel: &Arc<Channel>, courier: &Courier, orders: &Orders) -> Arc<Worker> {
+        Arc::new(Worker {
+            pacer: self.pacer(channel, orders),
+            channel: Arc::clone(channel),
+            archive: self.archive.clone(),
+            interim: Arc::clone(&self.interim),
+            courier: courier.clone(),
             settings: orders.config.deliver.clone(),
             folding: Folding::of(&orders.config, channel.name()),
             metrics: Arc::clone(&self.metrics),

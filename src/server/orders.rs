@@ -13,6 +13,7 @@ use crate::fingerprint::Sameness;
 use crate::health;
 use crate::river::Terms;
 use crate::scrub::Scrubber;
+use crate::watch;
 
 /// What is compiled from one configuration.
 pub(super) struct Orders {
@@ -26,6 +27,8 @@ pub(super) struct Orders {
     pub(super) cache: Option<cache::Settings>,
     /// What events are judged by.
     pub(super) terms: Arc<Terms>,
+    /// What canaries go by.
+    pub(super) watch: Arc<watch::Settings>,
 }
 
 impl Orders {
@@ -48,6 +51,7 @@ impl Orders {
             sameness,
             routes: Routes::new(&config)?,
             own: Arc::new(health::route(&config, &names)),
+            canary: Arc::new(watch::route(&config.watch)),
         };
         let carries = |config: &Config| (config.outgoing.clone(), config.deliver.timeout);
         let courier = match before {
@@ -55,7 +59,8 @@ impl Orders {
             _ => Courier::new(&config.outgoing, config.deliver.timeout.get()).map_err(|why| format!("{why:#}"))?,
         };
         let cache = cache_settings(&config.cache).map_err(|why| format!("cache.url: {why}"))?;
-        Ok(Orders { config, channels, courier, cache, terms: Arc::new(terms) })
+        let watch = Arc::new(watch::Settings::new(&config, &channels, &courier)?);
+        Ok(Orders { config, channels, courier, cache, terms: Arc::new(terms), watch })
     }
 }
 

@@ -34,6 +34,7 @@ pub struct Again {
 pub(super) struct Reloader {
     pub(super) orders: watch::Sender<Arc<Orders>>,
     pub(super) web: watch::Sender<web::Settings>,
+    pub(super) watch: watch::Sender<Arc<crate::watch::Settings>>,
     pub(super) crew: Crew,
     pub(super) river: Arc<River>,
     pub(super) keys: Arc<Keys>,
@@ -99,9 +100,11 @@ impl Reloader {
         self.crew.muster(&orders);
         self.river.go_by(Arc::clone(&orders.terms));
         self.keys.go_by(configured);
+        self.watch.send_replace(Arc::clone(&orders.watch));
         let expiry = orders.config.deliver.expiry.get();
         self.web.send_modify(|settings| {
             settings.expiry = expiry;
+            settings.slack = web::slack_secrets(&orders.config);
             if let Some(token) = &orders.config.api.token {
                 settings.token = keys::hash(token.expose());
             }

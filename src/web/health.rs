@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::Response;
+use axum::http::{HeaderMap, Response, StatusCode};
 use serde::Serialize;
 
 use super::Web;
+use crate::alert::{Canary, CanaryState};
 use crate::http;
 
 /// How long the archive may take to show that it takes writes. Orchestrators ask with a time limit of about a second.
@@ -27,6 +28,39 @@ pub(super) struct Readiness {
     decides: &'static str,
     /// Events that wait for the archive.
     queued_events: usize,
+    /// What became of the last error that bongsu sent itself.
+    canary: CanaryView,
+}
+
+/// Whether the errors that bongsu sends itself arrive.
+#[derive(Serialize, utoipa::ToSchema)]
+struct CanaryView {
+    /// `off`, `arrives` or `stopped`.
+    state: &'static str,
+    /// When one arrived last, RFC 3339.
+    last_arrival: Option<String>,
+    /// Where the last one stopped: `door`, `gate`, `outbox`, `channel` or `unknown`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stopped_at: Option<&'static str>,
+    /// In whose words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    said: Option<String>,
+}
+
+impl From<&Canary> for CanaryView {
+    fn from(canary: &Canary) -> CanaryView {
+        let (state, stopped_at, said) = match &canary.state {
+            CanaryState::Off => ("off", None, None),
+            CanaryState::Arrives => ("arrives", None, None),
+            CanaryState::Stopped { at, said } => ("stopped", Some(*at), Some(said.clone())),
+        };
+        CanaryView { state, last_arrival: canary.last_arrival.map(|at| at.to_string()), stopped_at, said }
+    }
+}
+
+/// Where the server's own canaries end. Nothing is done with them: that they were taken is in the outbox.
+pub(super) async fn canary(State(web): State<Arc<Web>>, headers: HeaderMap) -> StatusCode {
+    if web.is_own(&headers) { StatusCode::NO_CONTENT } else { StatusCode::UNAUTHORIZED }
 }
 
 /// The process runs.
@@ -52,7 +86,8 @@ pub(super) async fn readyz(State(web): State<Arc<Web>>) -> Response<Body> {
     let ready = up || admission.shares();
     let cache = admission.cache_is_up().map(|up| if up { "up" } else { "away" });
     let (decides, queued_events) = (admission.decides(), admission.queued());
-    let readiness = Readiness { ready, archive, cache, decides, queued_events };
+    let canary = CanaryView::from(&*web.own.canary.borrow());
+    let readiness = Readiness { ready, archive, cache, decides, queued_events, canary };
     http::json(if ready { 200 } else { 503 }, "application/json", &readiness)
 }
 

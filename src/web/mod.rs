@@ -6,6 +6,7 @@
 mod api;
 mod explain;
 mod health;
+mod slack;
 mod view;
 
 use std::sync::Arc;
@@ -20,9 +21,12 @@ use tokio::sync::{Notify, watch};
 use utoipa::OpenApi;
 
 pub(crate) use explain::ReadEvent;
-pub(crate) use view::{IssueDetailView, IssueView};
+pub(crate) use slack::{SlackDoor, slack_secrets};
+pub(crate) use view::{DeliveryView, IssueDetailView, IssueView};
 
+use crate::alert::Canary;
 use crate::archive::{Archive, KeyHash};
+use crate::config::Secret;
 use crate::http::{self, Problem};
 use crate::keys;
 use crate::river::River;
@@ -34,6 +38,16 @@ pub(crate) struct Settings {
     pub(crate) token: KeyHash,
     /// How long a delivery that is sent again is worth sending.
     pub(crate) expiry: Duration,
+    /// What the configured Slack apps sign with.
+    pub(crate) slack: Vec<Secret>,
+}
+
+/// What the server knows of itself.
+pub(crate) struct Own {
+    /// The hash of the key to its own doors.
+    pub(crate) key: KeyHash,
+    /// What became of the last canary.
+    pub(crate) canary: watch::Receiver<Canary>,
 }
 
 /// What the handlers share.
@@ -41,6 +55,7 @@ pub(crate) struct Web {
     archive: Archive,
     river: Arc<River>,
     settings: watch::Receiver<Settings>,
+    own: Own,
     read_timeout: Duration,
     granted: Arc<Notify>,
     now: fn() -> Time,
@@ -52,7 +67,7 @@ pub(crate) struct Web {
     info(title = "bongsu", description = "Error alerts: issues, alerts, deliveries, and what people decide about them."),
     paths(
         api::issues, api::issue, api::acknowledge, api::resolve, api::mute, api::reopen, api::merge, api::unmerge,
-        api::alerts, api::deliveries, api::resend, explain::explain, health::healthz, health::readyz, health::metrics
+        api::alerts, api::deliveries, api::resend, explain::explain, slack::interactions, health::healthz, health::readyz, health::metrics
     ),
     modifiers(&Tokens)
 )]
@@ -68,6 +83,8 @@ impl utoipa::Modify for Tokens {
         components.add_security_scheme("api_token", bearer());
         components.add_security_scheme("project_key", bearer());
         let header = ApiKeyValue::with_description("X-Sentry-Auth", "`Sentry sentry_key=KEY`, as the SDKs send it");
+        let signature = ApiKeyValue::with_description("X-Slack-Signature", "An app's signature, as Slack documents it");
+        components.add_security_scheme("slack_signature", SecurityScheme::ApiKey(ApiKey::Header(signature)));
         components.add_security_scheme("sentry_key", SecurityScheme::ApiKey(ApiKey::Header(header)));
     }
 }
@@ -78,11 +95,12 @@ impl Web {
         archive: Archive,
         river: Arc<River>,
         settings: watch::Receiver<Settings>,
+        own: Own,
         read_timeout: Duration,
         granted: Arc<Notify>,
         now: fn() -> Time,
     ) -> Web {
-        Web { archive, river, settings, read_timeout, granted, now }
+        Web { archive, river, settings, own, read_timeout, granted, now }
     }
 
     /// The routes. `described_elsewhere`: the description of other doors of the same server; `read`: how an event is read
@@ -105,6 +123,7 @@ impl Web {
             .route("/api/v1/deliveries/{id}/resend", post(api::resend))
             .route("/api/v1/explain", post(explain::explain).layer(Extension(read)))
             .route("/api/openapi.json", get(openapi))
+            .route("/api/v1/canary", post(health::canary))
             .route("/healthz", get(health::healthz))
             .route("/readyz", get(health::readyz))
             .route("/metrics", get(health::metrics))
@@ -114,6 +133,12 @@ impl Web {
 
     fn expiry(&self) -> Duration {
         self.settings.borrow().expiry
+    }
+
+    /// Whether the request comes from this server itself.
+    fn is_own(&self, headers: &axum::http::HeaderMap) -> bool {
+        let key = headers.get(header::AUTHORIZATION).and_then(|value| http::bearer(value.to_str().ok()?));
+        key.is_some_and(|key| keys::hash(key).ct_eq(&self.own.key).into())
     }
 
     /// Whether the request carries the API token.

@@ -21,7 +21,11 @@ mod runtimes;
 mod sameness;
 #[path = "../servers/mod.rs"]
 mod servers;
+mod slack_app;
 mod start;
 mod stores;
+mod storms;
+mod templates;
 mod tidy;
 mod upgrade;
+mod watch;

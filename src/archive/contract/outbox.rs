@@ -13,7 +13,7 @@ pub(super) async fn pods_share_the_outbox(url: &str) {
                 tokio::spawn(async move {
                     let mine = claimed(&pod, "ops", 10, at(1)).await;
                     for delivery in &mine {
-                        settle(&pod, delivery, End::Delivered, at(1)).await;
+                        settle(&pod, delivery, End::Delivered { handle: None }, at(1)).await;
                     }
                     mine
                 })
@@ -33,7 +33,7 @@ pub(super) async fn pods_share_the_outbox(url: &str) {
         }
         for delivery in rest {
             order.entry(delivery.alert.fingerprint.0).or_default().push(delivery.alert.ordinal);
-            settle(&pods[0], &delivery, End::Delivered, at(1)).await;
+            settle(&pods[0], &delivery, End::Delivered { handle: None }, at(1)).await;
         }
     }
     assert_eq!(order.len(), 40);
@@ -73,7 +73,7 @@ pub(super) async fn later_alerts_know_the_servers(url: &str) {
                 if alert.fingerprint.0 == 1 {
                     told.push((alert.kind.name(), alert.ordinal, alert.servers.join(" ")));
                 }
-                settle(&archive, &delivery, End::Delivered, now).await;
+                settle(&archive, &delivery, End::Delivered { handle: None }, now).await;
             }
         }
     };
@@ -95,9 +95,9 @@ pub(super) async fn claims_are_fenced(url: &str) {
     assert!(claimed(&archive, "ops", 10, at(29)).await.is_empty(), "it is the first claimer's alone");
     let late = claimed(&archive, "ops", 10, at(30)).await;
     assert_eq!((late[0].id, late[0].fence, late[0].attempt), (mine[0].id, 2, 2), "the lease is over");
-    settle(&archive, &mine[0], End::Delivered, at(31)).await;
+    settle(&archive, &mine[0], End::Delivered { handle: None }, at(31)).await;
     let state = async || {
-        let rows = archive.deliveries(None, None, 100).await.unwrap().items;
+        let rows = archive.deliveries(None, None, None, 100).await.unwrap().items;
         let row = rows.into_iter().find(|row| row.id == mine[0].id).unwrap();
         (row.state, row.attempts, row.unanswered, row.due_at, row.error)
     };
@@ -132,8 +132,8 @@ pub(super) async fn claims_are_fenced(url: &str) {
     let after = state().await;
     assert_eq!((after.2, after.4.as_deref()), (1, Some("given up after 2 attempts: 503")));
     assert_eq!(archive.backlog().await.unwrap(), (3, 1));
-    assert_eq!(archive.resend(Some(mine[0].id), EXPIRY, at(102)).await.unwrap(), 1);
-    assert_eq!(archive.resend(None, EXPIRY, at(102)).await.unwrap(), 0);
+    assert_eq!(archive.resend(Some(mine[0].id), None, EXPIRY, at(102)).await.unwrap(), 1);
+    assert_eq!(archive.resend(None, None, EXPIRY, at(102)).await.unwrap(), 0);
     let bury = async |grace| archive.bury_orphans(vec!["ops".into()], grace, at(103)).await.unwrap();
     assert_eq!((bury(Duration::from_secs(104)).await, bury(Duration::from_secs(103)).await), (0, 2));
     assert_eq!(archive.backlog().await.unwrap(), (2, 2));
@@ -161,4 +161,60 @@ pub(super) async fn one_process_holds_a_lease(url: &str) {
     assert!(lease("a", at(0)).await && !lease("b", at(9)).await && lease("a", at(9)).await);
     assert!(!lease("b", at(10)).await, "it was renewed");
     assert!(lease("b", at(19)).await && !lease("a", at(19)).await);
+}
+
+pub(super) async fn what_fails_is_diverted_once(url: &str) {
+    let archive = open(url).await;
+    let after = Duration::from_secs(120);
+    let to = |channel: &str| Fallback { to: channel.into(), after };
+    let overdue =
+        async |from: &str, fallback: &str, now| archive.divert_overdue(from.into(), to(fallback), now).await.unwrap();
+    let end = async |delivery: &Delivery, end, divert_to: Option<&str>, now| {
+        let (id, fence, divert_to) = (delivery.id, delivery.fence, divert_to.map(Arc::from));
+        for _ in 0..2 {
+            let settled =
+                Settlement { id, fence, unanswered: false, end: Clone::clone(&end), divert_to: divert_to.clone() };
+            archive.exchange(vec![settled], claim("none", 0), now).await.unwrap();
+        }
+    };
+    admit(&archive, [1, 2], 2, T0).await;
+    let first = claimed(&archive, "ops", 10, at(1)).await;
+    assert_eq!(
+        first.iter().map(|one| (one.created_at, one.instead_of.clone())).collect::<Vec<_>>(),
+        [(T0, None), (T0, None)]
+    );
+    end(&first[0], End::Dead { error: "answered 404".into() }, Some("mail"), at(2)).await;
+    end(&first[1], End::Again { due_at: at(500), asked: true, error: "answered 429".into() }, Some("mail"), at(2))
+        .await;
+    let stands_in = claimed(&archive, "mail", 10, at(2)).await;
+    let said = stands_in.iter().map(|one| (one.alert.ordinal, one.instead_of.clone().unwrap())).collect::<Vec<_>>();
+    let instead_of = |error: &str| InsteadOf { channel: "ops".into(), since: T0, error: error.into() };
+    assert_eq!(said, [(1, instead_of("answered 404")), (1, instead_of("answered 429"))]);
+    assert_eq!(stands_in[0].expires_at, first[0].expires_at, "it is not younger than the alert");
+
+    // What waits behind one that fails, and what was never tried; and each once, also back where it came from.
+    assert_eq!((overdue("ops", "mail", at(119)).await, overdue("ops", "mail", at(120)).await), (0, 2));
+    assert_eq!((overdue("ops", "mail", at(120)).await, overdue("mail", "ops", at(500)).await), (0, 0));
+    for one in &stands_in {
+        end(one, End::Dead { error: "answered 550".into() }, Some("pager"), at(121)).await;
+    }
+    assert_eq!(claimed(&archive, "pager", 10, at(121)).await.len(), 2, "and on");
+    let rest = claimed(&archive, "mail", 10, at(121)).await;
+    assert_eq!(rest.iter().map(|one| one.instead_of.clone().unwrap().error).collect::<Vec<_>>(), ["", ""]);
+    let mut ways: BTreeMap<i64, Vec<String>> = BTreeMap::new();
+    for one in archive.deliveries(None, None, None, 100).await.unwrap().items {
+        ways.entry(one.alert).or_default().push(one.channel);
+    }
+    let mut ways: Vec<Vec<String>> = ways.into_values().collect();
+    ways.iter_mut().for_each(|ways| ways.sort());
+    ways.sort();
+    assert_eq!(ways[..2], [["dev", "mail", "ops"], ["dev", "mail", "ops"]]);
+    assert_eq!(ways[2..], [["dev", "mail", "ops", "pager"], ["dev", "mail", "ops", "pager"]]);
+    let too_late = T0.plus(EXPIRY);
+    end(&rest[0], End::Dead { error: "answered 550".into() }, Some("pager"), too_late).await;
+    assert_eq!(
+        claimed(&archive, "pager", 10, too_late).await.len(),
+        2,
+        "those whose lease is over, and none that came too late"
+    );
 }

@@ -72,7 +72,7 @@ fn html_from_outside_is_text() {
         channel: "ops".into(),
         book: std::sync::Arc::default(),
     };
-    let page = page(&Message::of(&sample::all(sample::HARM), &style));
+    let page = page(&Message::of(&sample::all(sample::HARM), &style), "#D92D20");
     assert!(!page.contains("<b>") && !page.contains("<at>") && page.contains("@everyone"), "{page}");
     assert_eq!(page.matches("<a href=").count(), 1);
 }

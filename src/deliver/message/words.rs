@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::alert::Health;
 use crate::config::Locale;
+use crate::issue::Press;
 
 /// The words of one language.
 pub(super) struct Words {
@@ -52,6 +53,12 @@ pub(super) struct Words {
     pub(super) last_of_window: fn(&str) -> String,
     pub(super) regression: fn(&Resolved) -> String,
     pub(super) window_ended: fn(&Ended) -> String,
+    /// The window is over, in a message that was sent while it lasted.
+    pub(super) window_over: &'static str,
+    /// What people decided.
+    pub(super) decided: fn(&Decision) -> String,
+    /// What a button does.
+    pub(super) press: fn(Press) -> &'static str,
     pub(super) modules: &'static str,
     /// A number of modules.
     pub(super) in_modules: fn(u64) -> String,
@@ -66,8 +73,20 @@ pub(super) struct Words {
     /// Errors besides those that are named.
     pub(super) and_more: fn(u64) -> String,
     pub(super) away_for: &'static str,
+    /// Beside the channel that failed.
+    pub(super) instead_of: &'static str,
+    /// A channel fails since then, and why, if that is known.
+    pub(super) fails: fn(&str, &str, &str) -> String,
     /// A store of bongsu's own went away or came back.
     pub(super) health: fn(Health) -> &'static str,
+    /// Where a test error stopped.
+    pub(super) stopped: fn(&str) -> &'static str,
+    /// They arrive again.
+    pub(super) works: &'static str,
+    /// One arrived.
+    pub(super) canary: &'static str,
+    /// The label of what was answered where it stopped.
+    pub(super) said: &'static str,
     /// What that means, by who decides now.
     pub(super) decides: fn(&str) -> &'static str,
 }
@@ -97,6 +116,20 @@ pub(super) struct Ended {
     pub(super) suppressed: u64,
     pub(super) last_seen: String,
     pub(super) ongoing: bool,
+}
+
+/// What people decided about an issue.
+pub(super) struct Decision {
+    pub(super) at: Option<String>,
+    pub(super) by: String,
+    pub(super) what: Verdict,
+}
+
+pub(super) enum Verdict {
+    Acknowledged,
+    /// Until a moment, or until so many more.
+    Muted(Option<String>, Option<u64>),
+    Resolved,
 }
 
 pub(super) fn of(locale: Locale) -> &'static Words {

@@ -1,8 +1,9 @@
 //! English.
 
 use super::super::figures::thousands;
-use super::{Digest, Ended, Resolved, Words, span_in};
+use super::{Decision, Digest, Ended, Resolved, Verdict, Words, span_in};
 use crate::alert::{Health, Store};
+use crate::issue::Press;
 
 pub(super) const WORDS: Words = Words {
     category: "Category",
@@ -36,6 +37,9 @@ pub(super) const WORDS: Words = Words {
     last_of_window: |ends| format!("Last alert of this window: further ones are counted silently until {ends}"),
     regression,
     window_ended,
+    window_over: "Window over",
+    decided,
+    press,
     modules: "Modules",
     in_modules: |n| counted(n, "module", "modules"),
     one_cause: |modules, errors, first, at| {
@@ -47,7 +51,13 @@ pub(super) const WORDS: Words = Words {
     windows_ended: |n| format!("{} ended", counted(n, "window", "windows")),
     and_more: |n| format!("… and {} more", thousands(n)),
     away_for: "Away for",
+    instead_of: "Instead of",
+    fails,
     health,
+    stopped,
+    works: "The error that bongsu sends itself goes the whole way again, from the door to a channel.",
+    canary: "The error that bongsu sends itself, to see whether alerts arrive.",
+    said: "Answer",
     decides,
 };
 
@@ -79,6 +89,21 @@ fn health(Health { store, away }: Health) -> &'static str {
         (Store::Cache, false) => "the cache is back",
         (Store::Archive, true) => "the archive is away",
         (Store::Archive, false) => "the archive is back",
+        (Store::Way, true) => "alerts may not arrive",
+        (Store::Way, false) => "alerts arrive again",
+        (Store::Canary, _) => "canary",
+    }
+}
+
+fn stopped(at: &str) -> &'static str {
+    match at {
+        "door" => {
+            "The error that bongsu sends itself was not taken at its own door. Those of your services may not be either."
+        }
+        "gate" => "The error that bongsu sends itself was counted, but not granted an alert.",
+        "outbox" => "The alert of the error that bongsu sends itself waits in the outbox: no server sends it.",
+        "channel" => "The alert of the error that bongsu sends itself does not get through its channel.",
+        _ => "What became of the error that bongsu sends itself cannot be found out.",
     }
 }
 
@@ -104,6 +129,11 @@ fn regression(resolved: &Resolved) -> String {
     format!("Regression: resolved{at}{by}, seen again{note}")
 }
 
+fn fails(channel: &str, since: &str, error: &str) -> String {
+    let why = if error.is_empty() { String::new() } else { format!(": {error}") };
+    format!("{channel}, which fails since {since}{why}")
+}
+
 fn window_ended(ended: &Ended) -> String {
     let Ended { span, last_seen, .. } = ended;
     let plural = if ended.alerts == 1 { "" } else { "s" };
@@ -112,5 +142,28 @@ fn window_ended(ended: &Ended) -> String {
     match ended.ongoing {
         true => format!("Window ended · {counts} · still occurring, next window open"),
         false => format!("Window ended · {counts} · last at {last_seen}, none since"),
+    }
+}
+
+fn decided(Decision { at, by, what }: &Decision) -> String {
+    let what = match what {
+        Verdict::Acknowledged => "Acknowledged".to_owned(),
+        Verdict::Muted(Some(until), _) => format!("Muted until {until}"),
+        Verdict::Muted(None, Some(more)) => format!("Muted until {} more", thousands(*more)),
+        Verdict::Muted(None, None) => "Muted".to_owned(),
+        Verdict::Resolved => "Resolved".to_owned(),
+    };
+    let by = if by.is_empty() { String::new() } else { format!(" by {by}") };
+    let at = at.as_deref().map(|at| format!(" · {at}")).unwrap_or_default();
+    format!("{what}{by}{at}")
+}
+
+fn press(press: Press) -> &'static str {
+    match press {
+        Press::Acknowledge => "Acknowledge",
+        Press::MuteHour => "Mute 1 h",
+        Press::MuteHundred => "Mute until 100 more",
+        Press::Resolve => "Resolve",
+        Press::Reopen => "Reopen",
     }
 }

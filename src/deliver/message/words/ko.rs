@@ -1,8 +1,9 @@
 //! Korean: labels are nouns, sentences end in 합니다; 에러 and 알림, not 오류 and 알람.
 
 use super::super::figures::thousands;
-use super::{Digest, Ended, Resolved, Words, span_in};
+use super::{Decision, Digest, Ended, Resolved, Verdict, Words, span_in};
 use crate::alert::{Health, Store};
+use crate::issue::Press;
 
 pub(super) const WORDS: Words = Words {
     category: "예외 구분",
@@ -36,6 +37,9 @@ pub(super) const WORDS: Words = Words {
     last_of_window: |ends| format!("이번 구간의 마지막 알림입니다. {ends}까지 같은 에러는 알림 없이 집계합니다."),
     regression,
     window_ended,
+    window_over: "제한 구간 종료",
+    decided,
+    press,
     modules: "모듈",
     in_modules: |n| format!("모듈 {}개", thousands(n)),
     one_cause: |modules, errors, first, at| {
@@ -50,7 +54,13 @@ pub(super) const WORDS: Words = Words {
     windows_ended: |n| format!("구간 {}개 종료", thousands(n)),
     and_more: |n| format!("… 외 {}종", thousands(n)),
     away_for: "중단 시간",
+    instead_of: "대신 알림",
+    fails,
     health,
+    stopped,
+    works: "bongsu가 스스로 보내는 점검 에러가 수신부터 채널까지 다시 전달됩니다.",
+    canary: "알림이 도착하는지 확인하려고 bongsu가 스스로 보내는 점검 에러입니다.",
+    said: "응답",
     decides,
 };
 
@@ -70,6 +80,21 @@ fn health(Health { store, away }: Health) -> &'static str {
         (Store::Cache, false) => "캐시가 복구되었습니다",
         (Store::Archive, true) => "아카이브에 연결할 수 없습니다",
         (Store::Archive, false) => "아카이브가 복구되었습니다",
+        (Store::Way, true) => "알림이 도착하지 않을 수 있습니다",
+        (Store::Way, false) => "알림이 다시 도착합니다",
+        (Store::Canary, _) => "점검",
+    }
+}
+
+fn stopped(at: &str) -> &'static str {
+    match at {
+        "door" => {
+            "bongsu가 스스로 보낸 점검 에러를 자신의 수신부가 받지 못했습니다. 서비스가 보내는 에러도 받지 못하고 있을 수 있습니다."
+        }
+        "gate" => "bongsu가 스스로 보낸 점검 에러가 집계되었지만 알림이 승인되지 않았습니다.",
+        "outbox" => "bongsu가 스스로 보낸 점검 에러의 알림이 발송 대기 중이며, 발송하는 서버가 없습니다.",
+        "channel" => "bongsu가 스스로 보낸 점검 에러의 알림이 채널에 전달되지 않습니다.",
+        _ => "bongsu가 스스로 보낸 점검 에러가 어떻게 되었는지 확인할 수 없습니다.",
     }
 }
 
@@ -107,6 +132,11 @@ fn regression(resolved: &Resolved) -> String {
     format!("재발 · {at}{by}해결 처리한 에러가 다시 발생했습니다.{note}")
 }
 
+fn fails(channel: &str, since: &str, error: &str) -> String {
+    let why = if error.is_empty() { String::new() } else { format!(": {error}") };
+    format!("{channel} 채널이 {since}부터 실패{why}")
+}
+
 fn window_ended(ended: &Ended) -> String {
     let Ended { span, last_seen, .. } = ended;
     let [occurrences, alerts, suppressed] = [ended.occurrences, ended.alerts, ended.suppressed].map(thousands);
@@ -114,5 +144,28 @@ fn window_ended(ended: &Ended) -> String {
     match ended.ongoing {
         true => format!("제한 구간 종료 · {counts} · 아직 발생 중 · 다음 구간 시작"),
         false => format!("제한 구간 종료 · {counts} · 마지막 발생 {last_seen}, 이후 0건"),
+    }
+}
+
+fn decided(Decision { at, by, what }: &Decision) -> String {
+    let what = match what {
+        Verdict::Acknowledged => "확인 처리했습니다".to_owned(),
+        Verdict::Muted(Some(until), _) => format!("{until}까지 알림을 껐습니다"),
+        Verdict::Muted(None, Some(more)) => format!("{}건 더 발생할 때까지 알림을 껐습니다", thousands(*more)),
+        Verdict::Muted(None, None) => "알림을 껐습니다".to_owned(),
+        Verdict::Resolved => "해결 처리했습니다".to_owned(),
+    };
+    let by = if by.is_empty() { String::new() } else { format!("{by} 님이 ") };
+    let at = at.as_deref().map(|at| format!(" · {at}")).unwrap_or_default();
+    format!("{by}{what}{at}")
+}
+
+fn press(press: Press) -> &'static str {
+    match press {
+        Press::Acknowledge => "확인",
+        Press::MuteHour => "1시간 알림 끄기",
+        Press::MuteHundred => "100건 더 발생할 때까지 끄기",
+        Press::Resolve => "해결",
+        Press::Reopen => "다시 열기",
     }
 }

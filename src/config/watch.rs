@@ -1,0 +1,62 @@
+//! Self-watching as it is configured.
+//!
+//! Promises: off, as long as nobody would hear of it. Deliberately not here: what is done (`watch`).
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::{Secret, Span, hint};
+
+/// An error that bongsu sends itself, through the whole way of an alert, and who is told when it does not arrive.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Watch {
+    /// How often it is sent. `"0s"`: never.
+    pub every: Span,
+    /// How long it may take to arrive.
+    pub within: Span,
+    /// Where it goes. Absent: back to bongsu's own door.
+    pub channel: Option<String>,
+    /// Channels that are told, past gate and outbox, when it does not arrive, and when it does again.
+    pub tell: Vec<String>,
+    /// A URL that is requested whenever it has arrived.
+    pub heartbeat: Option<Secret>,
+}
+
+impl Default for Watch {
+    fn default() -> Watch {
+        Watch { every: Span::secs(60), within: Span::secs(30), channel: None, tell: Vec::new(), heartbeat: None }
+    }
+}
+
+impl Watch {
+    /// Whether there is anything to be sent, and anybody who would hear of it.
+    pub(crate) fn is_on(&self) -> bool {
+        let heard = self.channel.is_some() || !self.tell.is_empty() || self.heartbeat.is_some();
+        self.every.get() > Duration::ZERO && heard
+    }
+
+    /// What is wrong with it, where these are the names of the channels.
+    pub(super) fn problems(&self, names: &BTreeSet<&String>) -> Vec<String> {
+        let mut problems = Vec::new();
+        let one = self.channel.iter().map(|name| ("channel", name));
+        for (key, name) in one.chain(self.tell.iter().map(|name| ("tell", name))) {
+            if !names.contains(name) {
+                let hint = hint(name, names.iter().map(|name| name.as_str()));
+                problems.push(format!("watch.{key}: there is no channel {name:?}{hint}"));
+            }
+        }
+        if self.tell.iter().any(|name| Some(name) == self.channel.as_ref()) {
+            problems.push("watch.tell: name another channel than watch.channel, which is what may fail".to_owned());
+        }
+        if self.every.get() > Duration::ZERO && self.within > self.every {
+            problems.push("watch.within: use watch.every at most: one is on its way at a time".to_owned());
+        }
+        if self.within.get() < Duration::from_millis(100) {
+            problems.push("watch.within: use 100ms or more".to_owned());
+        }
+        problems
+    }
+}
