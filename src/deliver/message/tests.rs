@@ -39,7 +39,6 @@ fn what_bongsu_sends_itself_and_what_became_of_it() {
             ⚠️ bongsu · alerts may not arrive
             The alert of the error that bongsu sends itself does not get through its channel.
             The cache counts and decides meanwhile. Alerts go on, are held in memory, and are recorded when the archive is back.
-            Cannot invoke "Coupon.getRate()" because "coupon" is null
             Answer: answered 503
             Last seen: 14:02:11 KST
             Server: bongsu-0
@@ -51,7 +50,6 @@ fn what_bongsu_sends_itself_and_what_became_of_it() {
         expect![[r#"
             ✅ bongsu · 알림이 다시 도착합니다
             bongsu가 스스로 보내는 점검 에러가 수신부터 채널까지 다시 전달됩니다.
-            Cannot invoke "Coupon.getRate()" because "coupon" is null
             중단 시간: 1분 35초
             마지막 발생: 14:02:11 KST
             서버: bongsu-0
@@ -63,7 +61,6 @@ fn what_bongsu_sends_itself_and_what_became_of_it() {
         expect![[r#"
             ✅ bongsu · canary
             The error that bongsu sends itself, to see whether alerts arrive.
-            Cannot invoke "Coupon.getRate()" because "coupon" is null
             Last seen: 14:02:11 KST
             Server: bongsu-0
             Details: https://bongsu.example/api/v1/issues/9f2c0000000000000000000000000001"#]],
