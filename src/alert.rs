@@ -5,10 +5,10 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::event::{Attributes, Event};
-use crate::issue::{Decided, Fingerprint, Policy};
+use crate::issue::{CauseKey, Decided, Fingerprint, Policy, State};
 use crate::time::Time;
 
 /// The decision to tell people about an issue, with all that a message can say.
@@ -20,6 +20,8 @@ pub struct Alert {
     pub kind: Kind,
     /// The issue.
     pub fingerprint: Fingerprint,
+    /// Its coarser identity: what one cause breaks has one.
+    pub cause: CauseKey,
     /// The project whose key brought the issue.
     pub project: String,
     /// The window it was granted in.
@@ -50,6 +52,8 @@ pub struct Alert {
     pub normalized: Attributes<'static>,
     /// The event that earned it, when it is still stored.
     pub event: Option<Event<'static>>,
+    /// On which servers it was seen in the window, as far as its events are stored. Empty for the first alert.
+    pub servers: Vec<String>,
 }
 
 /// The project of what bongsu says of itself. No other may have that name.
@@ -193,10 +197,131 @@ pub struct Delivery {
     pub fence: i64,
     /// Until then it is this process's alone.
     pub claimed_until: Time,
+    /// When it was made.
+    pub created_at: Time,
     /// After this moment it is too old to help.
     pub expires_at: Time,
+    /// The channel that failed, when this one is asked in its place.
+    pub instead_of: Option<InsteadOf>,
+    /// What the far side calls the message that this one answers to.
+    pub thread: Option<String>,
     /// What to tell.
     pub alert: Alert,
+    /// What the same message tells besides, oldest first.
+    pub folded: Vec<Alert>,
+    /// How far the cause has spread, when all of it has one.
+    pub spread: Option<Spread>,
+}
+
+impl Delivery {
+    /// The first attempt at telling an alert, which nobody else has in hand.
+    pub(crate) fn first(channel: Arc<str>, alert: Alert) -> Delivery {
+        Delivery {
+            id: alert.id,
+            channel,
+            attempt: 1,
+            fence: 1,
+            claimed_until: Time(i64::MAX),
+            created_at: alert.granted_at,
+            expires_at: Time(i64::MAX),
+            instead_of: None,
+            thread: None,
+            alert,
+            folded: Vec::new(),
+            spread: None,
+        }
+    }
+
+    /// All that it tells, what leads first.
+    pub fn told(&self) -> impl Iterator<Item = &Alert> {
+        std::iter::once(&self.alert).chain(&self.folded)
+    }
+
+    /// The name in payloads: of what it tells, or of how several errors came to be told together.
+    pub fn kind(&self) -> &'static str {
+        match (self.is_of_several(), &self.spread, self.alert.kind) {
+            (false, ..) => self.alert.kind.name(),
+            (true, Some(_), Kind::Alert) => "storm",
+            (true, ..) => "digest",
+        }
+    }
+
+    /// Whether it tells of several errors.
+    pub fn is_of_several(&self) -> bool {
+        self.folded.iter().any(|alert| alert.fingerprint != self.alert.fingerprint)
+    }
+}
+
+/// How far one cause has spread.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spread {
+    /// Modules that it broke.
+    pub modules: u64,
+    /// Errors that it made.
+    pub errors: u64,
+    /// The first alert.
+    pub since: Time,
+    /// Some of the modules, the first broken first.
+    pub named: Vec<String>,
+}
+
+/// A channel that failed, and another was asked in its place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InsteadOf {
+    /// Its name.
+    pub channel: String,
+    /// Since when it should have taken the alert.
+    pub since: Time,
+    /// What went wrong last; empty when its turn never came.
+    pub error: String,
+}
+
+impl InsteadOf {
+    /// As it is stored.
+    pub(crate) fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("texts and numbers always serialise")
+    }
+}
+
+/// A message that stands on a channel and is edited, claimed by this process.
+#[derive(Clone, Debug)]
+pub(crate) struct Posted {
+    /// What the far side calls it.
+    pub(crate) handle: String,
+    /// What it told when it was sent.
+    pub(crate) delivery: Delivery,
+    /// What it is to tell now.
+    pub(crate) progress: Progress,
+}
+
+/// How far a window has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// Alerts granted in it.
+    pub(crate) granted: u32,
+    /// Occurrences in it.
+    pub(crate) occurrences: u64,
+    /// Occurrences ever.
+    pub(crate) occurrences_total: u64,
+    /// The last one.
+    pub(crate) last_seen: Time,
+    /// Whether it goes on.
+    pub(crate) stage: Stage,
+    /// What people decided about the issue.
+    pub(crate) state: State,
+    /// Who did.
+    pub(crate) decided: Decided,
+}
+
+/// Whether a window goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// It does.
+    Open,
+    /// It is over.
+    Over,
+    /// It is over, and the issue has another.
+    Replaced,
 }
 
 /// How an attempt ended.
@@ -211,6 +336,11 @@ pub enum Attempt {
         /// The earliest moment the far side asked for.
         not_before: Option<Time>,
     },
+    /// It was sent, and no answer came: nobody knows whether it arrived.
+    Unanswered {
+        /// What happened, for people.
+        error: String,
+    },
     /// The far side will never take it.
     Refused {
         /// What happened, for people.
@@ -218,13 +348,56 @@ pub enum Attempt {
     },
 }
 
+impl Attempt {
+    /// The name in the metrics.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Attempt::Delivered => "delivered",
+            Attempt::Failed { .. } => "failed",
+            Attempt::Unanswered { .. } => "unanswered",
+            Attempt::Refused { .. } => "refused",
+        }
+    }
+}
+
 /// Under which policy an error falls, and who is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
     /// How often it may alert.
     pub policy: Arc<Policy>,
-    /// The names of the channels, each once. Empty: nobody is told.
-    pub channels: Vec<Arc<str>>,
+    /// Who is told of which alerts, for each ordinal every channel at most once. Empty: nobody is told.
+    pub recipients: Vec<Recipient>,
+}
+
+/// A channel that is told of some alerts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recipient {
+    /// Its name.
+    pub channel: Arc<str>,
+    /// The first and the last alert of a window that it is told of.
+    pub ordinals: (u32, u32),
+    /// Its quiet hours end then: it is not told before.
+    pub not_before: Option<Time>,
+}
+
+impl Recipient {
+    /// When it may be told of what is granted now.
+    pub(crate) fn due_at(&self, now: Time) -> Time {
+        self.not_before.map_or(now, |not_before| not_before.max(now))
+    }
+}
+
+impl Route {
+    /// A route on which these channels are told of every alert.
+    pub fn to(policy: Arc<Policy>, channels: impl IntoIterator<Item = Arc<str>>) -> Route {
+        let all = |channel| Recipient { channel, ordinals: (1, u32::MAX), not_before: None };
+        Route { policy, recipients: channels.into_iter().map(all).collect() }
+    }
+
+    /// Who is told of the alert with that ordinal.
+    pub(crate) fn told(&self, ordinal: u32) -> impl Iterator<Item = &Recipient> {
+        self.recipients.iter().filter(move |one| (one.ordinals.0..=one.ordinals.1).contains(&ordinal))
+    }
 }
 
 /// Where a delivery stands. The names are the API's and the archive's.
@@ -247,5 +420,12 @@ impl DeliveryState {
             DeliveryState::Delivered => "delivered",
             DeliveryState::Dead => "dead",
         }
+    }
+
+    /// The state of that name.
+    pub(crate) fn parse(name: &str) -> Option<DeliveryState> {
+        [DeliveryState::Pending, DeliveryState::Delivered, DeliveryState::Dead]
+            .into_iter()
+            .find(|one| one.name() == name)
     }
 }

@@ -6,6 +6,7 @@
 mod channel;
 mod fixed;
 mod load;
+mod routing;
 mod sameness;
 mod value;
 mod watch;
@@ -16,12 +17,13 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-pub use channel::{Channel, ChannelKind, Locale};
+pub use channel::{Channel, ChannelKind, Locale, Method};
 pub use load::{ConfigError, from_toml, load};
 pub(crate) use load::{check_project_name, hint, nearest};
+pub use routing::{Label, Link, Maintenance, Owner, Quiet};
 pub use sameness::{Mask, Merge, Protect, Sameness, SamenessRule, Split};
 pub(crate) use value::percent_decoded;
-pub use value::{Secret, Span};
+pub use value::{Secret, Source, Span};
 pub use watch::Watch;
 
 use crate::issue::Policy;
@@ -48,6 +50,14 @@ pub struct Config {
     pub channel: Vec<Channel>,
     /// Which alerts go where. First match wins unless it says `continue = true`.
     pub route: Vec<Route>,
+    /// Links that messages have besides the issue's page.
+    pub link: Vec<Link>,
+    /// Who looks after which errors.
+    pub owner: Vec<Owner>,
+    /// Hours in which channels are not told.
+    pub quiet: Vec<Quiet>,
+    /// Times in which nothing alerts.
+    pub maintenance: Vec<Maintenance>,
     /// What people are told of bongsu's own stores.
     pub health: Health,
     /// An error that bongsu sends itself.
@@ -58,6 +68,8 @@ pub struct Config {
     pub scrub: Scrub,
     /// Limits on what comes in.
     pub limits: Limits,
+    /// What one cause breaks is told in one message.
+    pub storm: Storm,
     /// How alerts are sent.
     pub deliver: Deliver,
     /// What is kept for how long.
@@ -80,11 +92,16 @@ impl Default for Config {
             project: Vec::new(),
             channel: Vec::new(),
             route: Vec::new(),
+            link: Vec::new(),
+            owner: Vec::new(),
+            quiet: Vec::new(),
+            maintenance: Vec::new(),
             health: Health::default(),
             watch: Watch::default(),
             sameness: Sameness::default(),
             scrub: Scrub::default(),
             limits: Limits::default(),
+            storm: Storm::default(),
             deliver: Deliver::default(),
             retention: Retention::default(),
             outgoing: Outgoing::default(),
@@ -200,12 +217,19 @@ impl PolicySettings {
                 .as_ref()
                 .map_or_else(|| base.spacing.clone(), |gaps| gaps.iter().map(|gap| gap.get()).collect()),
             closing: self.closing.unwrap_or(base.closing),
+            maintenance_until: base.maintenance_until,
         }
     }
 
     /// The default policy with these settings: five alerts an hour, no gaps, with a closing message.
     pub fn resolved(&self) -> Policy {
-        self.over(&Policy { budget: 5, window: Duration::from_secs(3600), spacing: Vec::new(), closing: true })
+        self.over(&Policy {
+            budget: 5,
+            window: Duration::from_secs(3600),
+            spacing: Vec::new(),
+            closing: true,
+            maintenance_until: None,
+        })
     }
 }
 
@@ -224,7 +248,8 @@ pub struct Project {
 #[serde(default, deny_unknown_fields)]
 pub struct Route {
     /// Attribute names with a pattern each (`*` stands for any run of characters); all must match. Besides the seven:
-    /// `level` (that or graver), `project`, and `tags.NAME`.
+    /// `level` (that or graver), `project`, `tags.NAME`, `cause` (the beginning of a cause key), and `ordinal` (that
+    /// alert of a window and later ones).
     #[serde(rename = "match")]
     pub matchers: BTreeMap<String, String>,
     /// Channels by name. Empty: nobody is told; occurrences are counted all the same.
@@ -307,6 +332,24 @@ impl Default for Limits {
     }
 }
 
+/// What one cause breaks is told in one message.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Storm {
+    /// Alerts of one cause belong together when no more than this lies between them. Zero: never.
+    pub span: Span,
+    /// How long they are gathered before they are told, and told again for the first time.
+    pub wait: Span,
+    /// Messages of one cause that go singly before the others are folded.
+    pub above: u32,
+}
+
+impl Default for Storm {
+    fn default() -> Storm {
+        Storm { span: Span::secs(60), wait: Span::secs(15), above: 3 }
+    }
+}
+
 /// How alerts are sent.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -323,6 +366,8 @@ pub struct Deliver {
     pub expiry: Span,
     /// Requests to one channel at a time.
     pub concurrency: usize,
+    /// Messages that may be due on a channel before a digest replaces them. 0: any number.
+    pub digest_above: usize,
 }
 
 impl Default for Deliver {
@@ -334,6 +379,7 @@ impl Default for Deliver {
             backoff_longest: Span::secs(300),
             expiry: Span::secs(6 * 3600),
             concurrency: 4,
+            digest_above: 20,
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::event::{Event, Packed};
 use crate::fingerprint;
 use crate::ingest::encoding::{self, Scratch};
 use crate::ingest::{bound, native, sentry};
-use crate::issue::{CauseKey, Fingerprint};
+use crate::issue::Fingerprint;
 use crate::normalize;
 use crate::outcome::Reject;
 use crate::scrub::Scrubber;
@@ -69,7 +69,7 @@ impl Stages {
         Stages { limits: Limits::default(), scrubber, scratch: Scratch::default() }
     }
 
-    fn after(&self, mut event: Event<'_>) -> (Fingerprint, CauseKey) {
+    fn after(&self, mut event: Event<'_>) -> Fingerprint {
         scrub(&self.scrubber, &mut event);
         let made = identify(&event);
         own(event);
@@ -83,7 +83,7 @@ fn scrub(scrubber: &Scrubber, event: &mut Event<'_>) {
 }
 
 #[inline(never)]
-fn identify(event: &Event<'_>) -> (Fingerprint, CauseKey) {
+fn identify(event: &Event<'_>) -> Fingerprint {
     fingerprint::identify(event, &normalize::normalize(event))
 }
 
@@ -106,7 +106,7 @@ fn bounded(event: &mut Event<'_>, json: &[u8], limits: &Limits) {
 }
 
 #[inline(never)]
-fn way_native(stages: &Stages, body: &[u8]) -> Vec<(Fingerprint, CauseKey)> {
+fn way_native(stages: &Stages, body: &[u8]) -> Vec<Fingerprint> {
     native::read(body, &stages.limits, NOW, |events| {
         events.into_iter().map(|event| stages.after(event.unwrap())).collect()
     })
@@ -114,7 +114,7 @@ fn way_native(stages: &Stages, body: &[u8]) -> Vec<(Fingerprint, CauseKey)> {
 }
 
 #[inline(never)]
-fn way_sentry(stages: &mut Stages, coding: Option<&str>, body: &[u8]) -> Vec<(Fingerprint, CauseKey)> {
+fn way_sentry(stages: &mut Stages, coding: Option<&str>, body: &[u8]) -> Vec<Fingerprint> {
     let mut scratch = std::mem::take(&mut stages.scratch);
     let decoded = encoding::decode(coding, body, stages.limits.decoded_bytes, &mut scratch).unwrap();
     let envelope = sentry::envelope::split(decoded).unwrap();
@@ -124,7 +124,7 @@ fn way_sentry(stages: &mut Stages, coding: Option<&str>, body: &[u8]) -> Vec<(Fi
     made
 }
 
-fn same(made: impl Iterator<Item = Vec<(Fingerprint, CauseKey)>>, events: usize) {
+fn same(made: impl Iterator<Item = Vec<Fingerprint>>, events: usize) {
     let all: Vec<_> = made.flatten().collect();
     assert_eq!(all.len(), events * ROUNDS);
     assert!(all.iter().all(|one| *one == all[0]));

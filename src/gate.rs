@@ -53,9 +53,12 @@ impl Decision {
 }
 
 impl Run {
-    /// Muted occurrences lie in no window.
-    pub(crate) fn is_muted(&self) -> bool {
-        self.fate == Fate::Suppressed(Reason::Muted)
+    /// What is muted, or held back by maintenance, lies in no window.
+    pub(crate) fn is_in_window(&self) -> bool {
+        match self.fate {
+            Fate::Granted { .. } => true,
+            Fate::Suppressed(reason) => reason.is_in_window(),
+        }
     }
 }
 
@@ -70,6 +73,12 @@ pub(crate) fn decide(standing: &Standing, count: u64, policy: &Policy, now: Time
     push(&mut runs, muted, Fate::Suppressed(Reason::Muted));
     left -= muted;
     if left == 0 {
+        return Decision { runs, next };
+    }
+
+    // No window opens and none goes on, so that what was resolved still comes back as a regression afterwards.
+    if policy.maintenance_until.is_some_and(|until| now < until) {
+        push(&mut runs, left, Fate::Suppressed(Reason::Maintenance));
         return Decision { runs, next };
     }
 
@@ -165,16 +174,27 @@ pub(crate) struct Quiet {
 
 /// A mute without an end is looked at again after this long.
 const QUIET_MAX: Duration = Duration::from_hours(24);
+/// Maintenance is looked at again after this long: the configuration may have ended it.
+const MAINTENANCE_MAX: Duration = Duration::from_mins(1);
 
 /// Whether nothing can alert at `now` and for some time after it. For each occurrence in that time `decide` answers the
 /// same reason. Without the policy that the error falls under, gaps between alerts are not known.
 pub(crate) fn quiet(standing: &Standing, policy: Option<&Policy>, now: Time) -> Option<Quiet> {
+    let alive = |quiet: &Quiet| now < quiet.until && quiet.more != Some(0);
+    let maintenance = policy.and_then(|policy| policy.maintenance_until).map(|until| Quiet {
+        reason: Reason::Maintenance,
+        until: until.min(now.plus(MAINTENANCE_MAX)),
+        more: None,
+    });
     let quiet = match standing.state {
-        State::Resolved => return None,
         State::Muted { until, more } => {
             let longest = now.plus(QUIET_MAX);
-            Quiet { reason: Reason::Muted, until: until.map_or(longest, |until| until.min(longest)), more }
+            let until = until.map_or(longest, |until| until.min(longest));
+            let muted = Quiet { reason: Reason::Muted, until, more };
+            if alive(&muted) { muted } else { maintenance? }
         }
+        _ if maintenance.as_ref().is_some_and(alive) => maintenance?,
+        State::Resolved => return None,
         State::Open | State::Acknowledged => {
             let window = standing.window.as_ref()?;
             let (reason, until) = if standing.state == State::Acknowledged {
@@ -188,7 +208,7 @@ pub(crate) fn quiet(standing: &Standing, policy: Option<&Policy>, now: Time) -> 
             Quiet { reason, until, more: None }
         }
     };
-    (now < quiet.until && quiet.more != Some(0)).then_some(quiet)
+    alive(&quiet).then_some(quiet)
 }
 
 /// What an action makes of an issue's standing. A resolve or a mute ends the open window at `now`: what is granted
@@ -233,6 +253,7 @@ mod tests {
             window: Duration::from_secs(600),
             spacing: spacing_s.iter().map(|s| Duration::from_secs(*s)).collect(),
             closing: true,
+            maintenance_until: None,
         }
     }
 
@@ -350,9 +371,42 @@ mod tests {
     }
 
     #[test]
+    fn maintenance_holds_back_what_would_alert_and_leaves_windows_and_regressions_alone() {
+        let maintained = Policy { maintenance_until: Some(T0.plus(Duration::from_secs(60))), ..policy(&[]) };
+        check(
+            &maintained,
+            &[(0, Seen(9)), (59, Seen(1)), (60, Seen(7))],
+            expect![[r#"
+            0s: maintenance 9x
+            59s: maintenance 1x
+            60s: granted 5x from 1 budget 2x
+        "#]],
+        );
+        let before = decide(&Standing::default(), 2, &policy(&[]), T0);
+        let during = decide(&before.next, 5, &maintained, T0.plus(Duration::from_secs(5)));
+        assert_eq!(during.next, before.next, "its window is as it was");
+        let resolved = act(&before.next, &Action::Resolve, T0.plus(Duration::from_secs(6)));
+        let during = decide(&resolved, 5, &maintained, T0.plus(Duration::from_secs(7)));
+        assert_eq!(during.next.state, State::Resolved);
+        let after = decide(&during.next, 1, &maintained, T0.plus(Duration::from_secs(60)));
+        assert!(after.granted() == 1 && after.next.window.unwrap().regression);
+        let muted = Action::Mute { until: None, more: Some(3) };
+        check(
+            &maintained,
+            &[(1, Do(muted)), (2, Seen(5)), (3, Seen(1)), (60, Seen(1))],
+            expect![[r#"
+            2s: muted 3x maintenance 2x
+            3s: maintenance 1x
+            60s: granted 1x from 1
+        "#]],
+        );
+    }
+
+    #[test]
     fn what_is_quiet_is_held_back_for_that_reason_as_long_as_it_says() {
         let mut standings = vec![(Standing::default(), 0)];
-        let policies = [policy(&[]), policy(&[0, 30, 120])];
+        let maintained = Policy { maintenance_until: Some(T0.plus(Duration::from_secs(80))), ..policy(&[]) };
+        let policies = [policy(&[]), policy(&[0, 30, 120]), maintained];
         let actions = [
             Action::Acknowledge,
             Action::Resolve,

@@ -33,8 +33,8 @@ pub(crate) fn route(config: &Config, all: &[Arc<str>]) -> Route {
         true => all.to_vec(),
         false => all.iter().filter(chosen).cloned().collect(),
     };
-    let policy = Policy { budget: 1, window: WINDOW, spacing: Vec::new(), closing: false };
-    Route { policy: Arc::new(policy), channels }
+    let policy = Policy { budget: 1, window: WINDOW, spacing: Vec::new(), closing: false, maintenance_until: None };
+    Route::to(Arc::new(policy), channels)
 }
 
 /// What this server is called, as far as its host says.

@@ -53,6 +53,8 @@ macro_rules! hex_identity {
 hex_identity!(Fingerprint CauseKey Place);
 
 /// What somebody says of an event.
+/// What the rules say of an event and its seven as they are compared.
+type CauseOf = fn(&Event<'_>, &Attributes<'_>) -> CauseKey;
 type Said<T> = Box<dyn Fn(&Event<'_>) -> T + Send + Sync>;
 
 /// What only the rules of sameness can say of an event: asked when its issue may be new.
@@ -61,6 +63,8 @@ pub(crate) struct Rules {
     pub(crate) version: u8,
     /// The seven as they are compared.
     pub(crate) normalize: Box<dyn for<'a> Fn(&'a Event<'_>) -> Attributes<'a> + Send + Sync>,
+    /// The identity of an event's cause, by the event and by what it is compared by.
+    pub(crate) cause: CauseOf,
     /// The identities that the event had under the rules before these, the latest first.
     pub(crate) formers: Said<Vec<Former>>,
     /// The segment of the event's path that may be a parameter, if there is one.
@@ -104,6 +108,7 @@ impl Rules {
         std::sync::Arc::new(Rules {
             version: 1,
             normalize: Box::new(|event| event.attributes.clone()),
+            cause: |_, _| CauseKey(1),
             formers: Box::new(|_| Vec::new()),
             segment: Box::new(|_| None),
         })
@@ -128,6 +133,8 @@ pub struct Policy {
     pub spacing: Vec<Duration>,
     /// Whether the end of a window that held something back is told in a closing message.
     pub closing: bool,
+    /// Work is being done on what would alert: nothing is granted before that moment.
+    pub maintenance_until: Option<Time>,
 }
 
 impl Policy {
@@ -210,11 +217,14 @@ pub enum Reason {
     Muted,
     /// The issue was acknowledged in this window.
     Acknowledged,
+    /// Work was being done on what would alert.
+    Maintenance,
 }
 
 impl Reason {
     /// All of them, in the order of their codes.
-    pub const ALL: [Reason; 4] = [Reason::Budget, Reason::Spacing, Reason::Muted, Reason::Acknowledged];
+    pub const ALL: [Reason; 5] =
+        [Reason::Budget, Reason::Spacing, Reason::Muted, Reason::Acknowledged, Reason::Maintenance];
 
     /// The name in the API, the metrics and the archive.
     pub fn name(self) -> &'static str {
@@ -223,7 +233,13 @@ impl Reason {
             Reason::Spacing => "spacing",
             Reason::Muted => "muted",
             Reason::Acknowledged => "acknowledged",
+            Reason::Maintenance => "maintenance",
         }
+    }
+
+    /// Whether what is held back for it lies in a window. A mute and maintenance end or open none.
+    pub(crate) fn is_in_window(self) -> bool {
+        !matches!(self, Reason::Muted | Reason::Maintenance)
     }
 }
 
@@ -243,6 +259,52 @@ pub enum Action {
     },
     /// Back to open, whatever it was.
     Reopen,
+}
+
+/// What people may do to an issue by pressing a button under its message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Press {
+    /// [`Action::Acknowledge`].
+    Acknowledge,
+    /// [`Action::Mute`] for an hour.
+    MuteHour,
+    /// [`Action::Mute`] until there were a hundred more.
+    MuteHundred,
+    /// [`Action::Resolve`].
+    Resolve,
+    /// [`Action::Reopen`].
+    Reopen,
+}
+
+impl Press {
+    const ALL: [(Press, &'static str); 5] = [
+        (Press::Acknowledge, "bongsu.acknowledge"),
+        (Press::MuteHour, "bongsu.mute_hour"),
+        (Press::MuteHundred, "bongsu.mute_hundred"),
+        (Press::Resolve, "bongsu.resolve"),
+        (Press::Reopen, "bongsu.reopen"),
+    ];
+
+    /// What the button is called between us and the far side.
+    pub(crate) fn name(self) -> &'static str {
+        Press::ALL.into_iter().find(|(press, _)| *press == self).map_or("", |(_, name)| name)
+    }
+
+    /// The button of that name.
+    pub(crate) fn named(name: &str) -> Option<Press> {
+        Press::ALL.into_iter().find(|(_, known)| *known == name).map(|(press, _)| press)
+    }
+
+    /// What pressing it at `now` does.
+    pub(crate) fn action(self, now: Time) -> Action {
+        match self {
+            Press::Acknowledge => Action::Acknowledge,
+            Press::MuteHour => Action::Mute { until: Some(now.plus(Duration::from_secs(3_600))), more: None },
+            Press::MuteHundred => Action::Mute { until: None, more: Some(100) },
+            Press::Resolve => Action::Resolve,
+            Press::Reopen => Action::Reopen,
+        }
+    }
 }
 
 /// Who decided what about an issue, when, and in which words.

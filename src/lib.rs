@@ -40,6 +40,7 @@ mod server;
 mod servers;
 #[cfg(test)]
 mod sim;
+mod storm;
 pub mod time;
 mod watch;
 mod web;

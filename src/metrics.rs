@@ -53,8 +53,10 @@ pub(crate) struct Metrics {
     cache: Family<OperationLabel, Histogram>,
     ignored: Family<KindLabel, Counter>,
     attempts: Family<AttemptLabels, Counter>,
+    edits: Family<AttemptLabels, Counter>,
     archive: Family<OperationLabel, Histogram>,
     sends: Family<ChannelLabel, Histogram>,
+    template_failures: Family<ChannelLabel, Counter>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -122,10 +124,12 @@ impl Metrics {
             cache: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.000_02, 2.0, 17))),
             ignored: Family::default(),
             attempts: Family::default(),
+            edits: Family::default(),
             // 50 µs to 3.3 s.
             archive: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.000_05, 2.0, 17))),
             // 1 ms to 16 s.
             sends: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.001, 2.0, 15))),
+            template_failures: Family::default(),
             registry: Registry::default(),
         };
         registry.register("events", "Events by what became of them", outcomes);
@@ -143,6 +147,7 @@ impl Metrics {
         registry.register("deliveries_pending", "Deliveries waiting or being tried", self.deliveries_pending.clone());
         registry.register("deliveries_dead", "Deliveries given up (dead letters)", self.deliveries_dead.clone());
         registry.register("delivery_attempts", "Attempts to deliver by channel and result", self.attempts.clone());
+        registry.register("edits", "Attempts to edit a message by channel and result", self.edits.clone());
         registry.register("cache_up", "Whether the cache is asked, or rests", self.cache_up.clone());
         registry.register("archive_up", "Whether the archive is asked, or left alone", self.archive_up.clone());
         registry.register(
@@ -166,6 +171,8 @@ impl Metrics {
             "When the configuration in force was read",
             self.config_loaded.clone(),
         );
+        let failures = self.template_failures.clone();
+        registry.register("template_failures", "Messages sent plain because their template failed", failures);
         registry.register("canaries", "Errors that bongsu sent itself", self.canaries.clone());
         registry.register(
             "canary_last_arrival_timestamp_seconds",
@@ -207,6 +214,16 @@ impl Metrics {
         let channel = channel.to_owned();
         self.sends.get_or_create(&ChannelLabel { channel: channel.clone() }).observe(took.seconds());
         self.attempts.get_or_create(&AttemptLabels { channel, result }).inc();
+    }
+
+    /// Counts a message that its channel's template could not lay out.
+    pub(crate) fn count_template_failure(&self, channel: &str) {
+        self.template_failures.get_or_create(&ChannelLabel { channel: channel.to_owned() }).inc();
+    }
+
+    /// Counts an attempt to edit a message.
+    pub(crate) fn count_edit(&self, channel: &str, result: &'static str) {
+        self.edits.get_or_create(&AttemptLabels { channel: channel.to_owned(), result }).inc();
     }
 
     /// Records how long an archive operation took.

@@ -13,10 +13,11 @@ use crate::archive::KnownProject;
 use crate::deliver::Routes;
 use crate::event::{Event, Packed};
 use crate::fingerprint::{Merges, Sameness};
-use crate::issue::{CauseKey, Rules};
+use crate::issue::Rules;
 use crate::metrics::Metrics;
 use crate::outcome::{Outcome, Reject};
 use crate::scrub::Scrubber;
+use crate::time::Time;
 
 /// What events are judged by. A request falls wholly under one of them.
 pub(crate) struct Terms {
@@ -40,6 +41,8 @@ pub(crate) struct River {
     pub(crate) merges: Merges,
     pub(crate) admission: Admission,
     pub(crate) metrics: Arc<Metrics>,
+    /// The clock, since routes go by it.
+    now: fn() -> Time,
 }
 
 /// What a request brought, made ready for the gate: free of its body.
@@ -51,8 +54,14 @@ pub(crate) struct Gathered {
 
 impl River {
     /// The stages in order.
-    pub(crate) fn new(terms: Arc<Terms>, merges: Merges, admission: Admission, metrics: Arc<Metrics>) -> River {
-        River { terms: RwLock::new(terms), merges, admission, metrics }
+    pub(crate) fn new(
+        terms: Arc<Terms>,
+        merges: Merges,
+        admission: Admission,
+        metrics: Arc<Metrics>,
+        now: fn() -> Time,
+    ) -> River {
+        River { terms: RwLock::new(terms), merges, admission, metrics, now }
     }
 
     /// What the next request is judged by. A lock that nobody holds for longer than a copy takes: it is asked for once a
@@ -91,18 +100,13 @@ impl River {
         if event.scrubbed > 0 {
             self.metrics.scrubbed.inc_by(u64::from(event.scrubbed));
         }
-        let (fingerprint, mut cause) = terms.sameness.identify(&event);
-        let fingerprint = self.merges.counted_with(fingerprint);
-        let route = if *project.name == *OWN_PROJECT {
-            // No two canaries are of one storm: each has to arrive.
-            cause = CauseKey(fingerprint.0);
-            Arc::clone(&terms.canary)
-        } else {
-            terms.routes.of(&event, &project.name)
+        let fingerprint = self.merges.counted_with(terms.sameness.identify(&event));
+        let route = match *project.name == *OWN_PROJECT {
+            true => Arc::clone(&terms.canary),
+            false => terms.routes.of(&event, &project.name, &|| terms.sameness.cause(&event), (self.now)()),
         };
         Arrival {
             fingerprint,
-            cause,
             project: Arc::clone(&project.name),
             route,
             rules: Arc::clone(&terms.rules),
@@ -114,10 +118,10 @@ impl River {
     /// Says something of bongsu itself, by a route of its own.
     pub(crate) async fn announce(&self, event: Event<'_>) -> Outcome {
         let terms = self.terms();
-        let (fingerprint, cause) = terms.sameness.identify(&event);
+        let fingerprint = terms.sameness.identify(&event);
         let (project, event) = (OWN_PROJECT.into(), Packed::of(&event));
         let (route, rules) = (Arc::clone(&terms.own), Arc::clone(&terms.rules));
-        let arrival = Arrival { fingerprint, cause, project, route, rules, remembered: None, event };
+        let arrival = Arrival { fingerprint, project, route, rules, remembered: None, event };
         let mut outcomes = self.admission.admit(vec![arrival], Arc::new(())).await;
         outcomes.pop().expect("one outcome an event")
     }

@@ -36,7 +36,7 @@ use crate::normalize;
 use crate::river::River;
 use crate::time::Time;
 use crate::watch::{Home, Watch};
-use crate::web::{self, Web};
+use crate::web::{self, SlackDoor, Web};
 
 use crew::{Crew, Post};
 pub(crate) use janitor::FORGET_EVERY;
@@ -124,7 +124,7 @@ impl Server {
         let keys = Arc::new(Keys::load(archive.clone(), &config.project, &home.key, now()).await?);
 
         let metrics = Arc::new(Metrics::new());
-        let granted = Arc::new(Notify::new());
+        let (granted, pressed) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let expiry = config.deliver.expiry.get();
         let interim = Arc::new(Interim::default());
         let post = Post {
@@ -133,6 +133,7 @@ impl Server {
             pacing,
             metrics: Arc::clone(&metrics),
             granted: Arc::clone(&granted),
+            pressed: Arc::clone(&pressed),
         };
         let (crew, duties) = Crew::new(&orders, post, &home);
         let settings = admit::Settings {
@@ -152,16 +153,18 @@ impl Server {
             let write_back = WriteBack::new(Arc::clone(&shared), archive.clone(), times, duties.clone(), now);
             Sharing { shared, write_back, archive_max: times.archive_max, duties }
         });
-        let river = Arc::new(River::new(Arc::clone(&orders.terms), merges, admission, Arc::clone(&metrics)));
+        let river = River::new(Arc::clone(&orders.terms), merges, admission, Arc::clone(&metrics), now);
+        let river = Arc::new(river);
         let (herald, changes) = Herald::new(Arc::clone(&river));
         if let Some(sharing) = &shared {
             sharing.shared.tell_changes(changes);
         }
         let read_timeout = config.limits.read_timeout.get();
         let closing_lag = if shared.is_some() { CLOSING_LAG_TURNS * write_back } else { Duration::ZERO };
-        let (web_settings, told) = watch::channel(web::Settings { token, expiry });
+        let (web_settings, told) = watch::channel(web::Settings { token, expiry, slack: web::slack_secrets(config) });
         let (seen, canary) = watch::channel(Canary::default());
         let own = web::Own { key: keys::hash(&home.key), canary };
+        let slack = SlackDoor::new(archive.clone(), Arc::clone(&river), told.clone(), pressed, now);
         let web = Web::new(archive.clone(), Arc::clone(&river), told, own, read_timeout, Arc::clone(&granted), now);
         let ingest = Ingest::new(
             Arc::clone(&river),
@@ -174,6 +177,7 @@ impl Server {
         let read = Arc::new(move |text: &str| native::one(text, &limits, now()).map_err(|reject| reject.detail));
         let app = ingest
             .router()
+            .merge(slack.router())
             .merge(web.router(Ingest::description(), read))
             .method_not_allowed_fallback(web::wrong_method);
         let name: Arc<str> = keys::new_key().into();

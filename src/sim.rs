@@ -18,7 +18,7 @@ use crate::alert::Route;
 use crate::archive::{Tx, act_on, admit_on, at_once, close_due_on, in_memory};
 use crate::event::{Event, Packed};
 use crate::gate::{self, Fate};
-use crate::issue::{Action, CauseKey, Fingerprint, Policy, Reason, Rules, Standing};
+use crate::issue::{Action, Fingerprint, Policy, Reason, Rules, Standing};
 use crate::outcome::Outcome;
 use crate::time::{DAY_MS, Time};
 
@@ -114,8 +114,8 @@ impl World<'_> {
         tx.sqlite().execute_batch("BEGIN").unwrap();
         let mut dice = Dice(seed);
         let duties = Duties { samples_per_day: 2, expiry: EXPIRY, handoffs: Vec::new() };
-        let route = route(&mut dice);
         let start = Time(i64::try_from(dice.roll(50_000)).unwrap() * DAY_MS);
+        let route = route(&mut dice, start);
         World { dice, tx, duties, route, now: start, wanders: seed.is_multiple_of(3), issues: BTreeMap::new() }
     }
 
@@ -125,7 +125,7 @@ impl World<'_> {
                 0..=6 => self.flood(),
                 7 => self.people_act(),
                 8 => self.close(),
-                9 => self.route = route(&mut self.dice),
+                9 => self.route = route(&mut self.dice, self.now),
                 _ => self.wait(),
             }
             if self.dice.chance(5) {
@@ -168,7 +168,6 @@ impl World<'_> {
     fn arrival(&self, issue: u128) -> Arrival {
         Arrival {
             fingerprint: Fingerprint(issue),
-            cause: CauseKey(issue),
             project: "sim".into(),
             route: Arc::clone(&self.route),
             rules: Rules::none(),
@@ -204,7 +203,7 @@ impl World<'_> {
             }
             Outcome::Suppressed { reason, counted } => {
                 assert_eq!(fate, Fate::Suppressed(reason));
-                known.in_windows += u64::from(reason != Reason::Muted);
+                known.in_windows += u64::from(reason.is_in_window());
                 let granted = window.map_or(0, |window| window.granted);
                 let true_reason = match (reason, &known.acted) {
                     (Reason::Budget, _) => granted == counted.budget && Some(self.now) < counted.window_ends_at,
@@ -214,6 +213,9 @@ impl World<'_> {
                     }
                     (Reason::Muted, Some((Action::Mute { until, more }, _))) => {
                         until.is_some_and(|until| self.now < until) || more.is_some()
+                    }
+                    (Reason::Maintenance, _) => {
+                        self.route.policy.maintenance_until.is_some_and(|until| self.now < until)
                     }
                     (Reason::Acknowledged, Some((Action::Acknowledge, _))) => window.is_some(),
                     _ => false,
@@ -281,7 +283,8 @@ impl World<'_> {
                 .sqlite()
                 .prepare_cached(
                     "SELECT s.occurrences, (SELECT coalesce(sum(total), 0) FROM tallies t WHERE t.issue = i.id), \
-                         (SELECT coalesce(sum(total), 0) FROM tallies t WHERE t.issue = i.id AND outcome <> 'muted'), \
+                         (SELECT coalesce(sum(total), 0) FROM tallies t WHERE t.issue = i.id \
+                             AND outcome <> 'muted' AND outcome <> 'maintenance'), \
                          coalesce(s.window_seen, 0) + (SELECT coalesce(sum(seen), 0) FROM windows w \
                              WHERE w.issue = i.id AND w.opened_at IS NOT s.window_opened_at) \
                      FROM issues i JOIN standings s ON s.issue = i.id WHERE i.fingerprint = ?",
@@ -320,7 +323,7 @@ impl World<'_> {
 }
 
 /// A policy such as people configure, or worse.
-fn route(dice: &mut Dice) -> Arc<Route> {
+fn route(dice: &mut Dice, now: Time) -> Arc<Route> {
     let seconds = |list: &[u64]| list.iter().map(|s| Duration::from_secs(*s)).collect();
     let spacing = match dice.roll(3) {
         0 => seconds(&[0, 5, 30, 120]),
@@ -332,6 +335,7 @@ fn route(dice: &mut Dice) -> Arc<Route> {
         window: Duration::from_secs([60, 600, 3_600][dice.roll(3) as usize]),
         spacing,
         closing: !dice.chance(4),
+        maintenance_until: dice.chance(4).then(|| now.plus(Duration::from_secs([1, 60, 3_600][dice.roll(3) as usize]))),
     };
-    Arc::new(Route { policy: Arc::new(policy), channels: vec!["ops".into()] })
+    Arc::new(Route::to(Arc::new(policy), ["ops".into()]))
 }

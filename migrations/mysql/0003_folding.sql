@@ -6,12 +6,14 @@ CREATE TABLE IF NOT EXISTS outboxes (
 -- Causes that alerted on a channel a short while ago.
 CREATE TABLE IF NOT EXISTS storms (
     channel   VARCHAR(255) NOT NULL,
+    kind      VARCHAR(16) NOT NULL, -- 'alerts' or 'closings' of a cause, or 'digest'
     cause     BINARY(16) NOT NULL,
-    opened_at BIGINT NOT NULL, -- its first alert
-    ends_at   BIGINT NOT NULL, -- unless another alert comes
+    opened_at BIGINT NOT NULL, -- when the first of it was told
+    ends_at   BIGINT NOT NULL, -- unless more comes
     messages  BIGINT NOT NULL, -- that told of it so far
-    next_at   BIGINT NOT NULL, -- not to be told again before
-    PRIMARY KEY (channel, cause),
+    next_at   BIGINT NOT NULL, -- folded, not to be told again before
+    only_issue BIGINT, -- as long as there is only one
+    PRIMARY KEY (channel, kind, cause),
     KEY storms_by_age (ends_at)
 ) ENGINE = InnoDB, CHARACTER SET utf8mb4, COLLATE utf8mb4_bin;
 
@@ -21,10 +23,15 @@ CREATE TABLE IF NOT EXISTS threads (
     issue            BIGINT NOT NULL,
     window_opened_at BIGINT NOT NULL,
     handle           MEDIUMTEXT NOT NULL, -- what the far side calls that message
-    revision         BIGINT NOT NULL, -- of the issue's standing, as the message shows it
+    delivery         BIGINT NOT NULL, -- that brought it
+    revision         BIGINT NOT NULL, -- of the issue's standing, as the message shows it; -1: not known
+    occurrences      BIGINT NOT NULL, -- of the issue, as the message shows them
+    fence            BIGINT NOT NULL, -- grows with every claim and every decision
     edit_at          BIGINT NOT NULL, -- not to be edited before
-    ends_at          BIGINT NOT NULL, -- not to be edited after
+    ends_at          BIGINT NOT NULL, -- to be edited once more then, and by itself not again
     PRIMARY KEY (channel, issue, window_opened_at),
+    KEY threads_to_edit (channel, edit_at),
+    KEY threads_of_issue (issue, window_opened_at),
     KEY threads_by_age (ends_at)
 ) ENGINE = InnoDB, CHARACTER SET utf8mb4, COLLATE utf8mb4_bin;
 
@@ -44,8 +51,10 @@ ALTER TABLE issues ADD KEY issues_of_cause (cause, id);
 ALTER TABLE deliveries
     ADD COLUMN priority BIGINT NOT NULL DEFAULT 1,
     ADD COLUMN folded_into BIGINT,
-    ADD COLUMN instead_of VARCHAR(255),
+    ADD COLUMN instead_of MEDIUMTEXT,
     ADD COLUMN unanswered BIGINT NOT NULL DEFAULT 0,
     DROP KEY deliveries_due,
     ADD KEY deliveries_due (channel, state, priority, due_at, id),
-    ADD KEY deliveries_folded (folded_into);
+    ADD KEY deliveries_folded (folded_into),
+    DROP KEY deliveries_of_alert,
+    ADD UNIQUE KEY deliveries_of_alert (alert, channel);

@@ -2,7 +2,7 @@
 ALTER TABLE deliveries ADD COLUMN priority BIGINT NOT NULL DEFAULT 1;
 -- The delivery whose message tells of this one too. What becomes of that one becomes of this one.
 ALTER TABLE deliveries ADD COLUMN folded_into BIGINT;
--- The channel that failed, when this one was asked in its place.
+-- The channel that failed, since when and why, when this one was asked in its place: a JSON object.
 ALTER TABLE deliveries ADD COLUMN instead_of TEXT;
 -- Attempts after which nobody knows whether they arrived.
 ALTER TABLE deliveries ADD COLUMN unanswered BIGINT NOT NULL DEFAULT 0;
@@ -10,6 +10,9 @@ ALTER TABLE deliveries ADD COLUMN unanswered BIGINT NOT NULL DEFAULT 0;
 DROP INDEX deliveries_due;
 CREATE INDEX deliveries_due ON deliveries (channel, priority, due_at, id) WHERE state = 'pending' AND folded_into IS NULL;
 CREATE INDEX deliveries_folded ON deliveries (folded_into) WHERE folded_into IS NOT NULL;
+-- Of an alert a channel gets one delivery, whichever way it came to it.
+DROP INDEX deliveries_of_alert;
+CREATE UNIQUE INDEX deliveries_of_alert ON deliveries (alert, channel);
 CREATE INDEX issues_of_cause ON issues (cause, id);
 
 -- Who claims deliveries of a channel holds its row, so that what is folded is decided by one process at a time.
@@ -20,12 +23,14 @@ CREATE TABLE outboxes (
 -- Causes that alerted on a channel a short while ago.
 CREATE TABLE storms (
     channel   TEXT    NOT NULL,
+    kind      TEXT    NOT NULL, -- 'alerts' or 'closings' of a cause, or 'digest'
     cause     BYTEA  NOT NULL CHECK (length(cause) = 16),
-    opened_at BIGINT NOT NULL, -- its first alert
-    ends_at   BIGINT NOT NULL, -- unless another alert comes
+    opened_at BIGINT NOT NULL, -- when the first of it was told
+    ends_at   BIGINT NOT NULL, -- unless more comes
     messages  BIGINT NOT NULL, -- that told of it so far
-    next_at   BIGINT NOT NULL, -- not to be told again before
-    PRIMARY KEY (channel, cause)
+    next_at   BIGINT NOT NULL, -- folded, not to be told again before
+    only_issue BIGINT, -- as long as there is only one
+    PRIMARY KEY (channel, kind, cause)
 );
 
 CREATE INDEX storms_by_age ON storms (ends_at);
@@ -36,12 +41,17 @@ CREATE TABLE threads (
     issue            BIGINT NOT NULL, -- no reference: rows go by age
     window_opened_at BIGINT NOT NULL,
     handle           TEXT    NOT NULL, -- what the far side calls that message
-    revision         BIGINT NOT NULL, -- of the issue's standing, as the message shows it
+    delivery         BIGINT NOT NULL, -- that brought it
+    revision         BIGINT NOT NULL, -- of the issue's standing, as the message shows it; -1: not known
+    occurrences      BIGINT NOT NULL, -- of the issue, as the message shows them
+    fence            BIGINT NOT NULL, -- grows with every claim and every decision
     edit_at          BIGINT NOT NULL, -- not to be edited before
-    ends_at          BIGINT NOT NULL, -- not to be edited after
+    ends_at          BIGINT NOT NULL, -- to be edited once more then, and by itself not again
     PRIMARY KEY (channel, issue, window_opened_at)
 );
 
+CREATE INDEX threads_to_edit ON threads (channel, edit_at);
+CREATE INDEX threads_of_issue ON threads (issue, window_opened_at);
 CREATE INDEX threads_by_age ON threads (ends_at);
 
 -- Requests that must not come twice, by the hash of their signatures, as long as their time is good.

@@ -6,6 +6,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tokio::sync::Notify;
 use tokio::time::timeout;
@@ -14,8 +15,7 @@ use super::fold::{Folded, fold};
 use super::lane::Answers;
 use super::shared::{self, Shared};
 use super::{Arrival, Duties, Handoff, Settings, rejected};
-use crate::alert::Delivery;
-use crate::archive::{Admitted, Archive, Claim, Error, Permit, Tally};
+use crate::archive::{Admitted, Archive, Claim, Error, Handed, Permit, Tally};
 use crate::metrics::Stopwatch;
 use crate::outcome::{Outcome, RejectReason};
 use crate::time::Time;
@@ -28,7 +28,7 @@ pub(super) struct Committer {
     granted: Arc<Notify>,
 }
 
-type Stored = Result<(Vec<Admitted>, Vec<Delivery>), Error>;
+type Stored = Result<(Vec<Admitted>, Handed), Error>;
 /// The archive's answer, which comes when it wants.
 type Answer = Pin<Box<dyn Future<Output = Stored> + Send>>;
 
@@ -72,22 +72,28 @@ impl Committer {
 
     /// As much as each worker has room for.
     fn claims(duties: &Duties) -> Arc<[Claim]> {
-        let claim = |Handoff { channel, lease, to }: &Handoff| Claim {
+        let claim = |Handoff { channel, lease, folding, to, .. }: &Handoff| Claim {
             channel: Arc::clone(channel),
             limit: to.capacity(),
             lease: *lease,
+            folding: *folding,
         };
         duties.handoffs.iter().map(claim).collect()
     }
 
     /// A worker that has gone leaves what it was given to whoever claims it when the lease is over. All workers look for
     /// themselves when one had room for no more.
-    fn hand_over(&self, duties: &Duties, claims: &[Claim], claimed: Vec<Delivery>) {
-        let filled = |claim: &Claim| claimed.iter().filter(|one| one.channel == claim.channel).count() == claim.limit;
-        let more = claims.iter().any(filled);
-        for delivery in claimed {
-            let to = duties.handoffs.iter().find(|handoff| handoff.channel == delivery.channel);
-            if let Some(room) = to.and_then(|handoff| handoff.to.try_reserve().ok()) {
+    fn hand_over(&self, duties: &Duties, claims: &[Claim], Handed { deliveries, looks }: Handed) {
+        let filled =
+            |claim: &Claim| deliveries.iter().filter(|one| one.channel == claim.channel).count() == claim.limit;
+        let mut more = claims.iter().any(filled);
+        let handoff = |channel: &Arc<str>| duties.handoffs.iter().find(|handoff| handoff.channel == *channel);
+        for (channel, at) in looks {
+            // A storm puts off many to the same moment.
+            more |= handoff(&channel).is_some_and(|one| one.look_at_ms.swap(at.ms(), Ordering::Relaxed) != at.ms());
+        }
+        for delivery in deliveries {
+            if let Some(room) = handoff(&delivery.channel).and_then(|handoff| handoff.to.try_reserve().ok()) {
                 room.send(delivery);
             }
         }

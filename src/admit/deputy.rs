@@ -20,7 +20,8 @@ use super::{Settings, rejected};
 use crate::alert::Store;
 use crate::archive::{Archive, Error, Interim, Provisional, Tally, Way};
 use crate::cache::{Claim, Grant};
-use crate::issue::Reason;
+use crate::gate;
+use crate::issue::{Reason, Standing};
 use crate::metrics::Stopwatch;
 use crate::outcome::{Counted, Outcome, RejectReason};
 use crate::time::Time;
@@ -121,7 +122,7 @@ impl Shared {
         let tallies = &folded.batch.tallies;
         let now = (self.now)();
         let mut room = self.interim.room(settings.queued_events);
-        let claims: Vec<Claim> = tallies.iter().map(claim).collect();
+        let claims: Vec<Claim> = tallies.iter().map(|tally| claim(tally, now)).collect();
         let fits: Vec<bool> = claims
             .iter()
             .map(|claim| {
@@ -144,7 +145,7 @@ impl Shared {
                 None => {
                     rejected(count, RejectReason::Unavailable, "nobody said whether it was counted; send again later")
                 }
-                Some(grant) => self.granted(tally, &grant, (now, now.plus(folded.batch.expiry)), &mut held),
+                Some(grant) => self.granted(tally, &grant, (now, folded.batch.expiry), &mut held),
             }
         });
         let outcomes = folded.unfold(outcomes.collect());
@@ -191,7 +192,7 @@ impl Shared {
         &self,
         tally: &Tally,
         grant: &Grant,
-        (now, expires_at): (Time, Time),
+        (now, expiry): (Time, Duration),
         held: &mut Vec<Provisional>,
     ) -> Vec<Outcome> {
         let marker = &grant.record.marker;
@@ -201,7 +202,7 @@ impl Shared {
         let before = marker.seen.saturating_sub(count);
         let mut outcomes = Vec::with_capacity(tally.events.len());
         for (nth, event) in (0..).zip(&tally.events) {
-            let muted = nth < quiet && reason == Reason::Muted;
+            let muted = nth < quiet && !reason.is_in_window();
             let counted = Counted {
                 fingerprint: tally.fingerprint,
                 budget: marker.budget,
@@ -212,10 +213,11 @@ impl Shared {
                 Outcome::Suppressed { reason, counted }
             } else if nth < quiet + granted {
                 let ordinal = grant.first_ordinal + (nth - quiet) as u32;
-                let channels = &tally.route.channels;
+                let ways: Vec<Way> =
+                    tally.route.told(ordinal).map(|one| Way::new(Arc::clone(&one.channel), one.due_at(now))).collect();
+                let latest = ways.iter().map(|way| way.due_at).max().unwrap_or(now);
                 held.push(Provisional {
                     fingerprint: tally.fingerprint,
-                    cause: tally.cause,
                     rules: Arc::clone(&tally.rules),
                     project: Arc::clone(&tally.project),
                     route: Arc::clone(&tally.route),
@@ -227,8 +229,8 @@ impl Shared {
                     ordinal,
                     occurrences: counted.occurrences,
                     granted_at: now,
-                    expires_at,
-                    ways: channels.iter().map(|channel| Way::new(Arc::clone(channel), now)).collect(),
+                    expires_at: latest.plus(expiry),
+                    ways,
                 });
                 Outcome::Alerted { ordinal, counted }
             } else {
@@ -264,10 +266,12 @@ impl Shared {
     }
 }
 
-fn claim(tally: &Tally) -> Claim {
+fn claim(tally: &Tally, now: Time) -> Claim {
     let policy = &tally.route.policy;
     let count = tally.events.len() as u64;
-    Claim { fingerprint: tally.fingerprint, count, budget: policy.budget, window: policy.window }
+    // What is quiet whatever its standing: maintenance.
+    let held_until = gate::quiet(&Standing::default(), Some(policy), now).map(|quiet| quiet.until);
+    Claim { fingerprint: tally.fingerprint, count, budget: policy.budget, window: policy.window, held_until }
 }
 
 /// The alerts that could not be recorded before the end, told once.

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use super::{Arrival, Duties};
 use crate::archive::{Admitted, Batch, Tally};
 use crate::gate::Fate;
-use crate::issue::Reason;
 use crate::outcome::{Counted, Outcome};
 
 /// Who counts when the archive counts itself.
@@ -48,7 +47,6 @@ pub(crate) fn fold(arrivals: impl Iterator<Item = Arrival>, duties: &Duties) -> 
         if at == tallies.len() {
             tallies.push(Tally {
                 fingerprint: arrival.fingerprint,
-                cause: arrival.cause,
                 rules: arrival.rules,
                 project: arrival.project,
                 route: arrival.route,
@@ -87,7 +85,7 @@ fn fates<'a>(tally: &'a Tally, admitted: &'a Admitted) -> impl Iterator<Item = O
     let mut occurrences = admitted.seen_before;
     let each = admitted.decision.runs.iter().flat_map(|run| (0..run.count).map(|nth| (run.fate, nth)));
     each.map(move |(fate, nth)| {
-        let muted = fate == Fate::Suppressed(Reason::Muted);
+        let muted = matches!(fate, Fate::Suppressed(reason) if !reason.is_in_window());
         occurrences += u64::from(!muted);
         let window = window.filter(|_| !muted);
         let counted = Counted {

@@ -17,6 +17,7 @@ mod told;
 mod write_back;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, watch};
@@ -24,9 +25,10 @@ use tokio::sync::{Notify, mpsc, watch};
 use crate::alert::{Delivery, Route};
 use crate::archive::{Archive, Error, Remembered};
 use crate::event::Packed;
-use crate::issue::{CauseKey, Fingerprint, Issue, Rules};
+use crate::issue::{Fingerprint, Issue, Rules};
 use crate::metrics::Metrics;
 use crate::outcome::{Outcome, Reject, RejectReason};
+use crate::storm::Folding;
 use crate::time::Time;
 
 pub(crate) use changes::Change as StoreChange;
@@ -42,8 +44,6 @@ pub(crate) use write_back::{Times, WriteBack};
 pub(crate) struct Arrival {
     /// Its issue.
     pub(crate) fingerprint: Fingerprint,
-    /// The coarser identity.
-    pub(crate) cause: CauseKey,
     /// The project whose key brought it.
     pub(crate) project: Arc<str>,
     /// Policy and channels it falls under.
@@ -64,6 +64,10 @@ pub(crate) struct Handoff {
     pub(crate) channel: Arc<str>,
     /// How long what is handed over is the worker's alone.
     pub(crate) lease: Duration,
+    /// What is told in one message.
+    pub(crate) folding: Folding,
+    /// When the worker was last told to look, in milliseconds.
+    pub(crate) look_at_ms: Arc<AtomicI64>,
     /// To the worker. Nobody else sends into it, so room that was seen stays.
     pub(crate) to: mpsc::Sender<Delivery>,
 }

@@ -261,7 +261,7 @@ impl Answer {
             Answer::Ask(remembered) => Sighted::Ask(*remembered),
             Answer::Quiet { fingerprint, marker, seen } => {
                 *seen += 1;
-                let muted = marker.reason == Reason::Muted;
+                let muted = !marker.reason.is_in_window();
                 let counted = Counted {
                     fingerprint: *fingerprint,
                     budget: marker.budget,

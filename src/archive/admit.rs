@@ -22,7 +22,7 @@ use super::standing::{self, Ended};
 use crate::alert::Route;
 use crate::event::Packed;
 use crate::gate::{self, Decision, Fate};
-use crate::issue::{CauseKey, Fingerprint, Rules, Standing, State, Window};
+use crate::issue::{Fingerprint, Rules, Standing, State, Window};
 use crate::time::{MINUTE_MS, Time};
 
 /// What arrived together, at most one tally a fingerprint.
@@ -41,8 +41,6 @@ pub(crate) struct Batch {
 pub(crate) struct Tally {
     /// Identity of the issue.
     pub(crate) fingerprint: Fingerprint,
-    /// Its coarser identity.
-    pub(crate) cause: CauseKey,
     /// The rules that made them.
     pub(crate) rules: Arc<Rules>,
     /// The project whose key brought them.
@@ -59,7 +57,6 @@ impl Tally {
     fn fresh(&self, now: Time) -> Fresh<'_> {
         Fresh {
             fingerprint: self.fingerprint,
-            cause: self.cause,
             rules: &self.rules,
             project: &self.project,
             event: self.events.first().expect("a tally holds at least one event"),
@@ -143,7 +140,7 @@ fn honour_grants(tally: &Tally, known: &mut Known, now: Time) {
 
 fn decide(tally: &Tally, known: &Known, now: Time) -> Admitted {
     let decision = gate::decide(&known.standing, tally.events.len() as u64, &tally.route.policy, now);
-    let in_window: u64 = decision.runs.iter().filter(|run| !run.is_muted()).map(|run| run.count).sum();
+    let in_window: u64 = decision.runs.iter().filter(|run| run.is_in_window()).map(|run| run.count).sum();
     let window = decision.next.window.as_ref();
     // What the cache counted and has not written back yet is told as well.
     let told = |window: &Window| {
@@ -249,7 +246,7 @@ impl<'a> Lay<'a> {
                             self.event(known.id, event, plan);
                         }
                     }
-                    in_window += if run.is_muted() { 0 } else { run.count };
+                    in_window += if run.is_in_window() { run.count } else { 0 };
                     in_all += run.count;
                 }
             }
@@ -276,7 +273,7 @@ impl<'a> Lay<'a> {
             regression: self.regression.filter(|_| window.regression),
             closing: None,
             event: None,
-            channels: self.tally.route.channels.iter().map(|channel| &**channel).collect(),
+            channels: self.tally.route.told(ordinal).map(|one| (&*one.channel, one.due_at(self.now))).collect(),
         }
     }
 }

@@ -16,6 +16,7 @@ use super::known::{self, Fresh, Known};
 use super::sql::{Row, Sql, Tx, Value, values};
 use super::standing::{self, Ended};
 use super::{Error, Remembered};
+use crate::alert::InsteadOf;
 use crate::issue::{Fingerprint, Standing, State, Window};
 use crate::time::Time;
 
@@ -147,7 +148,6 @@ pub(super) async fn adopt(
 fn fresh(alert: &Provisional) -> Fresh<'_> {
     Fresh {
         fingerprint: alert.fingerprint,
-        cause: alert.cause,
         rules: &alert.rules,
         project: &alert.project,
         event: &alert.event,
@@ -249,10 +249,10 @@ async fn taken(tx: &mut Tx, placed: &[Placed<'_>]) -> Result<HashSet<(i64, Time,
 }
 
 async fn store(tx: &mut Tx, placed: &[Placed<'_>], known: &[Known]) -> Result<(), Error> {
-    const COLUMNS: usize = 10;
+    const COLUMNS: usize = 12;
     static DELIVERIES: Sql = Sql::new(
-        "INSERT INTO deliveries (alert, issue, channel, state, attempts, due_at, created_at, expires_at, settled_at, error) \
-         VALUES (?*10)",
+        "INSERT INTO deliveries (alert, issue, channel, state, attempts, unanswered, due_at, created_at, expires_at, \
+             settled_at, error, instead_of) VALUES (?*12)",
     );
     let rows: Vec<Value<'_>> = placed
         .iter()
@@ -285,11 +285,13 @@ async fn store(tx: &mut Tx, placed: &[Placed<'_>], known: &[Known]) -> Result<()
                 &*way.channel,
                 way.state.name(),
                 way.attempts,
+                way.unanswered,
                 way.due_at,
                 one.alert.granted_at,
                 one.alert.expires_at,
                 way.settled_at,
                 way.error.as_deref(),
+                way.instead_of.as_ref().map(InsteadOf::to_json),
             ];
             rows.extend(row);
         }

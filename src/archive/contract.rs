@@ -6,6 +6,7 @@ mod issues;
 mod names;
 mod outbox;
 mod replay;
+mod threads;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,13 +14,14 @@ use std::time::Duration;
 
 use super::sql::{Sql, values};
 use super::*;
-use crate::alert::{DeliveryState, Kind, Route};
+use crate::alert::{DeliveryState, InsteadOf, Kind, Route};
 use crate::config::{Archive as Settings, Secret, Span};
 use crate::event::{Attributes, Event, Packed};
 use crate::gate::Fate;
-use crate::issue::{CauseKey, Policy, Rules, State};
+use crate::issue::{Policy, Rules, State};
 use crate::servers::mariadb::Mariadb;
 use crate::servers::postgres::Postgres;
+use crate::storm::Folding;
 use crate::time::{DAY_MS, MINUTE_MS};
 
 const T0: Time = Time(1_764_000_000_000);
@@ -39,7 +41,7 @@ async fn open(url: &str) -> Archive {
 }
 
 fn policy(budget: u32) -> Arc<Policy> {
-    Arc::new(Policy { budget, window: HOUR, spacing: Vec::new(), closing: true })
+    Arc::new(Policy { budget, window: HOUR, spacing: Vec::new(), closing: true, maintenance_until: None })
 }
 
 /// `count` events of each issue.
@@ -55,10 +57,9 @@ fn batch(issues: impl IntoIterator<Item = u128>, count: usize) -> Arc<Batch> {
         let event = Event { attributes, ..Event::default() };
         Tally {
             fingerprint: Fingerprint(issue),
-            cause: CauseKey(issue),
             rules: Rules::none(),
             project: "shop".into(),
-            route: Arc::new(Route { policy: policy(5), channels: vec!["ops".into(), "dev".into()] }),
+            route: Arc::new(Route::to(policy(5), ["ops".into(), "dev".into()])),
             events: (0..count).map(|_| Packed::of(&event)).collect(),
             remembered: None,
         }
@@ -72,7 +73,7 @@ async fn admit(archive: &Archive, issues: impl IntoIterator<Item = u128>, count:
 }
 
 fn claim(channel: &str, limit: usize) -> Claim {
-    Claim { channel: channel.into(), limit, lease: Duration::from_secs(30) }
+    Claim { channel: channel.into(), limit, lease: Duration::from_secs(30), folding: Folding::NONE }
 }
 
 async fn claimed(archive: &Archive, channel: &str, limit: usize, now: Time) -> Vec<Delivery> {
@@ -80,7 +81,7 @@ async fn claimed(archive: &Archive, channel: &str, limit: usize, now: Time) -> V
 }
 
 async fn settle(archive: &Archive, delivery: &Delivery, end: End, now: Time) {
-    let settled = vec![Settlement { id: delivery.id, fence: delivery.fence, end }];
+    let settled = vec![Settlement { id: delivery.id, fence: delivery.fence, unanswered: false, end, divert_to: None }];
     archive.exchange(settled, claim("none", 0), now).await.unwrap();
 }
 
@@ -212,7 +213,7 @@ async fn newer_tables_are_refused(url: &str) {
     let work: Work<(), ()> = |tx, ()| Box::pin(async { tx.execute(&NEWER, &[]).await.map(drop) });
     open(url).await.store.write((), work).await.unwrap();
     let refused = Archive::open(&settings(url)).await.err().unwrap().to_string();
-    assert!(refused.contains("it was written by a newer version (tables 99, known are 2)"), "{refused}");
+    assert!(refused.contains("it was written by a newer version (tables 99, known are 3)"), "{refused}");
     assert!(!refused.contains("hush"), "{refused}");
 }
 
@@ -220,12 +221,14 @@ async fn newer_tables_are_refused(url: &str) {
 macro_rules! run_all {
     ($database:expr) => {
         run_all!($database; projects_keys_and_settings_are_kept, issues::a_batch_is_counted_decided_and_read_back, issues::issues_are_found,
-            issues::races_grant_the_budget_exactly, issues::the_end_of_a_window_is_told_once, issues::people_decide, outbox::pods_share_the_outbox,
-            outbox::claims_are_fenced, outbox::one_process_holds_a_lease, counts::write_back_is_idempotent, counts::alerts_granted_elsewhere_are_adopted, what_is_too_old_is_forgotten,
+            issues::races_grant_the_budget_exactly, issues::the_end_of_a_window_is_told_once, issues::people_decide, outbox::pods_share_the_outbox, outbox::later_alerts_know_the_servers,
+            outbox::claims_are_fenced, outbox::what_fails_is_diverted_once, outbox::one_process_holds_a_lease, counts::write_back_is_idempotent, counts::alerts_granted_elsewhere_are_adopted, what_is_too_old_is_forgotten,
             what_fails_is_undone, many_may_start_at_once, newer_tables_are_refused,
             names::an_issue_goes_on_under_its_new_name, names::what_new_rules_join_or_split_alerts_nobody_again,
             names::several_servers_rename_an_issue_once, names::people_merge_and_unmerge, names::servers_learn_together_what_is_a_parameter,
-            replay::what_is_stored_can_be_read_over_again)
+            replay::what_is_stored_can_be_read_over_again,
+            threads::a_window_is_a_thread_that_one_edits_at_a_time, threads::a_thread_that_is_gone_is_followed_by_another,
+            threads::a_signed_request_is_taken_once)
     };
     ($database:expr; $($part:path),*) => {
         $(

@@ -62,7 +62,7 @@ pub(super) async fn rename(tx: &mut Tx, missing: &[&Fresh<'_>]) -> Result<Vec<Fi
             id,
             former,
             one.fingerprint,
-            one.cause,
+            (one.rules.cause)(&event, &normalized),
             one.rules.version,
             rows::attributes_json(&normalized),
             &*normalized.module,

@@ -23,8 +23,20 @@ pub(super) struct NewAlert<'a> {
     /// Busiest minute, and whether it goes on.
     pub(super) closing: Option<(u64, bool)>,
     pub(super) event: Option<i64>,
-    /// Who is told.
-    pub(super) channels: Vec<&'a str>,
+    /// Who is told, and from when on.
+    pub(super) channels: Vec<(&'a str, Time)>,
+}
+
+impl NewAlert<'_> {
+    /// Which goes first when several are due: what nobody has heard of, and what was thought to be over; the ends of windows
+    /// last.
+    fn priority(&self) -> i64 {
+        match self.ordinal {
+            0 => 2,
+            1 if self.is_new || self.regression.is_some() => 0,
+            _ => 1,
+        }
+    }
 }
 
 const EVENT_COLUMNS: usize = 3;
@@ -73,14 +85,18 @@ pub(super) async fn store_alerts(tx: &mut Tx, alerts: &[NewAlert<'_>]) -> Result
 
 /// Stores alerts and one delivery for each of their channels, in order.
 pub(super) async fn store(tx: &mut Tx, alerts: &[NewAlert<'_>], expiry: Duration, now: Time) -> Result<(), Error> {
-    const DELIVERY_COLUMNS: usize = 7;
-    static DELIVERIES: Sql =
-        Sql::new("INSERT INTO deliveries (alert, issue, channel, state, due_at, created_at, expires_at) VALUES (?*7)");
+    const DELIVERY_COLUMNS: usize = 8;
+    static DELIVERIES: Sql = Sql::new(
+        "INSERT INTO deliveries (alert, issue, channel, state, priority, due_at, created_at, expires_at) VALUES (?*8)",
+    );
     let ids = store_alerts(tx, alerts).await?;
     let mut rows = Vec::new();
     for (alert, id) in alerts.iter().zip(ids) {
-        for channel in &alert.channels {
-            rows.extend(values![id, alert.issue, *channel, "pending", now, now, now.plus(expiry)]);
+        let priority = alert.priority();
+        for (channel, due_at) in &alert.channels {
+            // What has to wait does not grow old meanwhile.
+            let expires_at = due_at.plus(expiry);
+            rows.extend(values![id, alert.issue, *channel, "pending", priority, *due_at, now, expires_at]);
         }
     }
     tx.insert(&DELIVERIES, DELIVERY_COLUMNS, &rows).await

@@ -10,10 +10,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::{Claim, End, Settlement};
-use crate::alert::{Alert, Delivery, DeliveryState, Kind, Route};
+use super::{Claim, End, Fallback, Settlement};
+use crate::alert::{Alert, Delivery, DeliveryState, InsteadOf, Kind, Route};
 use crate::event::Packed;
-use crate::issue::{CauseKey, Fingerprint, Rules};
+use crate::issue::{Fingerprint, Rules};
 use crate::time::Time;
 
 /// How much later than wished what could not be recorded is sent.
@@ -24,8 +24,6 @@ const LOOK_AGAIN: Duration = Duration::from_millis(200);
 pub(crate) struct Provisional {
     /// The issue.
     pub(crate) fingerprint: Fingerprint,
-    /// Its coarser identity.
-    pub(crate) cause: CauseKey,
     /// The rules that made them.
     pub(crate) rules: Arc<Rules>,
     /// The project whose key brought it.
@@ -63,12 +61,16 @@ pub(crate) struct Way {
     pub(crate) state: DeliveryState,
     /// How often it was tried.
     pub(crate) attempts: u32,
+    /// How often nobody knew afterwards whether it had arrived.
+    pub(crate) unanswered: u32,
     /// Not to be tried before.
     pub(crate) due_at: Time,
     /// When it was taken or given up.
     pub(crate) settled_at: Option<Time>,
     /// What went wrong last.
     pub(crate) error: Option<String>,
+    /// The channel that failed, when this one is asked in its place.
+    pub(crate) instead_of: Option<InsteadOf>,
     /// Whether it is just being sent.
     pub(super) sending: bool,
 }
@@ -77,7 +79,17 @@ impl Way {
     /// A delivery that nobody has tried.
     pub(crate) fn new(channel: Arc<str>, due_at: Time) -> Way {
         let state = DeliveryState::Pending;
-        Way { channel, state, attempts: 0, due_at, settled_at: None, error: None, sending: false }
+        Way {
+            channel,
+            state,
+            attempts: 0,
+            unanswered: 0,
+            due_at,
+            settled_at: None,
+            error: None,
+            instead_of: None,
+            sending: false,
+        }
     }
 }
 
@@ -103,6 +115,7 @@ impl Provisional {
             id: self.id(None),
             kind: Kind::of_alert(&self.project, &event.attributes.location),
             fingerprint: self.fingerprint,
+            cause: (self.rules.cause)(&event, &normalized),
             project: self.project.to_string(),
             window_opened_at: self.window_opened_at,
             window_ends_at: self.window_ends_at,
@@ -118,6 +131,7 @@ impl Provisional {
             attributes: event.attributes.clone(),
             normalized,
             event: Some(event),
+            servers: Vec::new(),
         }
     }
 }
@@ -207,7 +221,7 @@ impl Interim {
             let way = alert.ways.iter_mut().find(|way| way.channel == claim.channel)?;
             way.sending = true;
             way.attempts += 1;
-            let attempt = way.attempts;
+            let (attempt, instead_of) = (way.attempts, way.instead_of.clone());
             let id = alert.id(Some(&claim.channel));
             claimed.insert(id, nth);
             Some(Delivery {
@@ -216,8 +230,14 @@ impl Interim {
                 attempt,
                 fence: i64::from(attempt),
                 claimed_until: now.plus(claim.lease),
+                created_at: alert.granted_at,
                 expires_at: alert.expires_at,
+                instead_of,
+                // Who keeps it is away.
+                thread: None,
                 alert: alert.alert(),
+                folded: Vec::new(),
+                spread: None,
             })
         };
         due.into_iter().filter_map(take).collect()
@@ -228,17 +248,18 @@ impl Interim {
         let mut state = self.state();
         let State { held, lines, claimed, .. } = &mut *state;
         let Some(nth) = claimed.remove(&settlement.id) else { return };
-        let (Some(held_one), Some(lines)) = (held.get_mut(&nth), lines.get_mut(channel)) else { return };
+        let (Some(held_one), Some(own)) = (held.get_mut(&nth), lines.get_mut(channel)) else { return };
         let fingerprint = held_one.alert.fingerprint;
         let Some(way) = held_one.alert.ways.iter_mut().find(|way| way.channel == *channel) else { return };
         way.sending = false;
+        way.unanswered += u32::from(settlement.unanswered);
         let mut settle = |state, error: Option<String>| {
             way.state = state;
             way.settled_at = Some(now);
             way.error = error;
         };
         match settlement.end {
-            End::Delivered => settle(DeliveryState::Delivered, None),
+            End::Delivered { .. } => settle(DeliveryState::Delivered, None),
             End::Dead { error } => settle(DeliveryState::Dead, Some(error)),
             End::Expired => {
                 settle(DeliveryState::Dead, Some("too old to help: it expired before it could be sent".into()))
@@ -247,6 +268,11 @@ impl Interim {
                 way.due_at = due_at;
                 way.error = Some(error);
             }
+            End::Held { due_at, expires_at } => {
+                way.due_at = due_at;
+                way.attempts = way.attempts.saturating_sub(1);
+                held_one.alert.expires_at = expires_at;
+            }
             End::Back { due_at } => {
                 way.due_at = due_at;
                 way.attempts = way.attempts.saturating_sub(1);
@@ -254,9 +280,26 @@ impl Interim {
         }
         let settled = way.state != DeliveryState::Pending;
         if settled {
-            lines.leave(fingerprint, nth);
+            own.leave(fingerprint, nth);
         }
-        lines.call(fingerprint, channel, held);
+        own.call(fingerprint, channel, held);
+        if let Some(to) = settlement.divert_to {
+            state.divert(nth, channel, to, now);
+        }
+    }
+
+    /// Lets what waits too long for a channel that fails go to its fallback as well, as the archive does. Answers how many
+    /// deliveries did.
+    pub(crate) fn divert_overdue(&self, channel: &str, fallback: &Fallback, now: Time) -> usize {
+        let mut state = self.state();
+        let waiting = state.lines.get(channel).into_iter().flat_map(|lines| lines.of.values().flatten());
+        let is_overdue = |nth: &&u64| {
+            let Held { alert, recording } = &state.held[*nth];
+            !recording && now >= alert.granted_at.plus(fallback.after)
+        };
+        let mut overdue: Vec<u64> = waiting.filter(is_overdue).copied().collect();
+        overdue.sort_unstable();
+        overdue.into_iter().filter(|nth| state.divert(*nth, channel, Arc::clone(&fallback.to), now)).count()
     }
 
     /// Where the first delivery of an issue's newest alert stands, when that alert is held here.
@@ -319,6 +362,25 @@ impl Interim {
     }
 }
 
+impl State {
+    /// Gives an alert another way in place of one that fails, unless it is too late or the alert has that way already.
+    fn divert(&mut self, nth: u64, from: &str, to: Arc<str>, now: Time) -> bool {
+        let State { held, lines, .. } = self;
+        let Some(Held { alert, recording: false }) = held.get_mut(&nth) else { return false };
+        let failed = alert.ways.iter().find(|way| *way.channel == *from);
+        let is_there = alert.ways.iter().any(|way| way.channel == to);
+        let Some(failed) = failed.filter(|_| !is_there && now < alert.expires_at) else { return false };
+        let error = failed.error.clone().unwrap_or_default();
+        let instead_of = InsteadOf { channel: from.to_owned(), since: alert.granted_at, error };
+        alert.ways.push(Way { instead_of: Some(instead_of), ..Way::new(Arc::clone(&to), now) });
+        let fingerprint = alert.fingerprint;
+        let other = lines.entry(Arc::clone(&to)).or_default();
+        other.of.entry(fingerprint).or_default().push_back(nth);
+        other.call(fingerprint, &to, held);
+        true
+    }
+}
+
 impl Lines {
     /// One has left its line.
     fn leave(&mut self, fingerprint: Fingerprint, nth: u64) {
@@ -345,17 +407,23 @@ mod tests {
     use super::*;
     use crate::event::Event;
     use crate::issue::Policy;
+    use crate::storm::Folding;
 
     fn alert(issue: u128, ordinal: u32) -> Provisional {
-        let policy = Policy { budget: 5, window: Duration::from_secs(60), spacing: Vec::new(), closing: true };
+        let policy = Policy {
+            budget: 5,
+            window: Duration::from_secs(60),
+            spacing: Vec::new(),
+            closing: true,
+            maintenance_until: None,
+        };
         let channels: Vec<Arc<str>> = vec!["ops".into()];
         Provisional {
             fingerprint: Fingerprint(issue),
-            cause: CauseKey(1),
             rules: Rules::none(),
             project: "shop".into(),
             ways: channels.iter().map(|channel| Way::new(Arc::clone(channel), Time(0))).collect(),
-            route: Arc::new(Route { policy: Arc::new(policy), channels }),
+            route: Arc::new(Route::to(Arc::new(policy), channels)),
             event: Packed::of(&Event::default()),
             revision: 0,
             window_opened_at: Time(0),
@@ -369,12 +437,16 @@ mod tests {
     }
 
     fn claim(interim: &Interim, now: i64) -> Vec<Delivery> {
-        let claim = Claim { channel: "ops".into(), limit: 9, lease: Duration::from_secs(30) };
+        let claim = Claim { channel: "ops".into(), limit: 9, lease: Duration::from_secs(30), folding: Folding::NONE };
         interim.claim(&claim, Time(now))
     }
 
     fn settle(interim: &Interim, delivery: &Delivery, end: End) {
-        interim.settle(&delivery.channel, Settlement { id: delivery.id, fence: delivery.fence, end }, Time(9));
+        interim.settle(
+            &delivery.channel,
+            Settlement { id: delivery.id, fence: delivery.fence, unanswered: false, end, divert_to: None },
+            Time(9),
+        );
     }
 
     fn ordinals(claimed: &[Delivery]) -> Vec<(u128, u32)> {
@@ -392,7 +464,7 @@ mod tests {
         assert_eq!((claim(&interim, 49).len(), interim.next_due("ops", Time(0))), (0, Some(Time(50))));
         let again = claim(&interim, 50);
         assert_eq!((ordinals(&again), again[0].attempt, again[0].id), (vec![(1, 1)], 2, first[0].id));
-        settle(&interim, &again[0], End::Delivered);
+        settle(&interim, &again[0], End::Delivered { handle: None });
         assert_eq!(ordinals(&claim(&interim, 50)), [(1, 2)]);
     }
 
@@ -401,11 +473,11 @@ mod tests {
         let interim = Interim::default();
         interim.put(vec![alert(1, 1), alert(1, 2), alert(2, 1)]);
         let sending = claim(&interim, 0);
-        settle(&interim, &sending[1], End::Delivered);
+        settle(&interim, &sending[1], End::Delivered { handle: None });
         let taken = interim.to_record(10);
         assert_eq!(taken.iter().map(|(_, one)| one.is_being_sent()).collect::<Vec<_>>(), [true, false, false]);
         let numbers: Vec<u64> = taken.iter().map(|(nth, _)| *nth).collect();
-        settle(&interim, &sending[0], End::Delivered);
+        settle(&interim, &sending[0], End::Delivered { handle: None });
         assert_eq!(claim(&interim, 0).len(), 0, "the next of its line is being recorded");
         interim.not_recorded(&numbers);
         let next = claim(&interim, 0);
@@ -414,5 +486,36 @@ mod tests {
         let numbers: Vec<u64> = interim.to_record(10).iter().map(|(nth, _)| *nth).collect();
         interim.recorded(&numbers);
         assert_eq!((interim.len(), claim(&interim, 0).len()), (0, 0));
+    }
+
+    #[test]
+    fn what_fails_goes_another_way_as_well_and_each_once() {
+        let interim = Interim::default();
+        interim.put(vec![alert(1, 1), alert(1, 2), alert(2, 1)]);
+        let first = claim(&interim, 0);
+        let to: Arc<str> = "mail".into();
+        let error = || "answered 404".to_owned();
+        let dead = Settlement {
+            id: first[0].id,
+            fence: first[0].fence,
+            unanswered: true,
+            end: End::Dead { error: error() },
+            divert_to: Some(Arc::clone(&to)),
+        };
+        interim.settle(&first[0].channel, dead, Time(9));
+        let fallback = Fallback { to: Arc::clone(&to), after: Duration::from_secs(1) };
+        assert_eq!([999, 1_000, 2_000].map(|now| interim.divert_overdue("ops", &fallback, Time(now))), [0, 2, 0]);
+        let mail =
+            || Claim { channel: Arc::clone(&to), limit: 9, lease: Duration::from_secs(30), folding: Folding::NONE };
+        let stands_in = interim.claim(&mail(), Time(1_000));
+        assert_eq!(ordinals(&stands_in), [(1, 1), (2, 1)]);
+        let said: Vec<_> = stands_in.iter().map(|one| one.instead_of.clone().unwrap().error).collect();
+        assert_eq!(said, [error(), String::new()]);
+        settle(&interim, &stands_in[0], End::Delivered { handle: None });
+        assert_eq!(ordinals(&interim.claim(&mail(), Time(1_000))), [(1, 2)]);
+        let (_, first) = interim.to_record(1).remove(0);
+        let ways: Vec<_> =
+            first.ways.iter().map(|way| (&*way.channel, way.unanswered, way.instead_of.is_some())).collect();
+        assert_eq!(ways, [("ops", 1, false), ("mail", 0, true)]);
     }
 }

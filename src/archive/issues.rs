@@ -5,8 +5,9 @@
 use std::collections::BTreeMap;
 
 use super::sql::{Row, Sql, Tx, Value, values};
+use super::together::{self, Together};
 use super::{Error, Way, rows};
-use crate::alert::DeliveryState;
+use crate::alert::{DeliveryState, InsteadOf};
 use crate::event::{Attributes, Event};
 use crate::issue::{Decided, Fingerprint, Issue};
 use crate::time::{MINUTE_MS, Time};
@@ -59,6 +60,8 @@ pub(crate) struct IssueDetail {
     pub(crate) formers: Vec<Fingerprint>,
     /// What is merged into it, the latest merge first.
     pub(crate) merged: Vec<MergedRow>,
+    /// The messages that told of it and of other errors, the newest first.
+    pub(crate) together: Vec<Together>,
 }
 
 /// An issue that is merged into another.
@@ -123,12 +126,16 @@ pub(crate) struct DeliveryRow {
     pub(crate) fingerprint: Fingerprint,
     pub(crate) channel: String,
     pub(crate) state: DeliveryState,
+    /// The delivery whose message told of this one too.
+    pub(crate) folded_into: Option<i64>,
     pub(crate) attempts: u32,
+    pub(crate) unanswered: u32,
     pub(crate) due_at: Time,
     pub(crate) created_at: Time,
     pub(crate) expires_at: Time,
     pub(crate) settled_at: Option<Time>,
     pub(crate) error: Option<String>,
+    pub(crate) instead_of: Option<InsteadOf>,
 }
 
 /// The columns and tables of an issue, read by [`issue`].
@@ -285,7 +292,8 @@ pub(super) async fn detail(tx: &mut Tx, fingerprint: Fingerprint) -> Result<Opti
         })
     };
     let merged = tx.query(&MERGED, &values![id, MERGED_SHOWN], merged).await?;
-    Ok(Some(IssueDetail { issue, windows, minutes, events, events_stored, formers, merged }))
+    let together = together::of(tx, id).await?;
+    Ok(Some(IssueDetail { issue, windows, minutes, events, events_stored, formers, merged, together }))
 }
 
 /// The day up to the last occurrence, minute by minute, with what is merged into the issue.
@@ -353,14 +361,16 @@ pub(super) async fn alerts(
 pub(super) async fn deliveries(
     tx: &mut Tx,
     state: Option<DeliveryState>,
+    channel: Option<&str>,
     before: Option<i64>,
     limit: usize,
 ) -> Result<Page<DeliveryRow>, Error> {
     static DELIVERIES: Sql = Sql::new(
         "SELECT d.id, d.alert, i.fingerprint, d.channel, d.state, d.attempts, d.due_at, d.created_at, d.expires_at, \
-             d.settled_at, d.error \
+             d.settled_at, d.error, d.unanswered, d.folded_into, d.instead_of \
          FROM deliveries d JOIN issues i ON i.id = d.issue \
-         WHERE (?1 IS NULL OR d.state = ?1) AND (?2 IS NULL OR d.id < ?2) ORDER BY d.id DESC LIMIT ?3",
+         WHERE (?1 IS NULL OR d.state = ?1) AND (?2 IS NULL OR d.id < ?2) AND (?3 IS NULL OR d.channel = ?3) \
+         ORDER BY d.id DESC LIMIT ?4",
     );
     let delivery = |row: &Row<'_>| {
         Ok(DeliveryRow {
@@ -375,9 +385,13 @@ pub(super) async fn deliveries(
             expires_at: row.get(8)?,
             settled_at: row.maybe(9)?,
             error: row.maybe(10)?,
+            unanswered: row.get(11)?,
+            folded_into: row.maybe(12)?,
+            instead_of: rows::from_json_or_null(row, 13)?,
         })
     };
-    let items = tx.query(&DELIVERIES, &values![state.map(DeliveryState::name), before, limit + 1], delivery).await?;
+    let items =
+        tx.query(&DELIVERIES, &values![state.map(DeliveryState::name), before, channel, limit + 1], delivery).await?;
     Ok(page_by_id(items, limit, |delivery| delivery.id))
 }
 
@@ -400,11 +414,7 @@ pub(super) async fn way(tx: &mut Tx, fingerprint: Fingerprint) -> Result<Option<
 }
 
 fn delivery_state(name: Option<&str>) -> DeliveryState {
-    match name {
-        Some("delivered") => DeliveryState::Delivered,
-        Some("dead") => DeliveryState::Dead,
-        _ => DeliveryState::Pending,
-    }
+    name.and_then(DeliveryState::parse).unwrap_or(DeliveryState::Pending)
 }
 
 fn page_by_id<T>(mut items: Vec<T>, limit: usize, id: impl Fn(&T) -> i64) -> Page<T> {

@@ -12,7 +12,7 @@ use super::issues::haystack;
 use super::sql::{Dialect, Row, Sql, Tx, Value, values};
 use super::{Error, former, rows, segments};
 use crate::event::{Attributes, Packed};
-use crate::issue::{CauseKey, Fingerprint, Former, Rules, Standing, State};
+use crate::issue::{Fingerprint, Former, Rules, Standing, State};
 use crate::time::Time;
 
 /// The columns that [`known`] reads.
@@ -42,7 +42,6 @@ pub(super) struct Known {
 /// An issue that may be new.
 pub(super) struct Fresh<'a> {
     pub(super) fingerprint: Fingerprint,
-    pub(super) cause: CauseKey,
     pub(super) rules: &'a Rules,
     pub(super) project: &'a str,
     /// What it is made of when it is new.
@@ -206,7 +205,7 @@ fn row_of_new<'a>(one: &Fresh<'a>) -> [Value<'a>; ISSUE_COLUMNS] {
     let normalized: Attributes<'_> = (one.rules.normalize)(&first);
     values![
         one.fingerprint,
-        one.cause,
+        (one.rules.cause)(&first, &normalized),
         one.rules.version,
         one.project,
         one.seen_at,

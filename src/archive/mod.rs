@@ -8,8 +8,10 @@
 mod admit;
 mod adopt;
 mod aside;
+mod claims;
 #[cfg(test)]
 mod contract;
+mod fallback;
 mod former;
 mod grant;
 mod interim;
@@ -24,8 +26,11 @@ mod replay;
 mod retention;
 mod rows;
 mod segments;
+mod servers;
 mod sql;
 mod standing;
+mod threads;
+mod together;
 mod write_back;
 
 use std::collections::{HashMap, HashSet};
@@ -36,15 +41,20 @@ use std::time::Duration;
 pub(crate) use admit::{Admitted, Batch, Remembered, Tally};
 pub(crate) use adopt::Adopted;
 pub(crate) use aside::Aside;
+use claims::Claimed;
+pub(crate) use claims::{Claim, Handed};
+pub(crate) use fallback::Fallback;
 pub(crate) use interim::{Interim, Provisional, Way};
 pub(crate) use issues::{AlertRow, DeliveryRow, IssueDetail, IssueFilter, MergedRow, MinuteCount, Page, WindowRow};
 pub(crate) use merge::Unmergeable;
-pub(crate) use outbox::{Claim, End, Settlement};
+pub(crate) use outbox::{End, Settlement};
 pub(crate) use permit::Permit;
 pub(crate) use projects::{KeyHash, KnownProject};
 pub(crate) use replay::{Shown, Stored};
 pub(crate) use retention::Keep;
 use sql::{Server, Sqlite, Work};
+pub(crate) use threads::{Due, Edit, Edited, Signed};
+pub(crate) use together::{Together, ToldAlert};
 pub(crate) use write_back::Counted;
 use write_back::WrittenBack;
 
@@ -180,7 +190,8 @@ impl Archive {
         claims: Arc<[Claim]>,
         now: Time,
     ) -> Result<(Vec<Admitted>, Vec<Delivery>), Error> {
-        self.admit_with(Arc::default(), batch, claims, now).await
+        let (admitted, handed) = self.admit_with(Arc::default(), batch, claims, now).await?;
+        Ok((admitted, handed.deliveries))
     }
 
     /// The same, unless the permit is withdrawn before the commit.
@@ -190,19 +201,21 @@ impl Archive {
         batch: Arc<Batch>,
         claims: Arc<[Claim]>,
         now: Time,
-    ) -> Result<(Vec<Admitted>, Vec<Delivery>), Error> {
+    ) -> Result<(Vec<Admitted>, Handed), Error> {
         self.store
             .write((permit, batch, claims, now), |tx, (permit, batch, claims, now)| {
                 Box::pin(async move {
                     let admitted = admit::admit(tx, batch, *now).await?;
-                    let mut claimed = Vec::new();
+                    let mut handed = Handed::default();
                     if admitted.iter().any(|one| one.decision.granted() > 0) {
                         for claim in &**claims {
-                            claimed.extend(outbox::claim(tx, claim, *now).await?);
+                            let Claimed { deliveries, look_at } = claims::claim(tx, claim, *now).await?;
+                            handed.deliveries.extend(deliveries);
+                            handed.looks.extend(look_at.map(|at| (Arc::clone(&claim.channel), at)));
                         }
                     }
                     permit.take()?;
-                    Ok((admitted, claimed))
+                    Ok((admitted, handed))
                 })
             })
             .await
@@ -241,19 +254,42 @@ impl Archive {
             .write((settled, claim, now), |tx, (settled, claim, now)| {
                 Box::pin(async move {
                     outbox::settle(tx, settled, *now).await?;
-                    let claimed = outbox::claim(tx, claim, *now).await?;
-                    let more = claimed.len() == claim.limit;
+                    let Claimed { deliveries, look_at } = claims::claim(tx, claim, *now).await?;
+                    let more = deliveries.len() == claim.limit;
                     let next_due = if more { None } else { outbox::next_due(tx, &claim.channel, *now).await? };
-                    Ok((claimed, next_due))
+                    Ok((deliveries, next_due.into_iter().chain(look_at).min()))
                 })
             })
             .await
     }
 
-    /// Puts dead deliveries back in the queue. Answers how many there were.
-    pub(crate) async fn resend(&self, id: Option<i64>, expiry: Duration, now: Time) -> Result<usize, Error> {
-        let args = (id, expiry, now);
-        self.store.write(args, |tx, (id, expiry, now)| Box::pin(outbox::resend(tx, *id, *expiry, *now))).await
+    /// Lets what waits too long for a channel that fails go to its fallback as well. Answers how many deliveries did.
+    pub(crate) async fn divert_overdue(
+        &self,
+        channel: Arc<str>,
+        fallback: Fallback,
+        now: Time,
+    ) -> Result<usize, Error> {
+        self.store
+            .write((channel, fallback, now), |tx, (channel, fallback, now)| {
+                Box::pin(fallback::divert_overdue(tx, channel, fallback, *now))
+            })
+            .await
+    }
+
+    /// Puts dead deliveries back in the queue: this one, else all, or all of a channel. Answers how many there were.
+    pub(crate) async fn resend(
+        &self,
+        id: Option<i64>,
+        channel: Option<String>,
+        expiry: Duration,
+        now: Time,
+    ) -> Result<usize, Error> {
+        self.store
+            .write((id, channel, expiry, now), |tx, (id, channel, expiry, now)| {
+                Box::pin(outbox::resend(tx, *id, channel.as_deref(), *expiry, *now))
+            })
+            .await
     }
 
     /// Ends the windows that are over, at most `limit` of them, and stores the closing messages of those that held
@@ -279,6 +315,29 @@ impl Archive {
                 Box::pin(standing::act(tx, *fingerprint, action, by, note, *now))
             })
             .await
+    }
+
+    /// Does what people asked for in a signed request, once over all processes. `None` when it was done before; issues that
+    /// are not there are missing from the answer.
+    pub(crate) async fn act_once(&self, signed: Signed, now: Time) -> Result<Option<Vec<Issue>>, Error> {
+        self.store.write((signed, now), |tx, (signed, now)| Box::pin(threads::act_once(tx, signed, *now))).await
+    }
+
+    /// The message of a channel that is due to be edited first, if there is one.
+    pub(crate) async fn due_edit(&self, channel: &Arc<str>, now: Time) -> Result<Option<Due>, Error> {
+        let args = (Arc::clone(channel), now);
+        self.store.read(args, |tx, (channel, now)| Box::pin(threads::due(tx, channel, *now))).await
+    }
+
+    /// Claims an edit. `None` when another process was faster, or the message can no longer be composed.
+    pub(crate) async fn claim_edit(&self, due: Due, now: Time) -> Result<Option<Edit>, Error> {
+        self.store.write((due, now), |tx, (due, now)| Box::pin(threads::claim(tx, due, *now))).await
+    }
+
+    /// Records how an edit ended.
+    pub(crate) async fn record_edit(&self, edit: Edit, edited: Edited, now: Time) -> Result<(), Error> {
+        let args = (edit, edited, now);
+        self.store.write(args, |tx, (edit, edited, now)| Box::pin(threads::record(tx, edit, *edited, *now))).await
     }
 
     /// The path segments that were learned to be parameters.
@@ -354,12 +413,15 @@ impl Archive {
     pub(crate) async fn deliveries(
         &self,
         state: Option<crate::alert::DeliveryState>,
+        channel: Option<String>,
         before: Option<i64>,
         limit: usize,
     ) -> Result<Page<DeliveryRow>, Error> {
-        let args = (state, before, limit);
+        let args = (state, channel, before, limit);
         self.store
-            .read(args, |tx, (state, before, limit)| Box::pin(issues::deliveries(tx, *state, *before, *limit)))
+            .read(args, |tx, (state, channel, before, limit)| {
+                Box::pin(issues::deliveries(tx, *state, channel.as_deref(), *before, *limit))
+            })
             .await
     }
 

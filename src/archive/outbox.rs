@@ -1,27 +1,16 @@
-//! The outbox: deliveries that wait, are claimed under a lease, and are settled under the claim's fence.
+//! The outbox: deliveries that wait, and how those that were claimed (`claims`) are settled.
 //!
-//! Promises: of one issue and channel the older alert is claimed first, and the next only when that one is settled. A
-//! claim that was not settled in time can be claimed again, and its late result then changes nothing.
-//! Deliberately not here: when to try again; the worker says so.
+//! Promises: a settlement whose claim is not the newest changes nothing; what is folded into a delivery ends as that one
+//! does. A claim counts as unanswered until its settlement says otherwise: so what was sent by a process that died, or
+//! after its lease, is among the attempts that may have come twice. Deliberately not here: when to try again; the worker
+//! says so.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::sql::{Row, Sql, Tx, Value, values};
-use super::{Error, rows};
-use crate::alert::{Alert, Delivery, Kind};
-use crate::event::Attributes;
+use super::{Error, fallback, threads};
 use crate::time::Time;
-
-/// A wish for work.
-pub(crate) struct Claim {
-    /// The channel to send to.
-    pub(crate) channel: Arc<str>,
-    /// Deliveries wanted, at most.
-    pub(crate) limit: usize,
-    /// How long they are the claimer's alone.
-    pub(crate) lease: Duration,
-}
 
 /// How a claimed delivery ended, for now or for good.
 #[derive(Clone)]
@@ -30,15 +19,22 @@ pub(crate) struct Settlement {
     pub(crate) id: i64,
     /// The fence of the claim.
     pub(crate) fence: i64,
+    /// Whether it was sent and no answer came.
+    pub(crate) unanswered: bool,
     /// What becomes of it.
     pub(crate) end: End,
+    /// The channel that gets it as well, because this one fails.
+    pub(crate) divert_to: Option<Arc<str>>,
 }
 
 /// What becomes of a delivery.
 #[derive(Clone)]
 pub(crate) enum End {
-    /// The far side took it.
-    Delivered,
+    /// The far side took it, and may have said what it calls the message that later ones are to answer to.
+    Delivered {
+        /// The name.
+        handle: Option<String>,
+    },
     /// To be tried again, not before a moment.
     Again {
         /// The earliest moment.
@@ -58,53 +54,99 @@ pub(crate) enum End {
         /// The earliest moment.
         due_at: Time,
     },
+    /// Given back unsent until quiet hours end, in which it does not grow old.
+    Held {
+        /// Their end.
+        due_at: Time,
+        /// After this moment it is too old to help.
+        expires_at: Time,
+    },
     /// Given up because it was too old when its turn came. Why it had not been sent by then stays on record.
     Expired,
 }
 
-/// Settles claimed deliveries. A settlement whose fence is not the newest changes nothing.
+/// Settles claimed deliveries. A settlement whose fence is not the newest changes nothing; and it ends its claim, so that
+/// the same one again, of which nobody knew whether it was stored, changes nothing either.
 pub(super) async fn settle(tx: &mut Tx, settlements: &[Settlement], now: Time) -> Result<(), Error> {
     static DELIVERED: Sql = Sql::new(
-        "UPDATE deliveries SET state = 'delivered', settled_at = ?3, error = NULL \
+        "UPDATE deliveries SET state = 'delivered', settled_at = ?3, error = NULL, unanswered = unanswered - ?4 \
          WHERE id = ?1 AND fence = ?2 AND state = 'pending'",
     );
     static DEAD: Sql = Sql::new(
-        "UPDATE deliveries SET state = 'dead', settled_at = ?3, error = ?4 \
+        "UPDATE deliveries SET state = 'dead', settled_at = ?3, error = ?5, unanswered = unanswered - ?4 \
          WHERE id = ?1 AND fence = ?2 AND state = 'pending'",
     );
     // This claim, which sent nothing, is among the attempts.
     static EXPIRED: Sql = Sql::new(
-        "UPDATE deliveries SET state = 'dead', settled_at = ?3, error = \
+        "UPDATE deliveries SET state = 'dead', settled_at = ?3, unanswered = unanswered - 1, error = \
              coalesce('given up after ' || (attempts - 1) || ' attempts: ' || error, \
                  'too old to help: it expired before it could be sent') \
          WHERE id = ?1 AND fence = ?2 AND state = 'pending'",
     );
     static BACK: Sql = Sql::new(
-        "UPDATE deliveries SET due_at = ?3, attempts = attempts - 1 \
+        "UPDATE deliveries SET due_at = ?3, fence = fence + 1, attempts = attempts - 1, unanswered = unanswered - 1 \
          WHERE id = ?1 AND fence = ?2 AND state = 'pending'",
     );
-    for Settlement { id, fence, end } in settlements {
-        match end {
-            End::Delivered => tx.execute(&DELIVERED, &values![*id, *fence, now]).await?,
-            End::Dead { error } => tx.execute(&DEAD, &values![*id, *fence, now, error.as_str()]).await?,
+    static HELD: Sql = Sql::new(
+        "UPDATE deliveries SET due_at = ?3, expires_at = ?4, fence = fence + 1, attempts = attempts - 1, \
+             unanswered = unanswered - 1 \
+         WHERE id = ?1 AND fence = ?2 AND state = 'pending'",
+    );
+    for Settlement { id, fence, unanswered, end, divert_to } in settlements {
+        let known = i64::from(!unanswered);
+        let settled = match end {
+            End::Delivered { handle } => {
+                let settled = tx.execute(&DELIVERED, &values![*id, *fence, now, known]).await?;
+                if let Some(handle) = handle.as_deref().filter(|_| settled == 1) {
+                    threads::keep(tx, *id, handle, now).await?;
+                }
+                settled
+            }
+            End::Dead { error } => tx.execute(&DEAD, &values![*id, *fence, now, known, error.as_str()]).await?,
             End::Expired => tx.execute(&EXPIRED, &values![*id, *fence, now]).await?,
             End::Back { due_at } => tx.execute(&BACK, &values![*id, *fence, *due_at]).await?,
-            End::Again { due_at, error, .. } => again(tx, *id, *fence, *due_at, error).await?,
+            End::Held { due_at, expires_at } => tx.execute(&HELD, &values![*id, *fence, *due_at, *expires_at]).await?,
+            End::Again { due_at, error, .. } => again(tx, *id, *fence, known, *due_at, error).await?,
         };
+        if let Some(to) = divert_to.as_deref().filter(|_| settled == 1) {
+            fallback::divert(tx, &[Value::from(*id)], to, now).await?;
+        }
+    }
+    let ended =
+        settlements.iter().filter(|one| !matches!(one.end, End::Back { .. } | End::Held { .. } | End::Again { .. }));
+    let list: Vec<Value<'_>> = ended.map(|one| Value::from(one.id)).collect();
+    settle_folded(tx, &list).await
+}
+
+/// What is folded into deliveries ends as those did.
+async fn settle_folded(tx: &mut Tx, leaders: &[Value<'_>]) -> Result<(), Error> {
+    static LEADING: Sql = Sql::new(
+        "SELECT DISTINCT l.id, l.state, l.settled_at, l.error FROM deliveries l JOIN deliveries d ON d.folded_into = l.id \
+         WHERE l.state <> 'pending' AND d.state = 'pending' AND l.id IN (?*)",
+    );
+    static FOLLOW: Sql = Sql::new(
+        "UPDATE deliveries SET state = ?2, settled_at = ?3, error = ?4 WHERE folded_into = ?1 AND state = 'pending'",
+    );
+    let read =
+        |row: &Row<'_>| Ok((row.get::<i64>(0)?, row.get::<String>(1)?, row.maybe::<Time>(2)?, row.maybe::<String>(3)?));
+    for (leader, state, at, error) in tx.query_list(&LEADING, &[], leaders, read).await? {
+        tx.execute(&FOLLOW, &values![leader, state, at, error]).await?;
     }
     Ok(())
 }
 
 /// Puts a delivery off, and with it those that wait for it: a claim would only pass over them.
-async fn again(tx: &mut Tx, id: i64, fence: i64, due_at: Time, error: &str) -> Result<u64, Error> {
-    static AGAIN: Sql =
-        Sql::new("UPDATE deliveries SET due_at = ?3, error = ?4 WHERE id = ?1 AND fence = ?2 AND state = 'pending'");
+async fn again(tx: &mut Tx, id: i64, fence: i64, known: i64, due_at: Time, error: &str) -> Result<u64, Error> {
+    static AGAIN: Sql = Sql::new(
+        "UPDATE deliveries SET due_at = ?3, fence = fence + 1, error = ?4, unanswered = unanswered - ?5 \
+         WHERE id = ?1 AND fence = ?2 AND state = 'pending'",
+    );
     static WHOSE: Sql = Sql::new("SELECT channel, issue FROM deliveries WHERE id = ?");
     static LATER: Sql = Sql::new(
         "UPDATE deliveries SET due_at = GREATEST(due_at, ?2) \
          WHERE channel = ?3 AND issue = ?4 AND state = 'pending' AND id > ?1",
     );
-    let settled = tx.execute(&AGAIN, &values![id, fence, due_at, error]).await?;
+    let settled = tx.execute(&AGAIN, &values![id, fence, due_at, error, known]).await?;
     let whose = |row: &Row<'_>| Ok((row.get::<String>(0)?, row.get::<i64>(1)?));
     if settled == 1
         && let Some((channel, issue)) = tx.one(&WHOSE, &values![id], whose).await?
@@ -114,92 +156,31 @@ async fn again(tx: &mut Tx, id: i64, fence: i64, due_at: Time, error: &str) -> R
     Ok(settled)
 }
 
-/// Claims what is due on a channel, the longest waiting first. What another process is claiming at the moment is passed
-/// over, and with it what has to go after that: it is still pending.
-pub(super) async fn claim(tx: &mut Tx, claim: &Claim, now: Time) -> Result<Vec<Delivery>, Error> {
-    static DUE: Sql = Sql::new(
-        "SELECT d.id FROM deliveries d WHERE d.channel = ?1 AND d.state = 'pending' AND d.due_at <= ?2 \
-         AND NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.channel = d.channel AND e.issue = d.issue \
-             AND e.state = 'pending' AND e.id < d.id) \
-         ORDER BY d.due_at, d.id LIMIT ?3 FOR UPDATE SKIP LOCKED",
-    );
-    static CLAIM: Sql =
-        Sql::new("UPDATE deliveries SET fence = fence + 1, attempts = attempts + 1, due_at = ?1 WHERE id IN (?*)");
-    static READ: Sql = Sql::new(
-        "SELECT d.attempts, d.fence, d.expires_at, \
-             a.id, a.ordinal, a.budget, a.granted, a.window_opened_at, a.window_ends_at, a.granted_at, \
-             a.occurrences, a.occurrences_total, a.last_seen, a.is_new, a.regression, a.peak_per_minute, a.ongoing, \
-             i.fingerprint, i.project, i.first_seen, i.attributes, i.normalized, e.payload, d.id \
-         FROM deliveries d JOIN alerts a ON a.id = d.alert JOIN issues i ON i.id = a.issue \
-             LEFT JOIN events e ON e.id = a.event \
-         WHERE d.id IN (?*)",
-    );
-    if claim.limit == 0 {
-        return Ok(Vec::new());
-    }
-    let until = now.plus(claim.lease);
-    let due = tx.query(&DUE, &values![&*claim.channel, now, claim.limit], |row| row.get::<i64>(0)).await?;
-    let ids: Vec<Value<'_>> = due.iter().map(|id| Value::from(*id)).collect();
-    tx.execute_list(&CLAIM, &values![until], &ids).await?;
-    let read = |row: &Row<'_>| delivery(row, Arc::clone(&claim.channel), until);
-    let mut claimed = tx.query_list(&READ, &[], &ids, read).await?;
-    claimed.sort_by_key(|delivery| due.iter().position(|id| *id == delivery.id));
-    Ok(claimed)
-}
-
-fn delivery(row: &Row<'_>, channel: Arc<str>, claimed_until: Time) -> Result<Delivery, Error> {
-    let ordinal: u32 = row.get(4)?;
-    let (project, attributes): (String, Attributes<'static>) = (row.get(18)?, rows::from_json(row, 20)?);
-    let kind = match ordinal {
-        0 => Kind::Closing { peak_per_minute: row.get(15)?, ongoing: row.get(16)? },
-        _ => Kind::of_alert(&project, &attributes.location),
-    };
-    let alert = Alert {
-        id: row.get(3)?,
-        kind,
-        fingerprint: row.get(17)?,
-        project,
-        window_opened_at: row.get(7)?,
-        window_ends_at: row.get(8)?,
-        ordinal: row.get(6)?,
-        budget: row.get(5)?,
-        granted_at: row.get(9)?,
-        occurrences: row.get(10)?,
-        occurrences_total: row.get(11)?,
-        first_seen: row.get(19)?,
-        last_seen: row.get(12)?,
-        new: row.get(13)?,
-        regression: rows::from_json_or_null(row, 14)?,
-        attributes,
-        normalized: rows::from_json(row, 21)?,
-        event: rows::from_json_or_null(row, 22)?,
-    };
-    Ok(Delivery {
-        id: row.get(23)?,
-        channel,
-        attempt: row.get(0)?,
-        fence: row.get(1)?,
-        claimed_until,
-        expires_at: row.get(2)?,
-        alert,
-    })
-}
-
 /// The earliest moment after `now` at which a pending delivery of the channel may be claimed. What is due already and was
 /// not claimed waits for an older alert of its issue, and is looked at again when that one is settled.
 pub(super) async fn next_due(tx: &mut Tx, channel: &str, now: Time) -> Result<Option<Time>, Error> {
-    static NEXT: Sql =
-        Sql::new("SELECT min(due_at) FROM deliveries WHERE channel = ? AND state = 'pending' AND due_at > ?");
+    static NEXT: Sql = Sql::new(
+        "SELECT min(due_at) FROM deliveries \
+         WHERE channel = ? AND state = 'pending' AND folded_into IS NULL AND due_at > ?",
+    );
     tx.one(&NEXT, &values![channel, now], |row| row.maybe(0)).await.map(Option::flatten)
 }
 
 /// See [`super::Archive::resend`].
-pub(super) async fn resend(tx: &mut Tx, id: Option<i64>, expiry: Duration, now: Time) -> Result<usize, Error> {
+pub(super) async fn resend(
+    tx: &mut Tx,
+    id: Option<i64>,
+    channel: Option<&str>,
+    expiry: Duration,
+    now: Time,
+) -> Result<usize, Error> {
+    // With what is folded into it. What was folded into another and is sent by itself is so no more.
     static RESEND: Sql = Sql::new(
-        "UPDATE deliveries SET state = 'pending', due_at = ?2, expires_at = ?3, settled_at = NULL \
-         WHERE state = 'dead' AND (?1 IS NULL OR id = ?1)",
+        "UPDATE deliveries SET state = 'pending', due_at = ?2, expires_at = ?3, settled_at = NULL, \
+             folded_into = CASE WHEN id = ?1 THEN NULL ELSE folded_into END \
+         WHERE state = 'dead' AND (?1 IS NULL OR id = ?1 OR folded_into = ?1) AND (?4 IS NULL OR channel = ?4)",
     );
-    tx.execute(&RESEND, &values![id, now, now.plus(expiry)]).await.map(|resent| resent as usize)
+    tx.execute(&RESEND, &values![id, now, now.plus(expiry), channel]).await.map(|resent| resent as usize)
 }
 
 /// See [`super::Archive::bury_orphans`].

@@ -3,7 +3,7 @@
 //! Promises: counts survive the folding of minutes to hours; an issue goes only with everything that belongs to it.
 
 use super::sql::{Sql, Tx, Value, values};
-use super::{Error, segments};
+use super::{Error, claims, segments, threads};
 use crate::config;
 use crate::issue::Fingerprint;
 use crate::time::{MINUTE_MS, Time};
@@ -74,7 +74,9 @@ pub(super) async fn forget(tx: &mut Tx, Keep(keep): &Keep, old_issues: &[i64], n
         more |= tx.execute_list(forget, &[], &list).await? >= at_a_time;
     }
     more |= segments::forget(tx, before(now, keep.events), ROWS_AT_A_TIME).await? >= at_a_time;
+    more |= threads::forget(tx, old_alerts, ROWS_AT_A_TIME, now).await? >= at_a_time;
     more |= tx.execute(&WINDOWS, &values![old_alerts, ROWS_AT_A_TIME]).await? >= at_a_time;
+    claims::forget_storms(tx, now).await?;
     forget_issues(tx, old_issues, before(now, keep.issues)).await?;
     Ok(more || old_issues.len() >= ISSUES_AT_A_TIME)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::grant::{self, NewAlert};
 use super::sql::{Row, Sql, Tx, Value, values};
-use super::{Error, issues, known, rows};
+use super::{Error, issues, known, rows, threads};
 use crate::gate;
 use crate::issue::{Action, Decided, Fingerprint, Issue, Standing, Window};
 use crate::time::{MINUTE_MS, Time};
@@ -26,6 +26,7 @@ pub(crate) async fn act(
     known.revision += 1;
     known.standing = gate::act(&known.standing, action, now);
     tx.execute(&DECIDE, &values![known.id, now, by, note]).await?;
+    threads::hurry(tx, known.id, &known.standing).await?;
     known::store(tx, &[known]).await?;
     Ok(issues::by_fingerprint(tx, fingerprint).await?.map(|(_, issue)| issue))
 }
@@ -130,7 +131,7 @@ pub(super) async fn end_windows(
             regression: None,
             closing: Some((busiest_minute(tx, *issue, window.opened_at, *last_seen).await?, ongoing)),
             event: latest.get(issue).copied(),
-            channels: told.map(|told| &*told.channel).collect(),
+            channels: told.map(|told| (&*told.channel, now)).collect(),
         });
     }
     grant::store(tx, &closings, expiry, now).await

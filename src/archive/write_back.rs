@@ -72,7 +72,7 @@ pub(super) async fn write_back(tx: &mut Tx, counted: &[Counted]) -> Result<Writt
         issue.occurrences += more;
         issue.last_seen = issue.last_seen.max(*minute);
         changed.insert(*fingerprint);
-        if *outcome != Reason::Muted.name() && !adds_to_window(issue, *minute, more) {
+        if !lies_in_no_window(outcome) && !adds_to_window(issue, *minute, more) {
             *in_windows.entry((*id, *minute)).or_default() += more;
         }
     }
@@ -85,6 +85,10 @@ pub(super) async fn write_back(tx: &mut Tx, counted: &[Counted]) -> Result<Writt
     let changed: Vec<Known> = changed.iter().filter_map(|fingerprint| known.remove(fingerprint)).collect();
     known::store(tx, &changed).await?;
     Ok(WrittenBack { added, unknown })
+}
+
+fn lies_in_no_window(outcome: &str) -> bool {
+    Reason::ALL.iter().any(|reason| !reason.is_in_window() && reason.name() == outcome)
 }
 
 /// Adds to the newest window when the minute touches it.

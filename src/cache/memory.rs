@@ -132,7 +132,7 @@ impl Memory {
             }
             let Shard { records, dirty } = &mut *shard;
             let stored = records.get_mut(&claim.fingerprint).expect("it has just been there");
-            let allotment = stored.record.grant(claim.count, claim.budget, claim.window, now);
+            let allotment = stored.record.grant(claim, now);
             stored.expires_at = stored.record.lapses_at(now).plus(self.grace);
             let totals = allotment.counts().map(|(reason, count)| stored.add(self.pod, reason, count, now)).collect();
             dirty.insert(claim.fingerprint);
@@ -216,6 +216,14 @@ impl Memory {
         }
         *caught_up_us = (*caught_up_us).max(now_us) + pace.interval_us();
         Ok(now)
+    }
+
+    pub(super) async fn hold(&self, destination: &str, pace: Pace, until: Time, now: Time) -> Result<(), Error> {
+        let mut names = self.names();
+        names.bound(now);
+        let caught_up_us = names.paces.entry(destination.to_owned()).or_default();
+        *caught_up_us = (*caught_up_us).max(pace.rested_us(until));
+        Ok(())
     }
 
     pub(super) async fn size(&self) -> Result<Option<u64>, Error> {

@@ -70,6 +70,8 @@ pub(crate) struct Claim {
     pub(crate) budget: u32,
     /// The policy's window, likewise.
     pub(crate) window: Duration,
+    /// Maintenance holds them all back, and what comes before that moment.
+    pub(crate) held_until: Option<Time>,
 }
 
 /// What became of a claim. All its occurrences are counted here.
@@ -121,7 +123,7 @@ pub(crate) struct Sweep {
 /// How fast a destination may be sent to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Pace {
-    /// Messages a minute in the long run. At least 1.
+    /// Messages a minute in the long run; 0: as many as there are, but for the rests that it asked for.
     pub(crate) per_minute: u32,
     /// Messages that may go at once after a rest. At least 1.
     pub(crate) burst: u32,
@@ -130,12 +132,17 @@ pub(crate) struct Pace {
 impl Pace {
     /// Microseconds between two messages in the long run.
     fn interval_us(self) -> i64 {
-        60_000_000 / i64::from(self.per_minute.max(1))
+        60_000_000_i64.checked_div(i64::from(self.per_minute)).unwrap_or(0)
     }
 
     /// How far ahead of its long run a destination may be, in microseconds.
     fn tolerance_us(self) -> i64 {
         i64::from(self.burst.max(1) - 1) * self.interval_us()
+    }
+
+    /// What the long run has to have caught up with, so that the first message may go at that moment, and no burst after it.
+    fn rested_us(self, until: Time) -> i64 {
+        until.ms().saturating_mul(1_000).saturating_add(self.tolerance_us())
     }
 }
 
@@ -288,6 +295,14 @@ impl Cache {
     /// When the store does not answer.
     pub(crate) async fn pace(&self, destination: &str, pace: Pace, now: Time) -> Result<Time, Error> {
         each!(self, store => store.pace(destination, pace, now).await)
+    }
+
+    /// Leaves a destination alone until a moment, whoever asks for a turn. A longer rest stays.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub(crate) async fn hold(&self, destination: &str, pace: Pace, until: Time, now: Time) -> Result<(), Error> {
+        each!(self, store => store.hold(destination, pace, until, now).await)
     }
 
     /// How much the store holds, with what has expired and was not removed yet, and with what is not bongsu's; `None`:

@@ -3,8 +3,7 @@
 //! Promises: pure. The memory store runs this as it stands, DynamoDB plans its conditional writes with it, Redis does the
 //! same in Lua, and the contract suite holds the three together. Deliberately not here: totals and expiry.
 
-use std::time::Duration;
-
+use super::Claim;
 use crate::issue::Reason;
 use crate::time::Time;
 
@@ -107,7 +106,9 @@ impl Record {
     }
 
     /// Divides a claim: what the live marker holds back, what is granted, what is beyond the budget.
-    pub(super) fn grant(&mut self, count: u64, budget: u32, window: Duration, now: Time) -> Allotment {
+    pub(super) fn grant(&mut self, claim: &Claim, now: Time) -> Allotment {
+        let Claim { count, budget, window, .. } = *claim;
+        self.hold(claim, now);
         let marker = &mut self.marker;
         let quiet_reason = marker.reason;
         let mut quiet = 0;
@@ -144,6 +145,18 @@ impl Record {
             marker.quiet_until = marker.window_ends_at.unwrap_or(now);
         }
         Allotment { quiet, quiet_reason, granted, first_ordinal, spent: left - u64::from(granted) }
+    }
+
+    /// Makes it quiet for maintenance, unless it is quiet for all of the claim anyway.
+    fn hold(&mut self, claim: &Claim, now: Time) {
+        let Some(until) = claim.held_until.filter(|until| now < *until) else { return };
+        let left = self.marker.more.map(|more| more.saturating_sub(self.held));
+        if now >= self.marker.quiet_until || left.is_some_and(|left| claim.count > left) {
+            self.marker.reason = Reason::Maintenance;
+            self.marker.quiet_until = until;
+            self.marker.more = None;
+            self.held = 0;
+        }
     }
 
     /// When nothing of it matters any more, but for the last write-back.

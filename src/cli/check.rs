@@ -1,6 +1,6 @@
 //! `bongsu check`: is the configuration good, and can everything it names be reached?
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -11,16 +11,20 @@ use super::{archive, block_on, log_filter, print};
 use crate::archive::Keep;
 use crate::cache::{self, Cache};
 use crate::config::{Channel, ChannelKind, Config};
-use crate::deliver::{Channels, Courier, Routes, address_of};
+use crate::deliver::{Channels, Courier, Routes, SlackApp, address_of, explain};
 use crate::fingerprint::Sameness;
 use crate::scrub::Scrubber;
-use crate::server::cache_settings;
+use crate::server::{self, cache_settings};
 
 #[derive(Args)]
 pub(super) struct Check {
     /// Look at the configuration only; open and reach nothing
     #[arg(long)]
     offline: bool,
+    /// Say where an event would go, and what would be said of it: a native event as JSON, `-` for standard input. Opens and
+    /// reaches nothing
+    #[arg(long, value_name = "EVENT")]
+    explain: Option<PathBuf>,
     /// For machines
     #[arg(long)]
     json: bool,
@@ -49,6 +53,14 @@ impl Finding {
 
 impl Check {
     pub(super) fn run(self, loaded: Result<(Config, Option<PathBuf>)>) -> Result<ExitCode> {
+        if let Some(event) = &self.explain {
+            let explanation = explanation(event, &loaded?.0)?;
+            match self.json {
+                true => print::json(&explanation),
+                false => print::line(explanation.to_string().trim_end()),
+            }
+            return Ok(ExitCode::SUCCESS);
+        }
         let findings = match loaded {
             Err(error) => vec![Finding::of("configuration", Err(format!("{error:#}")))],
             Ok((config, file)) => {
@@ -73,6 +85,16 @@ impl Check {
         }
         Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
+}
+
+/// Where the event of a file would go now.
+fn explanation(event: &Path, config: &Config) -> Result<impl std::fmt::Display + Serialize + use<>> {
+    let channels = Channels::new(config).map_err(anyhow::Error::msg)?;
+    let routes = Routes::new(config).map_err(anyhow::Error::msg)?;
+    let sameness = Sameness::new(&config.sameness).map_err(anyhow::Error::msg)?;
+    let supposed = super::preview::supposed(event, config)?;
+    let cause = sameness.cause(&supposed.event);
+    Ok(explain(&channels, &routes, &supposed, cause, server::now()))
 }
 
 /// What can be known without opening anything.
@@ -171,6 +193,9 @@ async fn reach_cache(settings: &cache::Settings) -> Finding {
 
 /// Connects to where the channel posts, without posting: a check must not ring.
 async fn reach_channel(courier: &Courier, channel: &Channel) -> Finding {
+    if channel.kind == ChannelKind::SlackApp {
+        return Finding::of(format!("channel {:?}", channel.name), greet(courier, channel).await);
+    }
     let reached = match &channel.smtp {
         Some(smtp) => courier.greet(smtp).await.map(|()| "answers, and lets bongsu in (nothing was sent)".to_owned()),
         None => match address_of(channel) {
@@ -179,4 +204,11 @@ async fn reach_channel(courier: &Courier, channel: &Channel) -> Finding {
         },
     };
     Finding::of(format!("channel {:?}", channel.name), reached)
+}
+
+/// Asks Slack whose the token is.
+async fn greet(courier: &Courier, channel: &Channel) -> Result<String, String> {
+    let app = SlackApp::of(channel)?;
+    let hidden: Vec<String> = channel.token.iter().map(|token| token.expose().to_owned()).collect();
+    app.greeted(&courier.carry(app.greeting()).await, &hidden).map(|said| format!("{said} (nothing was sent)"))
 }

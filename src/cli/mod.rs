@@ -5,7 +5,9 @@
 
 mod bench;
 mod check;
+mod deliveries;
 mod issues;
+mod preview;
 mod print;
 mod project;
 mod rules;
@@ -53,6 +55,8 @@ enum Command {
     Fingerprint(sameness::FingerprintOf),
     /// Explain sameness: an event's attributes before and after; of two, what separates them, and what would join them
     Explain(sameness::Explain),
+    /// Show what a channel would send, without sending it
+    Preview(preview::Preview),
     /// Try rules of sameness
     #[command(subcommand)]
     Rules(rules::Rules),
@@ -70,6 +74,10 @@ enum Command {
     Merge(issues::Merge),
     /// Count a merged issue's occurrences on its own again
     Unmerge(issues::Unmerge),
+    /// List deliveries: what is on its way, what arrived, what lies in the dead letters
+    Deliveries(deliveries::List),
+    /// Send dead letters again
+    Resend(deliveries::Resend),
     /// Print a shell's completions
     Completions(Completions),
 }
@@ -108,6 +116,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Send(command) => block_on(command.run(config()?)),
         Command::Fingerprint(command) => command.run(&config()?),
         Command::Explain(command) => block_on(command.run(config()?)),
+        Command::Preview(command) => command.run(&config()?),
         Command::Rules(command) => block_on(command.run(config()?)),
         Command::Issues(command) => block_on(command.run(config()?)),
         Command::Resolve(command) => block_on(command.run(config()?)),
@@ -116,6 +125,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Reopen(command) => block_on(command.run(config()?)),
         Command::Merge(command) => block_on(command.run(config()?)),
         Command::Unmerge(command) => block_on(command.run(config()?)),
+        Command::Deliveries(command) => block_on(command.run(config()?)),
+        Command::Resend(command) => block_on(command.run(config()?)),
         Command::Completions(Completions { shell }) => {
             // By way of a text: it panics when its writer fails, and a reader may go away at any time.
             let mut script = Vec::new();

@@ -230,12 +230,15 @@ async fn replay(
             page.iter().map(|one| one.issue).filter(|issue| !projects.contains_key(issue)).collect();
         projects.extend(archive.shown(new.into_iter().collect()).await?);
         for Stored { issue, event, .. } in page {
-            let (fingerprint, _) = sameness.identify(&event);
+            let fingerprint = sameness.identify(&event);
             let fingerprint = by_people.get(&fingerprint).copied().unwrap_or(fingerprint);
             let issue_now = counted_with(merged, issue);
             let coming = replay.coming.entry(fingerprint).or_insert_with(|| Coming {
                 from: BTreeMap::new(),
-                policy: routes.of(&event, projects.get(&issue).map_or("", |shown| &shown.project)).policy.clone(),
+                policy: {
+                    let project = projects.get(&issue).map_or("", |shown| &shown.project);
+                    routes.usual(&event, project, &|| sameness.cause(&event)).policy.clone()
+                },
                 line: line(&event.attributes),
             });
             let (events, identities) = replay.issues.entry(issue_now).or_default();

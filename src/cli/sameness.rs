@@ -62,7 +62,7 @@ impl FingerprintOf {
             match native::one(event, &config.limits, server::now()) {
                 Ok(mut event) => {
                     scrubber.scrub(&mut event);
-                    let (fingerprint, _) = sameness.identify(&event);
+                    let fingerprint = sameness.identify(&event);
                     print::line(&format!("{id}\t{fingerprint}"));
                 }
                 Err(why) => {
@@ -132,11 +132,11 @@ impl Explain {
 }
 
 /// A server knows events only without secrets and personal data, and so tells them apart.
-fn scrubber(config: &Config) -> Result<Scrubber> {
+pub(super) fn scrubber(config: &Config) -> Result<Scrubber> {
     Scrubber::new(&config.scrub).map_err(anyhow::Error::msg)
 }
 
-fn read(file: &Path) -> Result<String> {
+pub(super) fn read(file: &Path) -> Result<String> {
     if file == Path::new("-") {
         let mut text = String::new();
         std::io::stdin().read_to_string(&mut text).context("cannot read standard input")?;
@@ -146,7 +146,7 @@ fn read(file: &Path) -> Result<String> {
 }
 
 /// The events of a text: good ones, or what is wrong with each.
-fn events(text: &str, limits: &Limits) -> Result<Vec<Result<Event<'static>, String>>> {
+pub(super) fn events(text: &str, limits: &Limits) -> Result<Vec<Result<Event<'static>, String>>> {
     native::read(text.as_bytes(), limits, server::now(), |events| {
         let owned = |event: Result<Event<'_>, crate::outcome::Reject>| {
             event.map(Event::into_owned).map_err(|reject| reject.detail)

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::Secret;
+use super::{Secret, Source, Span};
 
 /// Where alerts go.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -27,12 +27,30 @@ pub struct Channel {
     /// Sent with every request (`webhook`).
     #[serde(default)]
     pub headers: BTreeMap<String, Secret>,
-    /// A bot's token (`telegram`), an app's key (`kakaowork`).
+    /// Its layout in place of the documented one (`webhook`), a Jinja template.
+    #[serde(default)]
+    pub template: Option<Source>,
+    /// What the template makes (`webhook`). Absent: `application/json`.
+    #[serde(default)]
+    pub content_type: Option<String>,
+    /// How it is sent (`webhook`).
+    #[serde(default)]
+    pub method: Option<Method>,
+    /// A bot's token (`telegram`, `slack-app`), an app's key (`kakaowork`), a stored configuration's key (`apprise`).
     #[serde(default)]
     pub token: Option<Secret>,
-    /// The chat to speak in (`telegram`, `kakaowork`).
+    /// The chat to speak in (`telegram`, `kakaowork`, `slack-app`).
     #[serde(default)]
     pub chat: Option<String>,
+    /// Which of the services of a stored configuration (`apprise`).
+    #[serde(default)]
+    pub tag: Option<String>,
+    /// The services' URLs, instead of a stored configuration (`apprise`).
+    #[serde(default)]
+    pub services: Vec<Secret>,
+    /// What an app's requests to us are signed with (`slack-app`).
+    #[serde(default)]
+    pub signing_secret: Option<Secret>,
     /// An integration's key (`pagerduty`).
     #[serde(default)]
     pub routing_key: Option<Secret>,
@@ -45,6 +63,15 @@ pub struct Channel {
     /// The recipients (`email`).
     #[serde(default)]
     pub to: Vec<String>,
+    /// Whether what one cause breaks, and what has piled up, is told in one message. Absent: unless the service folds itself.
+    #[serde(default)]
+    pub fold: Option<bool>,
+    /// The channel that gets what this one does not take.
+    #[serde(default)]
+    pub fallback: Option<String>,
+    /// How long something waits for this one, while it fails, before the fallback gets it as well. Absent: two minutes.
+    #[serde(default)]
+    pub fallback_after: Option<Span>,
     /// The language of its messages.
     #[serde(default)]
     pub locale: Locale,
@@ -66,6 +93,8 @@ pub enum ChannelKind {
     Webhook,
     /// A Slack incoming webhook.
     Slack,
+    /// A Slack app, which makes threads and has buttons.
+    SlackApp,
     /// A Discord webhook.
     Discord,
     /// A Microsoft Teams workflow's webhook.
@@ -90,6 +119,8 @@ pub enum ChannelKind {
     Dooray,
     /// A JANDI incoming webhook.
     Jandi,
+    /// An Apprise API server, and any service behind it.
+    Apprise,
 }
 
 impl ChannelKind {
@@ -99,6 +130,7 @@ impl ChannelKind {
             ChannelKind::Console => "console",
             ChannelKind::Webhook => "webhook",
             ChannelKind::Slack => "slack",
+            ChannelKind::SlackApp => "slack-app",
             ChannelKind::Discord => "discord",
             ChannelKind::Teams => "teams",
             ChannelKind::Telegram => "telegram",
@@ -110,6 +142,7 @@ impl ChannelKind {
             ChannelKind::NaverWorks => "naver-works",
             ChannelKind::Dooray => "dooray",
             ChannelKind::Jandi => "jandi",
+            ChannelKind::Apprise => "apprise",
         }
     }
 
@@ -117,10 +150,13 @@ impl ChannelKind {
     fn keys(self) -> (&'static [&'static str], &'static [&'static str]) {
         match self {
             ChannelKind::Console => (&[], &[]),
-            ChannelKind::Webhook => (&["url"], &["secret", "headers"]),
+            ChannelKind::Webhook => (&["url"], &["secret", "headers", "template", "content_type", "method"]),
             ChannelKind::Telegram => (&["token", "chat"], &["url"]),
+            ChannelKind::SlackApp => (&["token", "chat", "signing_secret"], &["url"]),
             ChannelKind::PagerDuty => (&["routing_key"], &["url"]),
             ChannelKind::Email => (&["smtp", "from", "to"], &[]),
+            // Either a stored configuration's key, or services; see `misfits`.
+            ChannelKind::Apprise => (&["url"], &["token", "tag", "services"]),
             // Either the webhook's url, or a bot's token and chat; see `misfits`.
             ChannelKind::KakaoWork => (&[], &["url", "token", "chat"]),
             ChannelKind::Slack
@@ -142,8 +178,14 @@ impl Channel {
             ("url", self.url.is_some()),
             ("secret", self.secret.is_some()),
             ("headers", !self.headers.is_empty()),
+            ("template", self.template.is_some()),
+            ("content_type", self.content_type.is_some()),
+            ("method", self.method.is_some()),
             ("token", self.token.is_some()),
             ("chat", self.chat.is_some()),
+            ("tag", self.tag.is_some()),
+            ("services", !self.services.is_empty()),
+            ("signing_secret", self.signing_secret.is_some()),
             ("routing_key", self.routing_key.is_some()),
             ("smtp", self.smtp.is_some()),
             ("from", self.from.is_some()),
@@ -159,6 +201,15 @@ impl Channel {
                 misfits.push(format!("`{key}` is not for channels of type {:?}", self.kind.name()));
             }
         }
+        if self.content_type.is_some() && self.template.is_none() {
+            misfits.push("`content_type` needs a `template`".to_owned());
+        }
+        if self.kind == ChannelKind::Apprise && self.token.is_some() != self.services.is_empty() {
+            misfits.push("either `token`, the key of a stored configuration, or `services` is needed".to_owned());
+        }
+        if self.fallback_after.is_some() && self.fallback.is_none() {
+            misfits.push("`fallback_after` goes with `fallback`".to_owned());
+        }
         if self.kind == ChannelKind::KakaoWork && self.token.is_some() != self.chat.is_some() {
             misfits.push("`token` and `chat` go together".to_owned());
         } else if self.kind == ChannelKind::KakaoWork && self.url.is_none() && self.token.is_none() {
@@ -166,6 +217,17 @@ impl Channel {
         }
         misfits
     }
+}
+
+/// How a request is sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Method {
+    /// `POST`.
+    #[default]
+    Post,
+    /// `PUT`.
+    Put,
 }
 
 /// The language of messages.

@@ -342,7 +342,7 @@ mod tests {
         check(
             "[policy]\nbudget = 3",
             &[("BONGSU_LISTEN", "[::1]:9"), ("BONGSU_POLICY__WINDOW", "10m"), ("BONGSU_SERVICE_HOST", "10.0.0.1")],
-            expect!["[::1]:9 Policy { budget: 3, window: 600s, spacing: [], closing: true }"],
+            expect!["[::1]:9 Policy { budget: 3, window: 600s, spacing: [], closing: true, maintenance_until: None }"],
         );
         check(
             "",
@@ -396,13 +396,14 @@ mod tests {
             "log",
             "watch",
         ];
-        let lists = ["[project]", "[channel]", "[route]"].into_iter().chain([
-            "[sameness.rule]",
-            "[sameness.mask]",
-            "[sameness.protect]",
-            "[sameness.merge]",
-            "[sameness.split]",
-        ]);
+        let lists =
+            ["[project]", "[channel]", "[route]", "[link]", "[owner]", "[quiet]", "[maintenance]"].into_iter().chain([
+                "[sameness.rule]",
+                "[sameness.mask]",
+                "[sameness.protect]",
+                "[sameness.merge]",
+                "[sameness.split]",
+            ]);
         for section in sections.into_iter().chain(lists).chain(["nothing"]) {
             let error = toml::from_str::<Config>(&format!("[{section}]\nno_such_key = 1")).unwrap_err();
             let known: Vec<&str> = error.message().split('`').skip(3).step_by(2).collect();

@@ -1,7 +1,7 @@
-//! Values that the configuration writes in a form of its own: secrets and spans of time.
+//! Values that the configuration writes in a form of its own: secrets, long texts and spans of time.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -41,11 +41,6 @@ impl<'de> Deserialize<'de> for Secret {
         }
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
-        struct FileForm {
-            file: PathBuf,
-        }
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
         struct EnvForm {
             env: String,
         }
@@ -53,12 +48,55 @@ impl<'de> Deserialize<'de> for Secret {
             Form::Text(text) => Ok(Secret(text)),
             Form::File(FileForm { file }) => std::fs::read_to_string(&file)
                 .map(|text| Secret(text.trim().to_owned()))
-                .map_err(|e| de::Error::custom(format!("cannot read the file {}: {e}", file.display()))),
+                .map_err(|why| unreadable(&file, &why)),
             Form::Env(EnvForm { env }) => std::env::var(&env)
                 .map(Secret)
                 .map_err(|_| de::Error::custom(format!("the environment variable {env} is not set"))),
         }
     }
+}
+
+/// A text that may be long: in TOML as it is, or `{ file = "PATH" }`. Only where it stands is shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Source {
+    /// The file's path, when it has one of its own.
+    pub file: Option<PathBuf>,
+    /// The text itself.
+    pub text: String,
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Source").field("file", &self.file).field("bytes", &self.text.len()).finish()
+    }
+}
+
+impl<'de> Deserialize<'de> for Source {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Source, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "expected a text or { file = \"PATH\" }")]
+        enum Form {
+            Text(String),
+            File(FileForm),
+        }
+        match Form::deserialize(deserializer)? {
+            Form::Text(text) => Ok(Source { file: None, text }),
+            Form::File(FileForm { file }) => {
+                let text = std::fs::read_to_string(&file).map_err(|why| unreadable(&file, &why))?;
+                Ok(Source { file: Some(file), text })
+            }
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileForm {
+    file: PathBuf,
+}
+
+fn unreadable<E: de::Error>(file: &Path, why: &std::io::Error) -> E {
+    E::custom(format!("cannot read the file {}: {why}", file.display()))
 }
 
 /// A URL's user or password as it was meant.

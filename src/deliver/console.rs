@@ -10,5 +10,5 @@ use super::parcel::Parcel;
 
 /// The delivery as text.
 pub(crate) fn compose(delivery: &Delivery, style: &Style) -> Parcel {
-    Parcel::Print(format!("{}\n\n", Message::of(&delivery.alert, style).text()))
+    Parcel::Print(format!("{}\n\n", Message::of_delivery(delivery, style).text()))
 }

@@ -2,8 +2,9 @@
 //!
 //! Promises: one attempt a call; it never follows a redirect, never asks a proxy of the environment, never connects to
 //! an address that `address` refuses, never waits longer than its time limit, and never reads more of an answer than
-//! people will be shown. Deliberately not here: retries (the archive remembers them), and what an answer means.
+//! people will be shown; and it tells what was never sent from what nobody knows the fate of. Deliberately not here: retries (the archive remembers them), and what an answer means.
 
+mod handed;
 mod mail;
 
 use std::error::Error as _;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use reqwest::Method;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use tokio::sync::Mutex;
@@ -22,6 +24,7 @@ use crate::config::{Outgoing, Secret};
 use super::address;
 use super::parcel::{Failure, Parcel, Reply};
 use super::smtp::Server;
+use handed::{Handed, Payload};
 
 /// Beyond this nothing is read: an answer explains itself in its first lines, or not at all.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
@@ -71,10 +74,12 @@ impl Courier {
     /// Carries one parcel, and brings back what the far side said.
     pub(crate) async fn carry(&self, parcel: Parcel) -> Result<Reply, Failure> {
         match parcel {
-            Parcel::Post { url, headers, body } => self.post(&url, &headers, body).await,
+            Parcel::Post { url, headers, body } => self.request(Method::POST, &url, &headers, body).await,
+            Parcel::Put { url, headers, body } => self.request(Method::PUT, &url, &headers, body).await,
             Parcel::Mail { server, from, to, message } => {
-                let sent = mail::send(&server, &from, &to, &message, self.allow_private);
-                tokio::time::timeout(self.timeout, sent).await.unwrap_or(Err(Failure::Timeout))
+                let handed = Handed::default();
+                let sent = mail::send(&server, &from, &to, &message, self.allow_private, &handed);
+                tokio::time::timeout(self.timeout, sent).await.unwrap_or_else(|_| Err(late(&handed)))
             }
             Parcel::Print(text) => self.print(text).await,
         }
@@ -109,12 +114,20 @@ impl Courier {
         in_time.unwrap_or_else(|_| Err(format!("{host}:{port}: no connection in time")))
     }
 
-    async fn post(&self, url: &Secret, headers: &[(String, Secret)], body: bytes::Bytes) -> Result<Reply, Failure> {
+    async fn request(
+        &self,
+        method: Method,
+        url: &Secret,
+        headers: &[(String, Secret)],
+        body: bytes::Bytes,
+    ) -> Result<Reply, Failure> {
         // The resolver is not asked about an address that is written out.
         let url = address::check_url(url.expose(), self.allow_private).map_err(Failure::Address)?;
         let headers = headers.iter().map(|(name, value)| check_header(name, value)).collect::<Result<HeaderMap, _>>();
-        let request = self.client.post(url).headers(headers.map_err(Failure::Invalid)?).body(body);
-        let mut response = request.send().await.map_err(failure)?;
+        let handed = Handed::default();
+        let body = reqwest::Body::wrap(Payload::new(body, handed.clone()));
+        let request = self.client.request(method, url).headers(headers.map_err(Failure::Invalid)?).body(body);
+        let mut response = request.send().await.map_err(|error| failure(&error, &handed))?;
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let mut reply = Reply { status: response.status().as_u16(), retry_after, body: Vec::new() };
         // The status decides. An answer that breaks off here only explains itself worse; to call it a failure would
@@ -184,7 +197,12 @@ impl Resolve for Guard {
     }
 }
 
-fn failure(error: reqwest::Error) -> Failure {
+/// The time limit was reached.
+fn late(handed: &Handed) -> Failure {
+    if handed.is_marked() { Failure::Timeout } else { Failure::Connect("none in time".to_owned()) }
+}
+
+fn failure(error: &reqwest::Error, handed: &Handed) -> Failure {
     let mut cause = error.source();
     while let Some(inner) = cause {
         if let Some(refused) = inner.downcast_ref::<address::Refused>() {
@@ -192,10 +210,10 @@ fn failure(error: reqwest::Error) -> Failure {
         }
         cause = inner.source();
     }
-    match &error {
-        e if e.is_timeout() => Failure::Timeout,
-        e if e.is_connect() => Failure::Connect(chain(e)),
+    match error {
+        e if e.is_timeout() => late(handed),
         e if e.is_builder() => Failure::Invalid(chain(e)),
+        e if e.is_connect() || !handed.is_marked() => Failure::Connect(chain(e)),
         e => Failure::Broken(chain(e)),
     }
 }

@@ -4,6 +4,7 @@
 //! is room: what the error says before its facts, its facts before its frames. Deliberately not here: the request
 //! around the text.
 
+use super::links::Link;
 use super::markup::{Form, Unit, written};
 use super::message::Message;
 
@@ -12,6 +13,7 @@ const HEAD_UNITS: usize = 600;
 /// What the error says, or its frames.
 const BLOCK_UNITS: usize = 1_500;
 const VALUE_UNITS: usize = 300;
+const LABEL_UNITS: usize = 100;
 
 /// A markup language.
 pub(crate) struct Dialect {
@@ -31,6 +33,8 @@ pub(crate) struct Dialect {
     pub(crate) block: (&'static str, &'static str),
     /// A link: its label, and where to.
     pub(crate) link: fn(&str, &str) -> String,
+    /// Between two links.
+    pub(crate) between: &'static str,
 }
 
 impl Dialect {
@@ -38,19 +42,40 @@ impl Dialect {
     pub(crate) const fn unmarked(limit: usize, unit: Unit, prose: fn(char) -> Form) -> Dialect {
         let none = ("", "");
         let link = |label: &str, url: &str| format!("{label}: {url}");
-        Dialect { limit, unit, prose, code: prose, bold: none, span: none, block: none, link }
+        Dialect { limit, unit, prose, code: prose, bold: none, span: none, block: none, link, between: "\n" }
     }
 
     /// The whole message.
     pub(crate) fn text(&self, message: &Message) -> String {
-        let head = format!("{}\n{}\n", self.bold(&message.title), self.prose(&message.why, HEAD_UNITS));
-        let tail = (self.link)(message.link_label, &message.link);
-        self.join(head, &self.body(message), &tail)
+        let title = self.bold(&message.title);
+        let head = format!("{}{title}\n{}\n", mention_line(message), self.prose(&message.why, HEAD_UNITS));
+        self.join(head, &self.body(message), &self.links(&message.links))
     }
 
-    /// The message below its title and reason.
+    /// The message below its title and reason, with the links besides the page.
     pub(crate) fn facts(&self, message: &Message) -> String {
-        self.join(String::new(), &self.body(message), "")
+        self.join(String::new(), &self.body(message), &self.links(message.page_and_more().1))
+    }
+
+    /// A link of ours or the operator's.
+    pub(crate) fn link(&self, Link { label, url }: &Link) -> String {
+        (self.link)(&self.prose(label, LABEL_UNITS), url)
+    }
+
+    /// The first of them, and as many more as fit into a third of the room.
+    fn links(&self, links: &[Link]) -> String {
+        let mut out = String::new();
+        for link in links {
+            let more = self.link(link);
+            if self.cost(&out) + self.cost(self.between) + self.cost(&more) > self.limit / 3 && !out.is_empty() {
+                break;
+            }
+            if !out.is_empty() {
+                out.push_str(self.between);
+            }
+            out.push_str(&more);
+        }
+        out
     }
 
     /// Prose from outside.
@@ -64,15 +89,19 @@ impl Dialect {
     }
 
     fn join(&self, mut out: String, parts: &[String], tail: &str) -> String {
-        let cost = |text: &str| text.chars().map(self.unit).sum::<usize>();
-        let mut room = self.limit.saturating_sub(cost(&out) + cost(tail));
+        let mut room = self.limit.saturating_sub(self.cost(&out) + self.cost(tail));
         for part in parts {
-            let Some(left) = room.checked_sub(cost(part)) else { continue };
+            let Some(left) = room.checked_sub(self.cost(part)) else { continue };
             room = left;
             out.push_str(part);
         }
         out.push_str(tail);
         out
+    }
+
+    /// What a text takes of the limit.
+    pub(crate) fn cost(&self, text: &str) -> usize {
+        text.chars().map(self.unit).sum()
     }
 
     /// Parts that end in a new line each, the most important first.
@@ -100,4 +129,9 @@ impl Dialect {
         }
         parts
     }
+}
+
+/// What calls people, in a line of its own.
+pub(crate) fn mention_line(message: &Message) -> String {
+    message.mention.as_ref().map_or_else(String::new, |mention| format!("{mention}\n"))
 }

@@ -7,14 +7,14 @@ use serde_json::{Value, json};
 
 use crate::alert::Kind;
 
-use super::dialect::Dialect;
+use super::dialect::{Dialect, mention_line};
 use super::judge::Fate;
 use super::markup::{chars, loose_markdown};
 use super::parcel::Reply;
 use super::post::Told;
 
 const TITLE_CHARS: usize = 300;
-const TEXT: Dialect = Dialect::unmarked(3_000, chars, loose_markdown);
+const TEXT: Dialect = Dialect::unmarked(2_650, chars, loose_markdown);
 
 /// The message as an attachment below its reason.
 pub(crate) fn layout(told: &Told<'_>) -> Value {
@@ -26,10 +26,10 @@ pub(crate) fn layout(told: &Told<'_>) -> Value {
     };
     json!({
         "botName": "bongsu",
-        "text": TEXT.prose(&message.why, 2 * TITLE_CHARS),
+        "text": format!("{}{}", mention_line(message), TEXT.prose(&message.why, 2 * TITLE_CHARS)),
         "attachments": [{
             "title": TEXT.prose(&message.title, TITLE_CHARS),
-            "titleLink": message.link,
+            "titleLink": message.page_and_more().0.url,
             "text": TEXT.facts(message).trim_end(),
             "color": color,
         }],

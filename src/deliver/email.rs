@@ -19,6 +19,7 @@ use super::judge::{Fate, judge_read};
 use super::markup::{Form, html, utf16, written};
 use super::message::{Message, Style};
 use super::parcel::{Failure, Parcel, Reply};
+use super::post::hex_colour;
 use super::smtp::Server;
 
 /// A line of a head has 998 characters (RFC 5322); a subject is read in a list.
@@ -33,13 +34,18 @@ pub(crate) struct Email {
 }
 
 impl Email {
-    /// The configured channel.
-    pub(crate) fn of(channel: &config::Channel, allow_private: bool) -> Result<Email, String> {
+    /// The configured channel, which writes to those whom owners `mention` besides.
+    pub(crate) fn of<'a>(
+        channel: &config::Channel,
+        mut mentions: impl Iterator<Item = &'a str>,
+        allow_private: bool,
+    ) -> Result<Email, String> {
         let mailbox = |key: &str, text: &str| {
             text.parse::<Mailbox>().map_err(|why| {
                 format!("`{key}`: {text:?} is not an address such as \"bongsu <alerts@example.com>\": {why}")
             })
         };
+        mentions.try_for_each(|mention| mailbox("mention", mention).map(drop))?;
         let smtp = channel.smtp.clone().unwrap_or_else(|| Secret::new(""));
         Ok(Email {
             server: Server::read(&smtp, allow_private).map_err(|why| format!("`smtp`: {why}"))?,
@@ -51,7 +57,15 @@ impl Email {
     /// The delivery as a mail.
     pub(crate) fn compose(&self, delivery: &Delivery, style: &Style) -> Parcel {
         let alert = &delivery.alert;
-        let message = Message::of(alert, style);
+        let mut message = Message::of_delivery(delivery, style);
+        // Whom others mention is written to.
+        let called = message.mention.take().and_then(|mention| mention.parse::<Mailbox>().ok());
+        let to: Vec<&Mailbox> = self
+            .to
+            .iter()
+            .chain(called.as_ref().filter(|called| !self.to.iter().any(|to| to.email == called.email)))
+            .collect();
+        let letter = Letter::of(&message, &hex_colour(alert));
         let domain = self.from.email.domain();
         let thread = format!("<{}@{domain}>", alert.fingerprint);
         let (opened, kind, ordinal) = (alert.window_opened_at.ms(), alert.kind.name(), alert.ordinal);
@@ -62,25 +76,46 @@ impl Email {
             .message_id(Some(id))
             .in_reply_to(thread.clone())
             .references(thread)
-            .subject(super::text::cut(&message.title, SUBJECT_CHARS))
+            .subject(letter.subject)
             .raw_header(raw("Auto-Submitted", "auto-generated"))
             .raw_header(raw("X-Bongsu-Fingerprint", &alert.fingerprint.to_string()));
-        for to in &self.to {
-            mail = mail.to(to.clone());
+        for to in &to {
+            mail = mail.to(Mailbox::clone(to));
         }
         // Base64 has no underscore, so the boundary is in no part.
         let boundary = format!("=_bongsu_{opened}_{ordinal}");
         let parts = MultiPart::builder()
             .kind(MultiPartKind::Alternative)
             .boundary(boundary)
-            .singlepart(part(ContentType::TEXT_PLAIN, message.text()))
-            .singlepart(part(ContentType::TEXT_HTML, page(&message)));
+            .singlepart(part(ContentType::TEXT_PLAIN, letter.text))
+            .singlepart(part(ContentType::TEXT_HTML, letter.html));
         let built = mail.multipart(parts).map(|mail| Bytes::from(mail.formatted())).unwrap_or_default();
         Parcel::Mail {
             server: self.server.clone(),
             from: self.from.email.to_string(),
-            to: self.to.iter().map(|to| to.email.to_string()).collect(),
+            to: to.iter().map(|to| to.email.to_string()).collect(),
             message: built,
+        }
+    }
+}
+
+/// What is read of a mail.
+pub(crate) struct Letter {
+    /// Its subject.
+    pub(crate) subject: String,
+    /// It for programs that show text.
+    pub(crate) text: String,
+    /// It for programs that show HTML.
+    pub(crate) html: String,
+}
+
+impl Letter {
+    /// A message as a mail tells it.
+    pub(crate) fn of(message: &Message, colour: &str) -> Letter {
+        Letter {
+            subject: super::text::cut(&message.title, SUBJECT_CHARS).into_owned(),
+            text: message.text(),
+            html: page(message, colour),
         }
     }
 }
@@ -103,27 +138,73 @@ fn part(kind: ContentType, text: String) -> SinglePart {
     SinglePart::builder().header(kind).body(encoded.unwrap_or_else(Body::new))
 }
 
-/// The message as HTML that mail programs show: no style sheet, no picture, nothing that is fetched.
-fn page(message: &Message) -> String {
-    const MONO: &str = "font-family:monospace;white-space:pre-wrap;background:#f4f4f5;padding:8px;margin:8px 0";
-    let mut out =
-        format!("<!doctype html><html><body style=\"font-family:sans-serif\"><h3>{}</h3>", shown(&message.title));
-    out.push_str(&format!("<p>{}</p>", shown(&message.why)));
+/// What phones, Windows and Macs have for Latin and Hangul.
+const FONT: &str = "font-family:-apple-system,'Segoe UI',Roboto,'Apple SD Gothic Neo','Malgun Gothic','Noto Sans KR','Noto Sans CJK KR',sans-serif";
+const CODE: &str = "font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,'Noto Sans Mono','DejaVu Sans Mono',monospace;font-size:13px";
+/// A long name breaks anywhere: nobody scrolls a mail sideways.
+const BREAKS: &str = "overflow-wrap:anywhere;word-break:break-word";
+/// The same of prose, where Korean breaks between words as long as it can.
+const PROSE: &str = "overflow-wrap:anywhere;word-break:keep-all";
+
+/// The message as HTML that mail programs show: no style sheet, which some drop, and nothing that is fetched. One column,
+/// as wide as a phone or 640 pixels.
+fn page(message: &Message, colour: &str) -> String {
+    let block = format!(
+        "{CODE};white-space:pre-wrap;{BREAKS};background:#f6f7f9;border-radius:6px;padding:10px 12px;margin:14px 0"
+    );
+    let mut out = format!(
+        "<!doctype html><html><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"></head>\
+         <body style=\"margin:0;padding:12px;background:#eef0f3;{FONT};font-size:15px;line-height:1.5;color:#1d2433\">\
+         <div style=\"max-width:640px;margin:0 auto;background:#ffffff;border-top:5px solid {colour};border-radius:8px;padding:18px 20px\">\
+         <h3 style=\"margin:0 0 6px;font-size:18px;line-height:1.35;{PROSE}\">{}</h3>\
+         <p style=\"margin:0;color:#475467;{PROSE}\">{}</p>",
+        shown(&message.title),
+        shown(&message.why)
+    );
     if !message.detail.is_empty() {
-        out.push_str(&format!("<pre style=\"{MONO}\">{}</pre>", shown(&message.detail)));
+        out.push_str(&format!("<pre style=\"{block}\">{}</pre>", shown(&message.detail)));
     }
-    out.push_str("<table>");
+    out.push_str(
+        "<table cellspacing=\"0\" cellpadding=\"0\" style=\"width:100%;margin:14px 0;border-collapse:collapse\">",
+    );
+    const CELL: &str = "border-top:1px solid #eceef1;padding:6px 0;vertical-align:baseline;text-align:left";
     for field in &message.fields {
-        let value = shown(&field.value);
-        let value = if field.code { format!("<code>{value}</code>") } else { value };
-        out.push_str(&format!("<tr><th align=\"left\" valign=\"top\">{}</th><td>{value}</td></tr>", field.label));
+        let (value, style) = match field.code {
+            true => (code(&field.value), CODE),
+            false => (shown(&field.value), "font-size:14px"),
+        };
+        out.push_str(&format!(
+            "<tr><th style=\"{CELL};padding-right:14px;font-weight:normal;font-size:13px;color:#667085;white-space:nowrap\">{}</th>\
+             <td style=\"{CELL};{style};{BREAKS};width:100%\">{value}</td></tr>",
+            field.label
+        ));
     }
     out.push_str("</table>");
     if !message.frames.is_empty() {
-        out.push_str(&format!("<pre style=\"{MONO}\">{}</pre>", shown(&message.frames.join("\n"))));
+        out.push_str(&format!("<pre style=\"{block}\">{}</pre>", code(&message.frames.join("\n"))));
     }
-    out.push_str(&format!("<p><a href=\"{}\">{}</a></p></body></html>\n", shown(&message.link), message.link_label));
+    let (page, more) = message.page_and_more();
+    let more: String = more
+        .iter()
+        .map(|link| {
+            let (url, label) = (shown(&link.url), shown(&link.label));
+            format!(" &nbsp;<a href=\"{url}\" style=\"display:inline-block;padding:9px 6px\">{label}</a>")
+        })
+        .collect();
+    out.push_str(&format!(
+        "<p style=\"margin:18px 0 8px\"><a href=\"{}\" style=\"display:inline-block;background:#1d2433;color:#ffffff;\
+         text-decoration:none;border-radius:6px;padding:9px 18px\">{}</a>{more}</p>\
+         <p style=\"margin:0;font-size:12px;color:#98a2b3;{BREAKS}\">bongsu · {}</p></div></body></html>\n",
+        shown(&page.url),
+        shown(&page.label),
+        message.fingerprint
+    ));
     out
+}
+
+/// Names in code, which break after a dot where they must.
+fn code(text: &str) -> String {
+    shown(text).replace('.', ".<wbr>")
 }
 
 /// A mail mentions nobody, so an `@` stays as it is.

@@ -8,6 +8,7 @@ use url::Url;
 
 use crate::config::Secret;
 
+use super::links::Link;
 use super::markup::{Form, html, json_bytes, written};
 use super::post::Told;
 
@@ -48,9 +49,10 @@ pub(crate) fn layout(told: &Told<'_>) -> Value {
         let frames = shown(&message.frames.join("\n"), FRAMES_BYTES);
         widgets.push(paragraph(format!("<code>{}</code>", lines(&frames))));
     }
-    let open = json!({"text": message.link_label, "onClick": {"openLink": {"url": message.link}}});
-    widgets.push(json!({"buttonList": {"buttons": [open]}}));
-    json!({
+    let open = |link: &Link| json!({"text": link.label, "onClick": {"openLink": {"url": link.url}}});
+    let buttons: Vec<Value> = message.links.iter().map(open).collect();
+    widgets.push(json!({"buttonList": {"buttons": buttons}}));
+    let mut body = json!({
         "cardsV2": [{
             "cardId": "alert",
             "card": {
@@ -60,7 +62,12 @@ pub(crate) fn layout(told: &Told<'_>) -> Value {
             },
         }],
         "thread": {"threadKey": message.fingerprint.to_string()},
-    })
+    });
+    // Beside the card, since nothing in a card calls anybody.
+    if let Some(mention) = &message.mention {
+        body["text"] = mention.clone().into();
+    }
+    body
 }
 
 /// Line ends of HTML. They are two bytes longer each; the parts' limits leave room for that.

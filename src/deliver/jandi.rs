@@ -6,7 +6,7 @@
 
 use serde_json::{Value, json};
 
-use super::dialect::Dialect;
+use super::dialect::{Dialect, mention_line};
 use super::markup::{chars, loose_markdown};
 use super::post::{Told, hex_colour};
 
@@ -15,14 +15,14 @@ pub(crate) const ACCEPT: &str = "application/vnd.tosslab.jandi-v2+json";
 
 const WHY_CHARS: usize = 600;
 const TEXT: Dialect =
-    Dialect { link: |label, url| format!("[[{label}]]({url})"), ..Dialect::unmarked(2_700, chars, loose_markdown) };
+    Dialect { link: |label, url| format!("[[{label}]]({url})"), ..Dialect::unmarked(2_450, chars, loose_markdown) };
 
 /// The message as a body with its facts below.
 pub(crate) fn layout(told: &Told<'_>) -> Value {
     let message = told.message;
-    let link = (TEXT.link)(message.link_label, &message.link);
+    let (mention, page) = (mention_line(message), TEXT.link(message.page_and_more().0));
     json!({
-        "body": format!("**{}** {link}", TEXT.prose(&message.title, WHY_CHARS)),
+        "body": format!("{mention}**{}** {page}", TEXT.prose(&message.title, WHY_CHARS)),
         "connectColor": hex_colour(told.alert),
         "connectInfo": [{
             "title": TEXT.prose(&message.why, WHY_CHARS),

@@ -1,7 +1,7 @@
 //! What an answer means for a delivery: the table that every channel starts from.
 //!
 //! Promises: pure; nothing that may pass by itself is given up (an answer that asks for patience, a far side in trouble,
-//! any failure of the network), and nothing that will not is repeated; what people read quotes no URL, token or header.
+//! any failure of the network), nothing that will not is repeated, and what may have arrived is told from both; what people read quotes no URL, token or header.
 //! Deliberately not here: how long to wait when the far side named no moment; `backoff` says that.
 
 use std::time::Duration;
@@ -21,6 +21,9 @@ const ANSWER_CHARS: usize = 200;
 pub(crate) fn judge(brought: &Result<Reply, Failure>, hidden: &[String], now: Time) -> Attempt {
     match brought {
         Err(failure @ Failure::Invalid(_)) => Attempt::Refused { error: shown(&failure.to_string(), hidden) },
+        Err(failure @ (Failure::Timeout | Failure::Broken(_))) => {
+            Attempt::Unanswered { error: shown(&failure.to_string(), hidden) }
+        }
         Err(failure) => Attempt::Failed { error: shown(&failure.to_string(), hidden), not_before: None },
         Ok(reply) => match reply.status {
             200..=299 => Attempt::Delivered,
@@ -109,11 +112,6 @@ mod tests {
 
     #[test]
     fn statuses_by_what_they_mean() {
-        let name = |attempt| match attempt {
-            Attempt::Delivered => "delivered",
-            Attempt::Failed { .. } => "failed",
-            Attempt::Refused { .. } => "refused",
-        };
         let table: [(&str, &[u16]); 3] = [
             ("delivered", &[200, 201, 202, 204, 299]),
             ("failed", &[408, 425, 429, 500, 502, 503, 504, 599]),
@@ -121,7 +119,7 @@ mod tests {
         ];
         for (expected, statuses) in table {
             for status in statuses {
-                assert_eq!(name(judge(&reply(*status, ""), &[], NOW)), expected, "{status}");
+                assert_eq!(judge(&reply(*status, ""), &[], NOW).name(), expected, "{status}");
             }
         }
     }
@@ -129,15 +127,12 @@ mod tests {
     #[test]
     fn failures_of_the_network_are_worth_another_try() {
         let what = || "x".to_owned();
-        for failure in [
-            Failure::Timeout,
-            Failure::Connect(what()),
-            Failure::Address(what()),
-            Failure::Broken(what()),
-            Failure::Print(what()),
-        ] {
+        for failure in [Failure::Connect(what()), Failure::Address(what()), Failure::Print(what())] {
             let attempt = judge(&Err(failure.clone()), &[], NOW);
             assert!(matches!(attempt, Attempt::Failed { not_before: None, .. }), "{failure:?}");
+        }
+        for failure in [Failure::Timeout, Failure::Broken(what())] {
+            assert_eq!(judge(&Err(failure.clone()), &[], NOW).name(), "unanswered", "{failure:?}");
         }
         assert!(matches!(judge(&Err(Failure::Invalid(what())), &[], NOW), Attempt::Refused { .. }));
     }

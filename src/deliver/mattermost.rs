@@ -19,6 +19,7 @@ const MARKDOWN: Dialect = Dialect {
     span: ("`", "`"),
     block: ("```\n", "\n```"),
     link: |label, url| format!("[{label}]({url})"),
+    between: " · ",
 };
 
 /// The message as Markdown.

@@ -7,23 +7,30 @@
 
 mod figures;
 mod frames;
+mod progress;
+mod several;
 mod words;
 
+use std::borrow::Cow;
 use std::fmt::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use crate::alert::{AWAY_MS, Alert, DECIDES, Health, Kind, SAID, STOPPED_AT, Store};
+use crate::alert::{AWAY_MS, Alert, DECIDES, Delivery, Health, InsteadOf, Kind, SAID, STOPPED_AT, Store};
 use crate::config::Locale;
 use crate::event::{Event, Level};
 use crate::issue::Fingerprint;
 
+use super::links::{Link, Links};
+use super::owners::{Owner, Owners};
 use super::text;
 use figures::{Clock, thousands};
 use words::Words;
 
 pub(crate) use frames::application_frames;
+pub(crate) use progress::{label, presses, status};
 
 /// Characters of a name in the title: module, environment, exception.
 const NAME_CHARS: usize = 60;
@@ -47,6 +54,26 @@ pub(crate) struct Style {
     pub(crate) zone: TimeZone,
     /// Where people reach this server, without a trailing slash.
     pub(crate) public_url: String,
+    /// The channel's name.
+    pub(crate) channel: Arc<str>,
+    /// What the configuration adds, the same for all channels.
+    pub(crate) book: Arc<Book>,
+}
+
+impl Style {
+    /// Who looks after what the alert tells of. What bongsu says of itself is everybody's.
+    pub(crate) fn owner_of(&self, alert: &Alert) -> Option<&Owner> {
+        self.book.owners.of(alert, &event_of(alert)).filter(|_| !matches!(alert.kind, Kind::Health(_)))
+    }
+}
+
+/// What the configuration adds to messages.
+#[derive(Debug, Default)]
+pub(crate) struct Book {
+    /// Links besides the issue's page.
+    pub(crate) links: Links,
+    /// Who looks after what.
+    pub(crate) owners: Owners,
 }
 
 /// The facts of an alert in words.
@@ -62,10 +89,11 @@ pub(crate) struct Message {
     pub(crate) fields: Vec<Field>,
     /// The application's own frames of the root cause, the throwing one first.
     pub(crate) frames: Vec<String>,
-    /// What the link is called.
-    pub(crate) link_label: &'static str,
-    /// The issue's page.
-    pub(crate) link: String,
+    /// The issue's page, then those of the configuration.
+    pub(crate) links: Vec<Link>,
+    /// What calls those who look after it, in the channel's own syntax: the operator's word, not to be escaped. Only in
+    /// the first alert of a window.
+    pub(crate) mention: Option<String>,
     /// The issue.
     pub(crate) fingerprint: Fingerprint,
 }
@@ -89,8 +117,11 @@ impl Message {
             event: alert.event.as_ref(),
             words: words::of(style.locale),
             clock: Clock::new(&style.zone, alert.granted_at),
+            owner: style.owner_of(alert),
         };
         let first = alert.kind == Kind::Alert && alert.ordinal <= 1;
+        let mut links = vec![Link { label: told.words.details.to_owned(), url: issue_link(style, alert.fingerprint) }];
+        links.extend(style.book.links.of(alert, &event_of(alert), style.locale));
         Message {
             title: told.title(),
             why: told.why(),
@@ -102,15 +133,32 @@ impl Message {
                 Kind::Closing { peak_per_minute, .. } => told.closing_fields(peak_per_minute),
             },
             frames: told.event.filter(|_| first).map(frames::lines).unwrap_or_default(),
-            link_label: told.words.details,
-            link: issue_link(style, alert.fingerprint),
+            links,
+            mention: told.owner.filter(|_| first).and_then(|owner| owner.mention(&style.channel)).map(str::to_owned),
             fingerprint: alert.fingerprint,
         }
     }
 
+    /// A delivery in words: its alert or all that it tells, and instead of whom it is told.
+    pub(crate) fn of_delivery(delivery: &Delivery, style: &Style) -> Message {
+        let mut message = match delivery.is_of_several() {
+            true => several::message(delivery, style),
+            false => Message::of(&delivery.alert, style),
+        };
+        if let Some(InsteadOf { channel, since, error }) = &delivery.instead_of {
+            let words = words::of(style.locale);
+            let since = Clock::new(&style.zone, delivery.alert.granted_at).at(*since);
+            let value = (words.fails)(&text::line(channel, NAME_CHARS), &since, error);
+            let field = Field { label: words.instead_of, value: text::line(&value, VALUE_CHARS), code: false };
+            message.fields.insert(0, field);
+        }
+        message
+    }
+
     /// The message as plain text, for channels that have nothing better.
     pub(crate) fn text(&self) -> String {
-        let mut out = format!("{}\n{}\n", self.title, self.why);
+        let mut out = self.mention.as_ref().map_or_else(String::new, |mention| format!("{mention}\n"));
+        let _ = writeln!(out, "{}\n{}", self.title, self.why);
         if !self.detail.is_empty() {
             let _ = writeln!(out, "{}", self.detail);
         }
@@ -120,8 +168,22 @@ impl Message {
         for frame in &self.frames {
             let _ = writeln!(out, "  at {frame}");
         }
-        let _ = write!(out, "{}: {}", self.link_label, self.link);
+        let links: Vec<String> = self.links.iter().map(|Link { label, url }| format!("{label}: {url}")).collect();
+        out.push_str(&links.join("\n"));
         out
+    }
+
+    /// The issue's page, and the links besides it.
+    pub(crate) fn page_and_more(&self) -> (&Link, &[Link]) {
+        self.links.split_first().expect("every message has the issue's page")
+    }
+}
+
+/// The event that the alert tells of; when it is no longer stored, what is known of it.
+pub(crate) fn event_of(alert: &Alert) -> Cow<'_, Event<'static>> {
+    match &alert.event {
+        Some(event) => Cow::Borrowed(event),
+        None => Cow::Owned(Event { attributes: alert.attributes.clone(), ..Event::default() }),
     }
 }
 
@@ -136,6 +198,7 @@ struct Telling<'a> {
     event: Option<&'a Event<'static>>,
     words: &'static Words,
     clock: Clock<'a>,
+    owner: Option<&'a Owner>,
 }
 
 impl<'a> Telling<'a> {
@@ -238,6 +301,7 @@ impl<'a> Telling<'a> {
         fields.plain(words.category, &attributes.category);
         fields.code(words.request, &format!("{} {}", attributes.method, attributes.url));
         fields.code(words.thrown_at, &attributes.location);
+        fields.plain(words.owner, self.owned_by());
         fields.plain(words.wrapped_in, self.wrapped_in().unwrap_or_default());
         fields.plain(words.occurrences, &self.occurrences());
         if alert.occurrences_total > 1 {
@@ -259,11 +323,21 @@ impl<'a> Telling<'a> {
         let words = self.words;
         let mut fields = Fields::default();
         fields.code(words.thrown_at, &self.alert.attributes.location);
+        fields.plain(words.owner, self.owned_by());
         fields.plain(words.occurrences, &self.occurrences());
         fields.plain(words.last_seen, &self.clock.at_with_zone(self.alert.last_seen));
-        fields.plain(words.server, self.said(|e| e.server.as_deref()));
+        self.servers(&mut fields);
         fields.code(words.trace_id, self.said(|e| e.trace_id.as_deref()));
         fields.0
+    }
+
+    /// Where it was seen in this window; the server of the event when that is all.
+    fn servers(&self, fields: &mut Fields) {
+        let servers = &self.alert.servers;
+        match servers.len() {
+            0 | 1 => fields.plain(self.words.server, self.said(|e| e.server.as_deref())),
+            many => fields.plain(self.words.servers, &format!("{many} ({})", servers.join(", "))),
+        }
     }
 
     fn health_fields(&self) -> Vec<Field> {
@@ -281,12 +355,16 @@ impl<'a> Telling<'a> {
     fn closing_fields(&self, peak_per_minute: u64) -> Vec<Field> {
         let (alert, words) = (self.alert, self.words);
         let mut fields = Fields::default();
+        fields.plain(words.owner, self.owned_by());
         fields.plain(words.occurrences, &self.occurrences());
         fields.plain(words.alerts_sent, &(words.times)(u64::from(alert.ordinal)));
         fields.plain(words.held_back, &(words.times)(alert.suppressed()));
         fields.plain(words.busiest_minute, &(words.times)(peak_per_minute));
         fields.plain(words.window_opened, &self.clock.at(alert.window_opened_at));
         fields.plain(words.last_seen, &self.clock.at_with_zone(alert.last_seen));
+        if alert.servers.len() > 1 {
+            self.servers(&mut fields);
+        }
         fields.0
     }
 
@@ -298,6 +376,10 @@ impl<'a> Telling<'a> {
     /// A part of the event; empty when there is none.
     fn said(&self, part: fn(&'a Event<'static>) -> Option<&'a str>) -> &'a str {
         self.event.and_then(part).unwrap_or_default()
+    }
+
+    fn owned_by(&self) -> &str {
+        self.owner.map_or("", |owner| &owner.name)
     }
 
     fn occurrences(&self) -> String {

@@ -6,7 +6,7 @@
 
 use serde_json::{Value, json};
 
-use super::dialect::Dialect;
+use super::dialect::{Dialect, mention_line};
 use super::judge::Fate;
 use super::markup::{plain, utf16};
 use super::parcel::Reply;
@@ -21,11 +21,14 @@ const TEXT: Dialect = Dialect::unmarked(2_000 - WHY_UNITS - 1, utf16, plain);
 /// The message as a title, a text and a button.
 pub(crate) fn layout(told: &Told<'_>) -> Value {
     let message = told.message;
-    let text = format!("{}\n{}", TEXT.prose(&message.why, WHY_UNITS), TEXT.facts(message));
+    let (mention, why) = (mention_line(message), TEXT.prose(&message.why, WHY_UNITS));
+    let below = Dialect { limit: TEXT.limit - TEXT.cost(&mention), ..TEXT };
+    let text = format!("{mention}{why}\n{}", below.facts(message));
+    let (page, _) = message.page_and_more();
     json!({
         "title": TEXT.prose(&message.title, TITLE_UNITS),
         "body": {"text": text.trim_end()},
-        "button": {"label": TEXT.prose(message.link_label, LABEL_UNITS), "url": message.link},
+        "button": {"label": TEXT.prose(&page.label, LABEL_UNITS), "url": page.url},
     })
 }
 

@@ -1,7 +1,7 @@
-//! The pace of a channel: so many messages a minute, over all pods.
+//! The pace of a channel: so many messages a minute, and none while the far side wants to be left alone, over all pods.
 //!
-//! Promises: the shared cache divides the turns, as long as it answers; otherwise this process paces itself. Deliberately
-//! not here: what a far side asks for by `Retry-After` (`worker`).
+//! Promises: the shared cache divides the turns and knows of the rests (`Retry-After`), as long as it answers; otherwise
+//! this process paces itself. Deliberately not here: what an answer asks for (`judge`).
 
 use std::sync::Arc;
 
@@ -21,15 +21,23 @@ pub(crate) struct Pacer {
 }
 
 impl Pacer {
-    /// The channel's, if it has one.
+    /// The channel's, if it goes anywhere.
     pub(crate) fn of(channel: &Channel, caches: Vec<Arc<Cache>>) -> Option<Pacer> {
-        let per_minute = channel.per_minute.or(usual_per_minute(channel.kind))?;
+        if channel.kind == ChannelKind::Console {
+            return None;
+        }
+        let per_minute = channel.per_minute.or(usual_per_minute(channel.kind)).unwrap_or(0);
         let place = [&channel.url, &channel.token, &channel.routing_key, &channel.smtp].into_iter().flatten();
         let mut destination: String = place.map(Secret::expose).chain(channel.chat.as_deref()).collect();
         if destination.is_empty() {
             destination.clone_from(&channel.name);
         }
         Some(Pacer { caches, destination, pace: Pace { per_minute, burst: BURST } })
+    }
+
+    /// The pace of edits. Services count them by themselves, and an edit is to keep no message waiting.
+    pub(crate) fn of_edits(self) -> Pacer {
+        Pacer { destination: format!("{} edits", self.destination), ..self }
     }
 
     /// Whose turn it is: not after `now`, and the message may go; later, and it is to be asked again then.
@@ -41,13 +49,22 @@ impl Pacer {
         }
         now
     }
+
+    /// Leaves the far side alone until then. This process remembers it too, for when the cache goes away.
+    pub(super) async fn hold(&self, until: Time, now: Time) {
+        for cache in &self.caches {
+            if let Err(error) = cache.hold(&self.destination, self.pace, until, now).await {
+                tracing::debug!(%error, "other servers could not be told to leave a channel alone");
+            }
+        }
+    }
 }
 
 /// What the services document, or are known to bear for one webhook or chat.
 fn usual_per_minute(kind: ChannelKind) -> Option<u32> {
     match kind {
         // One message a second, and short bursts: Slack, Google Chat (a space).
-        ChannelKind::Slack | ChannelKind::GoogleChat => Some(60),
+        ChannelKind::Slack | ChannelKind::SlackApp | ChannelKind::GoogleChat => Some(60),
         // A webhook's messages to one Discord channel.
         ChannelKind::Discord => Some(30),
         // Telegram to one group.

@@ -38,6 +38,11 @@ pub(crate) fn layout(told: &Told<'_>) -> Value {
     let source = text::line(alert.event.as_ref().and_then(|event| event.server.as_deref()).unwrap_or(""), NAME_CHARS);
     let project = text::line(&alert.project, NAME_CHARS);
     let source = [source, module.clone(), project].into_iter().find(|name| !name.is_empty());
+    if let Some(mention) = &message.mention {
+        details.insert("mention".to_owned(), mention.clone().into());
+    }
+    let (page, _) = message.page_and_more();
+    let links: Vec<Value> = message.links.iter().map(|link| json!({"href": link.url, "text": link.label})).collect();
     json!({
         "routing_key": told.key.expose(),
         "event_action": action(alert),
@@ -53,8 +58,8 @@ pub(crate) fn layout(told: &Told<'_>) -> Value {
             "custom_details": details,
         },
         "client": "bongsu",
-        "client_url": message.link,
-        "links": [{"href": message.link, "text": message.link_label}],
+        "client_url": page.url,
+        "links": links,
     })
 }
 

@@ -23,6 +23,15 @@ pub(crate) enum Parcel {
         /// The payload.
         body: Bytes,
     },
+    /// An HTTP PUT.
+    Put {
+        /// Where to.
+        url: Secret,
+        /// Names and values.
+        headers: Vec<(String, Secret)>,
+        /// The payload.
+        body: Bytes,
+    },
     /// A mail.
     Mail {
         /// Which server takes it.
@@ -42,6 +51,7 @@ impl fmt::Debug for Parcel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Parcel::Post { body, .. } => write!(f, "Post({} bytes)", body.len()),
+            Parcel::Put { body, .. } => write!(f, "Put({} bytes)", body.len()),
             Parcel::Mail { message, .. } => write!(f, "Mail({} bytes)", message.len()),
             Parcel::Print(text) => write!(f, "Print({} bytes)", text.len()),
         }
@@ -62,16 +72,16 @@ pub(crate) struct Reply {
 /// Why no answer came.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Failure {
-    /// No answer in time. Whether the far side took the parcel is unknown.
+    /// The parcel was sent, and no answer came in time. Whether the far side took it is unknown.
     #[error("no answer in time")]
     Timeout,
-    /// No connection: name, network or TLS.
+    /// No connection, or it broke before the parcel was given to it: name, network or TLS.
     #[error("no connection: {0}")]
     Connect(String),
     /// The address is one that bongsu does not send to.
     #[error("{0}")]
     Address(String),
-    /// The connection broke before an answer. Whether the far side took the parcel is unknown.
+    /// The connection broke after the parcel was given to it, before an answer. Whether the far side took the parcel is unknown.
     #[error("the connection broke: {0}")]
     Broken(String),
     /// Standard output did not take the text.

@@ -14,7 +14,8 @@ use super::judge::{Fate, judge_read};
 use super::message::{Message, Style};
 use super::parcel::{Failure, Parcel, Reply};
 use super::{
-    courier, discord, dooray, google_chat, jandi, kakaowork, mattermost, naver_works, pagerduty, slack, teams, telegram,
+    apprise, courier, discord, dooray, google_chat, jandi, kakaowork, mattermost, naver_works, pagerduty, slack, teams,
+    telegram,
 };
 
 /// Longer keys and tokens are none.
@@ -30,6 +31,8 @@ pub(crate) struct Told<'a> {
     pub(crate) chat: &'a str,
     /// What lets in, where it stands in the body.
     pub(crate) key: &'a Secret,
+    /// The services behind, where the body names them.
+    pub(crate) services: &'a [Secret],
 }
 
 /// A channel that posts JSON.
@@ -39,8 +42,11 @@ pub(crate) struct Post {
     headers: Vec<(String, Secret)>,
     chat: String,
     key: Secret,
+    services: Vec<Secret>,
     layout: fn(&Told<'_>) -> Value,
     read: fn(&mut Reply) -> Option<Fate>,
+    /// Whether the service takes a message for the same when it comes again.
+    has_key: bool,
 }
 
 impl Post {
@@ -51,9 +57,11 @@ impl Post {
             Some(secret) => checked(key, secret),
         };
         let (token, key) = (given("token", &channel.token)?, given("routing_key", &channel.routing_key)?);
-        let chat = channel.chat.clone().unwrap_or_default();
-        if channel.chat.is_some() && chat.trim().is_empty() {
-            return Err("`chat` is empty".to_owned());
+        let chat = channel.chat.as_ref().or(channel.tag.as_ref()).cloned().unwrap_or_default();
+        for (key, value) in [("chat", &channel.chat), ("tag", &channel.tag)] {
+            if value.as_ref().is_some_and(|value| value.trim().is_empty()) {
+                return Err(format!("`{key}` is empty"));
+            }
         }
         let url = channel.url.clone();
         let at = |usual: &str| url.clone().unwrap_or_else(|| Secret::new(usual));
@@ -61,9 +69,10 @@ impl Post {
         type Layout = fn(&Told<'_>) -> Value;
         type Read = fn(&mut Reply) -> Option<Fate>;
         let (url, layout, read): (Secret, Layout, Read) = match channel.kind {
-            ChannelKind::Console | ChannelKind::Webhook | ChannelKind::Email => {
+            ChannelKind::Console | ChannelKind::Webhook | ChannelKind::Email | ChannelKind::SlackApp => {
                 return Err(format!("a channel of type {:?} is no post", channel.kind.name()));
             }
+            ChannelKind::Apprise => (apprise::url(channel)?, apprise::layout, apprise::read),
             ChannelKind::Slack => (at(""), slack::layout, slack::read),
             ChannelKind::Discord => (at(""), discord::layout, discord::read),
             ChannelKind::Teams => (at(""), teams::layout, teams::read),
@@ -85,15 +94,29 @@ impl Post {
                 (at(""), jandi::layout, |_| None)
             }
         };
-        Ok(Post { url, headers, chat, key, layout, read })
+        let services = channel.services.clone();
+        let has_key = channel.kind == ChannelKind::PagerDuty;
+        Ok(Post { url, headers, chat, key, services, layout, read, has_key })
     }
 
     /// The delivery as a request.
     pub(crate) fn compose(&self, delivery: &Delivery, style: &Style) -> Parcel {
         let alert = &delivery.alert;
-        let message = &Message::of(alert, style);
-        let body = (self.layout)(&Told { message, alert, chat: &self.chat, key: &self.key }).to_string();
+        let message = &Message::of_delivery(delivery, style);
+        let Post { chat, key, services, .. } = self;
+        let body = (self.layout)(&Told { message, alert, chat, key, services }).to_string();
         Parcel::Post { url: self.url.clone(), headers: self.headers.clone(), body: Bytes::from(body) }
+    }
+
+    /// Whether the service takes a message for the same when it comes again.
+    pub(crate) fn has_key(&self) -> bool {
+        self.has_key
+    }
+
+    /// From now on, what lets in does not stand in the body.
+    pub(super) fn hide_key(&mut self) {
+        self.key = Secret::new("(hidden)");
+        self.services.iter_mut().for_each(|service| *service = Secret::new("(hidden)"));
     }
 
     /// What became of it.
@@ -111,7 +134,7 @@ pub(crate) fn address_of(channel: &config::Channel) -> Option<Secret> {
 }
 
 /// A token that can stand in a URL and in a header.
-fn checked(key: &str, secret: &Secret) -> Result<Secret, String> {
+pub(super) fn checked(key: &str, secret: &Secret) -> Result<Secret, String> {
     let text = secret.expose().trim();
     if text.is_empty() {
         return Err(format!("`{key}` is empty"));

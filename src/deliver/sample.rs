@@ -1,68 +1,31 @@
-//! Alerts for this room's tests: one error of a shop, as it goes through a window; and errors that mean harm.
+//! Alerts for this room's tests: the specimen, as it goes through a window; and errors that mean harm.
 
 use std::borrow::Cow;
 
 use serde_json::Value;
 
-use crate::alert::{Alert, Delivery, Kind};
+use crate::alert::{Alert, Delivery};
 use crate::config::{Config, Locale};
-use crate::event::{Attributes, Event, Exception, Frame};
-use crate::issue::{Decided, Fingerprint};
-use crate::time::Time;
+use crate::issue::Decided;
 
+use super::specimen::{Occasion, Supposed};
 use super::{Channel, Channels, Parcel};
 
-/// 2026-11-23T14:02:11+09:00.
-pub(crate) const NOW: Time = Time(1_795_410_131_000);
+pub(crate) use super::specimen::OPENED_AT as NOW;
 
 /// The alert with that ordinal of a budget of five in a window of ten minutes.
 pub(crate) fn alert(ordinal: u32) -> Alert {
-    let (occurrences, after_ms) = match ordinal {
-        1 => (1, 0),
-        3 => (47, 201_000),
-        _ => (1_204, 431_000),
-    };
-    let granted_at = Time(NOW.ms() + after_ms);
-    Alert {
-        id: 40 + i64::from(ordinal),
-        kind: Kind::Alert,
-        fingerprint: Fingerprint(0x9f2c_0000_0000_0000_0000_0000_0000_0001),
-        project: "shop".to_owned(),
-        window_opened_at: NOW,
-        window_ends_at: Time(NOW.ms() + 600_000),
-        ordinal,
-        budget: 5,
-        granted_at,
-        occurrences,
-        occurrences_total: occurrences,
-        first_seen: NOW,
-        last_seen: granted_at,
-        new: true,
-        regression: None,
-        attributes: attributes("/orders/1234/pay"),
-        normalized: attributes("/orders/{}/pay"),
-        event: Some(event()),
-    }
+    Supposed::sample().alert(Occasion::Alert, ordinal)
 }
 
 /// The end of that window.
 pub(crate) fn closing(ongoing: bool) -> Alert {
-    Alert {
-        kind: Kind::Closing { peak_per_minute: 1_204, ongoing },
-        granted_at: Time(NOW.ms() + 600_000),
-        occurrences: 8_310,
-        occurrences_total: 8_357,
-        last_seen: Time(NOW.ms() + 449_000),
-        new: false,
-        event: None,
-        ..alert(5)
-    }
+    Supposed::sample().alert(if ongoing { Occasion::Ongoing } else { Occasion::Closing }, 1)
 }
 
 /// The alert on its way.
 pub(crate) fn delivery(alert: Alert) -> Delivery {
-    let (claimed_until, expires_at) = (Time(i64::MAX), Time(i64::MAX));
-    Delivery { id: 7, channel: "ops".into(), attempt: 1, fence: 1, claimed_until, expires_at, alert }
+    Supposed::sample().delivery_of(alert)
 }
 
 /// An alert in which every text is the given one.
@@ -81,6 +44,7 @@ pub(crate) fn all(text: &str) -> Alert {
     }
     (attributes.location, attributes.detail) = (own(), own());
     let event = alert.event.as_mut().unwrap();
+    event.attributes = alert.attributes.clone();
     (event.release, event.server, event.trace_id) = (Some(own()), Some(own()), Some(own()));
     event.level = crate::event::Level::Fatal;
     for exception in &mut event.exceptions {
@@ -90,6 +54,7 @@ pub(crate) fn all(text: &str) -> Alert {
         }
     }
     alert.regression = Some(Decided { at: None, by: text.to_owned(), note: text.to_owned() });
+    alert.servers = vec![text.to_owned(); 20];
     alert
 }
 
@@ -132,10 +97,33 @@ pub(crate) fn every() -> Vec<Alert> {
     alerts
 }
 
+/// Links of everything an error can say, and an owner who is called.
+pub(crate) const BOOK: &str = r#"
+    [[link]]
+    label = { en = "Trace", ko = "추적" }
+    url = "https://bongsu.example/trace/{trace_id}"
+    [[link]]
+    label = "Logs of [all] <kinds> | `x`"
+    url = "https://bongsu.example/logs?m={module}&e={environment}&s={server}&v={release}&l={location}&f={from_ms}&t={to_ms}"
+    [[link]]
+    label = "Long"
+    url = "https://bongsu.example/LONG/{fingerprint}"
+    [[owner]]
+    name = "pay-team"
+    match = { location = "*" }
+    mention = { ops = "MENTION" }
+"#;
+
 /// The channel of that type and those keys.
 pub(crate) fn channel(kind: &str, keys: &str, locale: Locale) -> Channel {
-    let toml =
-        format!("public_url = \"https://bongsu.example\"\n[[channel]]\nname = \"ops\"\ntype = \"{kind}\"\n{keys}");
+    with_book(kind, keys, locale, "")
+}
+
+/// The same with the links and owners of a configuration.
+pub(crate) fn with_book(kind: &str, keys: &str, locale: Locale, book: &str) -> Channel {
+    let toml = format!(
+        "public_url = \"https://bongsu.example\"\n[[channel]]\nname = \"ops\"\ntype = \"{kind}\"\n{keys}\n{book}"
+    );
     let mut config: Config = toml::from_str(&toml).expect("the test's TOML is well formed");
     config.channel[0].locale = locale;
     let channels = Channels::new(&config).expect("the test's channel is good");
@@ -144,49 +132,13 @@ pub(crate) fn channel(kind: &str, keys: &str, locale: Locale) -> Channel {
 
 /// What such a channel posts.
 pub(crate) fn posted(kind: &str, keys: &str, locale: Locale, alert: Alert) -> Value {
-    match channel(kind, keys, locale).compose(&delivery(alert), NOW) {
+    posted_by(&channel(kind, keys, locale), alert)
+}
+
+/// What that channel posts.
+pub(crate) fn posted_by(channel: &Channel, alert: Alert) -> Value {
+    match channel.compose(&delivery(alert), NOW) {
         Parcel::Post { body, .. } => serde_json::from_slice(&body).expect("the body is JSON"),
-        other => panic!("{kind} does not post but {other:?}"),
-    }
-}
-
-fn attributes(url: &'static str) -> Attributes<'static> {
-    Attributes {
-        category: "Runtime".into(),
-        module: "order-api".into(),
-        environment: "prod".into(),
-        url: url.into(),
-        method: "POST".into(),
-        location: "com.acme.order.DiscountService.apply".into(),
-        detail: "payment failed".into(),
-    }
-}
-
-fn event() -> Event<'static> {
-    let frame = |module: &'static str, function: &'static str, file: &'static str, line| Frame {
-        module: module.into(),
-        function: function.into(),
-        file: file.into(),
-        line: Some(line),
-        in_app: None,
-    };
-    let root = Exception {
-        kind: "java.lang.NullPointerException".into(),
-        value: "Cannot invoke \"Coupon.getRate()\" because \"coupon\" is null".into(),
-        frames: vec![
-            frame("com.acme.order.DiscountService", "apply", "DiscountService.kt", 87),
-            frame("com.acme.order.PayService$$SpringCGLIB$$0", "pay", "<generated>", 1),
-            frame("com.acme.order.PayService", "pay", "PayService.kt", 41),
-            frame("org.springframework.web.servlet.FrameworkServlet", "service", "FrameworkServlet.java", 885),
-        ],
-    };
-    let outer =
-        Exception { kind: "com.acme.PaymentException".into(), value: "payment failed".into(), ..Exception::default() };
-    Event {
-        exceptions: vec![outer, root],
-        release: Some("v1.42.0".into()),
-        server: Some("order-api-7c9f-x2x8k".into()),
-        trace_id: Some("4bf92f3577b34da6".into()),
-        ..Event::default()
+        other => panic!("it does not post but {other:?}"),
     }
 }

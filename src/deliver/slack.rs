@@ -3,12 +3,13 @@
 //! Promises: within Slack's limits whatever the error says, counted as Slack may count at worst (escaped, in UTF-16
 //! units), and the sum of all parts within 12,000: beyond about 13,000 Slack refuses a message for a limit it does not
 //! document. Text from outside can neither mention people, nor break out of a code block. Deliberately not here:
-//! threads, edits and buttons; an incoming webhook's answer names no message to refer to.
+//! threads, edits and buttons (`slack_app`); an incoming webhook's answer names no message to refer to.
 
 use serde_json::{Value, json};
 
 use super::judge::Fate;
-use super::message::Field;
+use super::links::Link;
+use super::message::{Field, Message};
 use super::parcel::Reply;
 use super::post::Told;
 use super::text;
@@ -21,7 +22,10 @@ const WHY_UNITS: usize = 1_000;
 const DETAIL_UNITS: usize = 2_500;
 /// Slack takes 2,000; twelve fields of that would be too much in all.
 const FIELD_UNITS: usize = 350;
-const FRAMES_UNITS: usize = 1_500;
+const FRAMES_UNITS: usize = 1_200;
+/// All links together.
+const LINKS_UNITS: usize = 900;
+const LABEL_UNITS: usize = 100;
 /// Slack's own: a section takes ten fields.
 const FIELDS_MAX: usize = 10;
 /// Breaks what Slack would obey, and is not seen.
@@ -62,15 +66,21 @@ pub(crate) fn read(reply: &mut Reply) -> Option<Fate> {
     }
 }
 
-/// The message in blocks.
+/// The message as a payload.
 pub(crate) fn layout(told: &Told<'_>) -> Value {
-    let message = told.message;
+    json!({"text": preview(told.message), "blocks": blocks(told.message)})
+}
+
+/// The message in blocks.
+pub(super) fn blocks(message: &Message) -> Vec<Value> {
     let mut blocks = vec![
         json!({"type": "header", "text": {
             "type": "plain_text", "text": plain(&message.title, HEADER_UNITS), "emoji": false,
         }}),
         section(plain(&message.why, WHY_UNITS)),
     ];
+    // As it stands: only so it calls.
+    blocks.extend(message.mention.iter().map(|mention| section(mention.clone())));
     if !message.detail.is_empty() {
         blocks.push(section(code_block(&message.detail, DETAIL_UNITS)));
     }
@@ -81,13 +91,36 @@ pub(crate) fn layout(told: &Told<'_>) -> Value {
     if !message.frames.is_empty() {
         blocks.push(section(code_block(&message.frames.join("\n"), FRAMES_UNITS)));
     }
-    let link = format!("<{}|{}> · `{}`", escaped(&message.link), message.link_label, message.fingerprint);
-    blocks.push(json!({"type": "context", "elements": [markup(link)]}));
-    json!({"text": plain(&format!("{} · {}", message.title, message.why), PREVIEW_UNITS), "blocks": blocks})
+    let links = format!("{} · `{}`", links(&message.links), message.fingerprint);
+    blocks.push(json!({"type": "context", "elements": [markup(links)]}));
+    blocks
 }
 
-fn section(text: String) -> Value {
+/// What a notification shows.
+pub(super) fn preview(message: &Message) -> String {
+    plain(&format!("{} · {}", message.title, message.why), PREVIEW_UNITS)
+}
+
+pub(super) fn section(text: String) -> Value {
     json!({"type": "section", "text": markup(text)})
+}
+
+/// The page, and as many of the others as there is room for.
+fn links(links: &[Link]) -> String {
+    let mut out = String::new();
+    for Link { label, url } in links {
+        let link = format!("<{}|{}>", escaped(url), plain(label, LABEL_UNITS));
+        if !out.is_empty() && units(&out) + units(&link) > LINKS_UNITS {
+            break;
+        }
+        out.push_str(if out.is_empty() { "" } else { " · " });
+        out.push_str(&link);
+    }
+    out
+}
+
+fn units(text: &str) -> usize {
+    text.encode_utf16().count()
 }
 
 /// `verbatim`, or Slack would make links and mentions of what merely looks like them.
@@ -104,7 +137,7 @@ fn labelled(field: &Field) -> String {
 }
 
 /// Text that is shown as it is.
-fn plain(text: &str, units: usize) -> String {
+pub(super) fn plain(text: &str, units: usize) -> String {
     escaped(&text::cut_by(text, units, |c| if c == '@' { 2 } else { units_of(c) }))
 }
 
@@ -147,4 +180,4 @@ fn calls_everybody(after: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

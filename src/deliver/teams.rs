@@ -7,6 +7,7 @@
 use serde_json::{Value, json};
 
 use super::judge::Fate;
+use super::links::Link;
 use super::markup::{Form, json_bytes, written};
 use super::message::Message;
 use super::parcel::Reply;
@@ -34,7 +35,7 @@ pub(crate) fn layout(told: &Told<'_>) -> Value {
                 "msteams": {"width": "Full"},
                 "fallbackText": cut(&message.title, TITLE_BYTES),
                 "body": blocks(message),
-                "actions": [{"type": "Action.OpenUrl", "title": message.link_label, "url": message.link}],
+                "actions": actions(message),
             },
         }],
     })
@@ -43,7 +44,8 @@ pub(crate) fn layout(told: &Told<'_>) -> Value {
 fn blocks(message: &Message) -> Vec<Value> {
     let title =
         json!({"type": "TextRun", "text": cut(&message.title, TITLE_BYTES), "weight": "Bolder", "size": "Medium"});
-    let mut blocks = vec![rich(vec![title], "None"), rich(vec![run(&cut(&message.why, WHY_BYTES))], "Small")];
+    let mut blocks: Vec<Value> = message.mention.iter().map(|mention| rich(vec![run(mention)], "None")).collect();
+    blocks.extend([rich(vec![title], "None"), rich(vec![run(&cut(&message.why, WHY_BYTES))], "Small")]);
     blocks.extend(code_lines(&message.detail, DETAIL_BYTES));
     for (i, field) in message.fields.iter().enumerate() {
         let label = json!({"type": "TextRun", "text": format!("{}: ", field.label), "weight": "Bolder"});
@@ -53,6 +55,12 @@ fn blocks(message: &Message) -> Vec<Value> {
     }
     blocks.extend(code_lines(&message.frames.join("\n"), FRAMES_BYTES));
     blocks
+}
+
+/// A button for each link.
+fn actions(message: &Message) -> Vec<Value> {
+    let action = |link: &Link| json!({"type": "Action.OpenUrl", "title": link.label, "url": link.url});
+    message.links.iter().map(action).collect()
 }
 
 /// A block for each line: a text run knows no line end.

@@ -27,6 +27,7 @@ const HTML: Dialect = Dialect {
     span: ("<code>", "</code>"),
     block: ("<pre>", "</pre>"),
     link: |label, url| format!("<a href=\"{}\">{label}</a>", written(url, usize::MAX, utf16, html)),
+    between: " · ",
 };
 
 /// The method's address, the token included.

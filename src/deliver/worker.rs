@@ -1,7 +1,8 @@
 //! The outbox worker of one channel: claims what is due, sends it, settles how it ended.
 //!
 //! Promises: of one issue the alerts go in order; a channel that answers `Retry-After` is left alone until then; what
-//! could not be sent is tried again until it expires, and then lies in the dead letters with its reason. Failures to
+//! could not be sent is tried again until it expires, and then lies in the dead letters with its reason; while a channel is
+//! quiet nothing is sent to it and nothing expires. Failures to
 //! deliver are logged and counted, never sent in as events: the notifier cannot feed itself. Alerts that were granted while
 //! the archive is away are sent in the same way, from memory ([`Interim`]); their numbers are negative.
 //!
@@ -19,14 +20,18 @@ use super::backoff;
 use super::channels::Channel;
 use super::courier::Courier;
 use super::pacer::Pacer;
+use super::parcel::{Failure, Parcel, Reply};
 use crate::alert::{Attempt, Delivery};
 use crate::archive::{Archive, Claim, End, Interim, Settlement};
 use crate::config::Deliver;
 use crate::metrics::{Metrics, Stopwatch};
+use crate::storm::Folding;
 use crate::time::Time;
 
 /// How long to wait for the archive after it failed.
 const ARCHIVE_PAUSE: Duration = Duration::from_secs(1);
+/// How often a worker whose channel fails looks for what waits too long.
+const DIVERT_EVERY: Duration = Duration::from_secs(1);
 
 /// What a worker has in hand.
 #[derive(Default)]
@@ -40,11 +45,29 @@ struct Desk {
     quiet_until: Time,
     /// It is not this worker's turn before.
     turn_at: Time,
+    /// Whether the last attempt failed.
+    failing: bool,
+    /// While it fails: when to look next for what waits too long.
+    divert_at: Time,
 }
 
 impl Desk {
     fn is_empty(&self) -> bool {
         self.ready.is_empty() && self.sending.is_empty() && self.settled.is_empty()
+    }
+
+    /// Takes note of how an attempt ended.
+    fn note(&mut self, settlement: Settlement) {
+        match settlement.end {
+            End::Delivered { .. } => self.failing = false,
+            End::Dead { .. } => self.failing = true,
+            End::Again { due_at, asked, .. } => {
+                self.failing = true;
+                self.quiet_until = self.quiet_until.max(if asked { due_at } else { Time::default() });
+            }
+            End::Back { .. } | End::Held { .. } | End::Expired => {}
+        }
+        self.settled.push(settlement);
     }
 }
 
@@ -68,9 +91,11 @@ pub(crate) struct Worker {
     /// What was granted without the archive.
     pub(crate) interim: Arc<Interim>,
     pub(crate) courier: Courier,
-    /// Unless the channel takes messages as fast as they come.
+    /// Unless the channel is this process's own output.
     pub(crate) pacer: Option<Pacer>,
     pub(crate) settings: Deliver,
+    /// What is told in one message.
+    pub(crate) folding: Folding,
     pub(crate) metrics: Arc<Metrics>,
     /// Notified when an alert was granted.
     pub(crate) granted: Arc<Notify>,
@@ -104,6 +129,7 @@ impl Worker {
             }
             self.dispatch(&mut desk, sends, now).await;
             self.settle_interim(&mut desk, now);
+            self.divert_overdue(&mut desk, now).await;
             let mut wake_at = (!sends && !stopping).then_some(desk.quiet_until);
             let limit = if sends && desk.ready.is_empty() { self.room(&desk) } else { 0 };
             if self.interim.is_away() {
@@ -113,8 +139,9 @@ impl Worker {
                     Ok((claimed, next_due)) => {
                         desk.ready.extend(claimed);
                         if limit > 0 {
-                            // What another pod claims meanwhile and does not settle is due when its lease ends.
-                            let others = self.archive.is_shared().then(|| now.plus(self.settings.lease.get()));
+                            // What another process claims meanwhile and does not settle is due when its lease ends; and a
+                            // command may have put dead letters back.
+                            let others = Some(now.plus(self.settings.lease.get()));
                             wake_at = next_due.into_iter().chain(others).min();
                         }
                         self.dispatch(&mut desk, sends, now).await;
@@ -133,6 +160,9 @@ impl Worker {
             if !desk.ready.is_empty() && now < desk.turn_at {
                 wake_at = wake_at.into_iter().chain([desk.turn_at]).min();
             }
+            if desk.failing && self.channel.fallback().is_some() {
+                wake_at = wake_at.into_iter().chain([desk.divert_at]).min();
+            }
             let may_end = match called {
                 Call::Work => false,
                 Call::Leave => desk.is_empty() && fresh.is_closed() && fresh.is_empty(),
@@ -145,11 +175,10 @@ impl Worker {
             }
             tokio::select! {
                 Some(done) = desk.sending.join_next() => {
-                    desk.settled.extend(done.ok());
+                    done.into_iter().for_each(|done| desk.note(done));
                     while let Some(done) = desk.sending.try_join_next() {
-                        desk.settled.extend(done.ok());
+                        done.into_iter().for_each(|done| desk.note(done));
                     }
-                    desk.quiet_until = desk.quiet_until.max(asked_quiet(&desk.settled));
                 }
                 delivery = fresh.recv(), if listens && !fresh.is_closed() => desk.ready.extend(delivery),
                 () = granted, if sends => {}
@@ -174,6 +203,8 @@ impl Worker {
             let Some(delivery) = desk.ready.pop_front() else { return };
             if sends && now.plus(self.settings.timeout.get()) < delivery.claimed_until {
                 if let Some(pacer) = &self.pacer {
+                    // By the clock: at a moment that is over more would have had their turn.
+                    let now = (self.now)();
                     desk.turn_at = pacer.turn(now).await;
                     if desk.turn_at > now {
                         desk.ready.push_front(delivery);
@@ -184,7 +215,8 @@ impl Worker {
                 desk.sending.spawn(async move { worker.send(delivery).await });
             } else {
                 let end = End::Back { due_at: now.max(desk.quiet_until) };
-                desk.settled.push(Settlement { id: delivery.id, fence: delivery.fence, end });
+                let (id, fence) = (delivery.id, delivery.fence);
+                desk.settled.push(Settlement { id, fence, unanswered: false, end, divert_to: None });
             }
         }
     }
@@ -198,12 +230,44 @@ impl Worker {
     /// What was sent from memory is settled there.
     fn settle_interim(&self, desk: &mut Desk, now: Time) {
         for settlement in desk.settled.extract_if(.., |one| one.id < 0) {
+            let diverts = settlement.divert_to.is_some();
             self.interim.settle(self.channel.name(), settlement, now);
+            if diverts {
+                self.granted.notify_waiters();
+            }
+        }
+    }
+
+    /// While the channel fails, what waits too long goes to its fallback as well, also what was never tried.
+    async fn divert_overdue(&self, desk: &mut Desk, now: Time) {
+        let Some(fallback) = self.channel.fallback().filter(|_| desk.failing && now >= desk.divert_at) else { return };
+        desk.divert_at = now.plus(DIVERT_EVERY);
+        let name = self.channel.name();
+        let mut diverted = self.interim.divert_overdue(name, fallback, now);
+        if !self.interim.is_away() {
+            match self.archive.divert_overdue(Arc::clone(name), fallback.clone(), now).await {
+                Ok(more) => diverted += more,
+                Err(error) => tracing::error!(%error, channel = &**name, "nothing could be diverted; trying again"),
+            }
+        }
+        if diverted > 0 {
+            tracing::warn!(
+                channel = &**name,
+                to = &*fallback.to,
+                diverted,
+                "alerts waited too long and go to the fallback"
+            );
+            self.granted.notify_waiters();
         }
     }
 
     fn claim(&self, limit: usize) -> Claim {
-        Claim { channel: Arc::clone(self.channel.name()), limit, lease: self.settings.lease.get() }
+        Claim {
+            channel: Arc::clone(self.channel.name()),
+            limit,
+            lease: self.settings.lease.get(),
+            folding: self.folding,
+        }
     }
 
     async fn exchange(
@@ -216,68 +280,122 @@ impl Worker {
         let claimed = self.archive.exchange(settled.clone(), self.claim(limit), now).await;
         self.metrics.observe_archive("exchange", started);
         if claimed.is_ok() {
+            if settled.iter().any(|one| one.divert_to.is_some()) {
+                self.granted.notify_waiters();
+            }
             settled.clear();
         }
         claimed
     }
 
-    async fn send(&self, delivery: Delivery) -> Settlement {
+    async fn send(&self, mut delivery: Delivery) -> Settlement {
         let now = (self.now)();
-        let end = if now >= delivery.expires_at {
+        let mut unanswered = false;
+        // What was granted in quiet hours waits for their end from the beginning; this one had waited for something else, or
+        // is the end of a window.
+        let end = if let Some(due_at) = self.channel.quiet_until(&delivery.alert, now) {
+            End::Held { due_at, expires_at: delivery.expires_at.max(due_at.plus(self.settings.expiry.get())) }
+        } else if now >= delivery.expires_at {
             tracing::warn!(
                 channel = &**self.channel.name(),
                 delivery = delivery.id,
                 "an alert expired and lies in the dead letters"
             );
             End::Expired
+        } else if let Some(handle) = self.came_before(&delivery).await {
+            End::Delivered { handle }
         } else {
-            let started = Stopwatch::start();
-            let brought = self.courier.carry(self.channel.compose(&delivery, now)).await;
-            let now = (self.now)();
-            let attempt = self.channel.judge(&brought, now);
-            self.metrics.count_attempt(self.channel.name(), result_name(&attempt), started);
-            self.end_of(attempt, &delivery, now)
+            let (mut brought, mut attempt) = self.attempt(&delivery, now).await;
+            if delivery.thread.is_some() && self.channel.has_lost(&brought) && self.has_time(&delivery, 1) {
+                // People took away what it was to answer to: it stands for itself, and begins another thread.
+                delivery.thread = None;
+                (brought, attempt) = self.attempt(&delivery, (self.now)()).await;
+            }
+            unanswered = matches!(attempt, Attempt::Unanswered { .. });
+            self.end_of(attempt, &delivery, &brought, (self.now)())
         };
-        Settlement { id: delivery.id, fence: delivery.fence, end }
+        let divert_to = self.divert_to(&end, &delivery);
+        Settlement { id: delivery.id, fence: delivery.fence, unanswered, end, divert_to }
     }
 
-    fn end_of(&self, attempt: Attempt, delivery: &Delivery, now: Time) -> End {
-        let Delivery { id, attempt: tries, .. } = *delivery;
+    /// The channel that gets it as well: what is given up at once, what is tried again when that takes too long.
+    fn divert_to(&self, end: &End, delivery: &Delivery) -> Option<Arc<str>> {
+        let fallback = self.channel.fallback()?;
+        let diverts = match end {
+            End::Dead { .. } => true,
+            // By then it will have waited for so long.
+            End::Again { due_at, .. } => *due_at >= delivery.created_at.plus(fallback.after),
+            End::Delivered { .. } | End::Back { .. } | End::Held { .. } | End::Expired => false,
+        };
+        diverts.then(|| Arc::clone(&fallback.to))
+    }
+
+    /// The delivery as the channel sends it. A template that fails costs an alert its layout, and nothing else.
+    fn composed(&self, delivery: &Delivery, now: Time) -> Parcel {
         let channel = &**self.channel.name();
+        self.channel.compose_telling(delivery, now, &mut |why| {
+            self.metrics.count_template_failure(self.channel.name());
+            tracing::warn!(channel, delivery = delivery.id, why, "an alert is sent without its template");
+        })
+    }
+
+    /// Whether an earlier attempt arrived whose answer was lost, as far as the far side can be asked; with what it calls the
+    /// message.
+    async fn came_before(&self, delivery: &Delivery) -> Option<Option<String>> {
+        if delivery.attempt <= 1 || !self.has_time(delivery, 2) {
+            return None;
+        }
+        let brought = self.courier.carry(self.channel.question(delivery)?).await;
+        let found = self.channel.found(delivery, &brought)?;
+        tracing::info!(channel = &**self.channel.name(), delivery = delivery.id, "an alert had arrived before");
+        Some(found)
+    }
+
+    /// Whether there is time for so many requests before somebody else may claim the delivery.
+    fn has_time(&self, delivery: &Delivery, requests: u32) -> bool {
+        (self.now)().plus(self.settings.timeout.get() * requests) < delivery.claimed_until
+    }
+
+    async fn attempt(&self, delivery: &Delivery, now: Time) -> (Result<Reply, Failure>, Attempt) {
+        let started = Stopwatch::start();
+        let brought = self.courier.carry(self.composed(delivery, now)).await;
+        let now = (self.now)();
+        let attempt = self.channel.judge(&brought, now);
+        if let (Attempt::Failed { not_before: Some(until), .. }, Some(pacer)) = (&attempt, &self.pacer) {
+            pacer.hold(*until, now).await;
+        }
+        self.metrics.count_attempt(self.channel.name(), attempt.name(), started);
+        (brought, attempt)
+    }
+
+    fn end_of(&self, attempt: Attempt, delivery: &Delivery, brought: &Result<Reply, Failure>, now: Time) -> End {
+        let (channel, id) = (&**self.channel.name(), delivery.id);
         match attempt {
-            Attempt::Delivered => End::Delivered,
+            Attempt::Delivered => End::Delivered { handle: self.channel.handle(delivery, brought) },
             Attempt::Refused { error } => {
                 tracing::warn!(channel, delivery = id, %error, "an alert was refused and lies in the dead letters");
                 End::Dead { error }
             }
-            Attempt::Failed { error, not_before } => {
-                let Deliver { backoff_first, backoff_longest, .. } = self.settings;
-                let delay = backoff::delay(tries, backoff_first.get(), backoff_longest.get(), (self.random)());
-                let due_at = now.plus(delay).max(not_before.unwrap_or_default());
-                if due_at >= delivery.expires_at {
-                    tracing::warn!(channel, delivery = id, tries, %error, "an alert was given up and lies in the dead letters");
-                    return End::Dead { error: format!("given up after {tries} attempts: {error}") };
-                }
-                tracing::warn!(channel, delivery = id, tries, again_at = %due_at, %error, "an alert could not be sent; trying again");
-                End::Again { due_at, asked: not_before.is_some(), error }
+            Attempt::Unanswered { error } if !self.channel.repeats(&delivery.alert) => {
+                tracing::warn!(channel, delivery = id, %error, "an alert may not have arrived and lies in the dead letters");
+                End::Dead { error: format!("nobody knows whether it arrived; not sent again: {error}") }
             }
+            Attempt::Unanswered { error } => self.again(error, None, delivery, now),
+            Attempt::Failed { error, not_before } => self.again(error, not_before, delivery, now),
         }
     }
-}
 
-fn result_name(attempt: &Attempt) -> &'static str {
-    match attempt {
-        Attempt::Delivered => "delivered",
-        Attempt::Failed { .. } => "failed",
-        Attempt::Refused { .. } => "refused",
+    /// Another try, unless it would come too late.
+    fn again(&self, error: String, not_before: Option<Time>, delivery: &Delivery, now: Time) -> End {
+        let (channel, id, tries) = (&**self.channel.name(), delivery.id, delivery.attempt);
+        let Deliver { backoff_first, backoff_longest, .. } = self.settings;
+        let delay = backoff::delay(tries, backoff_first.get(), backoff_longest.get(), (self.random)());
+        let due_at = now.plus(delay).max(not_before.unwrap_or_default());
+        if due_at >= delivery.expires_at {
+            tracing::warn!(channel, delivery = id, tries, %error, "an alert was given up and lies in the dead letters");
+            return End::Dead { error: format!("given up after {tries} attempts: {error}") };
+        }
+        tracing::warn!(channel, delivery = id, tries, again_at = %due_at, %error, "an alert could not be sent; trying again");
+        End::Again { due_at, asked: not_before.is_some(), error }
     }
-}
-
-/// The latest moment that the far side asked to be left alone until.
-fn asked_quiet(settled: &[Settlement]) -> Time {
-    let asked = |settlement: &Settlement| match settlement.end {
-        End::Again { due_at, asked: true, .. } => Some(due_at),
-        _ => None,
-    };
-    settled.iter().filter_map(asked).max().unwrap_or_default()
 }

@@ -87,7 +87,7 @@ pub(crate) fn explain(sameness: &Sameness, event: &Event<'_>) -> Explanation {
     Explanation {
         version: normalize::VERSION,
         fingerprint: compared.fingerprint,
-        cause: compared.cause,
+        cause: super::cause(event, &compared.normalized),
         client_fingerprint: event.fingerprint.iter().map(|part| part.to_string()).collect(),
         attributes: explained.collect(),
     }
@@ -132,7 +132,7 @@ pub(crate) fn compare(sameness: &Sameness, a: &Event<'_>, b: &Event<'_>) -> Comp
     };
     Comparison {
         same,
-        same_cause: one.cause == other.cause,
+        same_cause: super::cause(a, &one.normalized) == super::cause(b, &other.normalized),
         fingerprints: [one.fingerprint, other.fingerprint],
         separated_by,
         made_equal,

@@ -14,6 +14,7 @@ mod shield;
 mod spans;
 mod suggest;
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 
 use xxhash_rust::xxh3::xxh3_128;
@@ -28,7 +29,7 @@ pub(crate) use sameness::Sameness;
 
 use crate::event::{Attributes, Event};
 use crate::issue::{CauseKey, Fingerprint};
-use crate::normalize::Version;
+use crate::normalize::{self, Version};
 
 /// What tells the kinds of identity apart before they are hashed.
 #[derive(Clone, Copy)]
@@ -43,16 +44,16 @@ enum Kind {
     Split = 4,
 }
 
-/// The identity of an event, and the coarser one of its cause.
+/// The identity of an event.
 ///
 /// A client's own `fingerprint` replaces the seven, inside its module and environment: two services never share an issue
 /// by an accident of words.
-pub fn identify(event: &Event<'_>, normalized: &Attributes<'_>) -> (Fingerprint, CauseKey) {
+pub fn identify(event: &Event<'_>, normalized: &Attributes<'_>) -> Fingerprint {
     identify_as(Version::PRESENT, event, normalized)
 }
 
 /// The same, from attributes that an older rule set normalised: what an issue was known by before an upgrade.
-pub fn identify_as(version: Version, event: &Event<'_>, normalized: &Attributes<'_>) -> (Fingerprint, CauseKey) {
+pub fn identify_as(version: Version, event: &Event<'_>, normalized: &Attributes<'_>) -> Fingerprint {
     let all = normalized.each().map(|(_, value)| &**value);
     let default = hash(version, Kind::Attributes, all);
     let own = || {
@@ -60,13 +61,34 @@ pub fn identify_as(version: Version, event: &Event<'_>, normalized: &Attributes<
         let parts = event.fingerprint.iter().map(|part| if is_default(part) { default.as_str() } else { part });
         hash(version, Kind::Client, [&*normalized.module, &*normalized.environment].into_iter().chain(parts))
     };
-    let fingerprint = match &event.fingerprint[..] {
+    Fingerprint(match &event.fingerprint[..] {
         [] => default,
         [only] if is_default(only) => default,
         _ => own(),
+    })
+}
+
+/// The coarser identity: the same for all that one cause breaks, in any module and environment.
+///
+/// It is what the root cause is and says. Where it was thrown is left out, because that is the application's own code, and
+/// so another place in each module; but an error that says next to nothing is known by its place alone.
+pub fn cause(event: &Event<'_>, normalized: &Attributes<'_>) -> CauseKey {
+    let root = event.root().map_or(("", ""), |root| (&*root.kind, &*root.value));
+    let said = match root {
+        (_, value) if value.trim().is_empty() || value == event.attributes.detail => Cow::Borrowed(&*normalized.detail),
+        (_, value) => normalize::said(value),
     };
-    let cause = hash(version, Kind::Cause, [&*normalized.category, &*normalized.location, &*normalized.detail]);
-    (Fingerprint(fingerprint), CauseKey(cause))
+    let place = if words(&said) < CAUSE_WORDS_MIN { &*normalized.location } else { "" };
+    CauseKey(hash(Version::PRESENT, Kind::Cause, [&*normalized.category, root.0, &*said, place]))
+}
+
+/// Fewer words than these say no cause: `null`, `timeout`, `500`.
+const CAUSE_WORDS_MIN: usize = 2;
+
+/// Words of a text, without what stands for a value.
+fn words(said: &str) -> usize {
+    let is_word = |word: &&str| !word.starts_with('<') && word.chars().filter(|c| c.is_alphabetic()).count() >= 2;
+    said.split_whitespace().filter(is_word).count()
 }
 
 /// Whether a part of a client's fingerprint stands for bongsu's own.

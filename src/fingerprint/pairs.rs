@@ -47,7 +47,7 @@ fn check(toml: &str, a: &'static str, b: &'static str, expected: Expect) {
             false => toml.to_owned(),
         };
         let after = sameness(&format!("{kept}\n{}", suggestion.toml));
-        let same = after.identify(&a).0 == after.identify(&b).0;
+        let same = after.identify(&a) == after.identify(&b);
         assert_eq!(same, !compared.same, "{}", suggestion.toml);
     }
 }
@@ -311,7 +311,7 @@ fn equal_and_of_two_releases() {
 
 #[test]
 fn separated_by_a_split() {
-    let whole = sameness("").identify(&event("detail=shard is down")).0;
+    let whole = sameness("").identify(&event("detail=shard is down"));
     let split = format!("[[sameness.split]]\nfingerprint = \"{whole}\"\nby = [\"tags.tenant\"]");
     check(
         &split,

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use super::compile;
 use super::learned::{self, Learned};
 use super::own::{By, Outcome, Own};
-use super::{Kind, hash, identify, identify_as};
+use super::{Kind, cause, hash, identify, identify_as};
 use crate::config;
 use crate::event::{Attributes, Event};
 use crate::issue::{CauseKey, Fingerprint, Former, Place, Rules};
@@ -48,8 +48,6 @@ pub(crate) struct Compared<'a> {
     pub(crate) normalized: Attributes<'a>,
     /// Its identity.
     pub(crate) fingerprint: Fingerprint,
-    /// The coarser one.
-    pub(crate) cause: CauseKey,
 }
 
 impl Sameness {
@@ -82,14 +80,11 @@ impl Sameness {
         self.own.iter().flat_map(|own| own.splits.values().flatten())
     }
 
-    /// The identity of an event, and the coarser one of its cause.
-    pub(crate) fn identify(&self, event: &Event<'_>) -> (Fingerprint, CauseKey) {
+    /// The identity of an event.
+    pub(crate) fn identify(&self, event: &Event<'_>) -> Fingerprint {
         match &self.own {
             None => identify(event, &self.built_in(event)),
-            Some(own) => {
-                let compared = self.by_own(own, event, None);
-                (compared.fingerprint, compared.cause)
-            }
+            Some(own) => self.by_own(own, event, None).fingerprint,
         }
     }
 
@@ -101,6 +96,11 @@ impl Sameness {
         }
     }
 
+    /// The identity of what caused it.
+    pub(crate) fn cause(&self, event: &Event<'_>) -> CauseKey {
+        cause(event, &self.normalize(event))
+    }
+
     /// All of it, with every change that a rule made, in order.
     pub(crate) fn trace(&self, event: &Event<'_>) -> (Compared<'static>, Vec<Applied>) {
         let mut changes = Vec::new();
@@ -109,8 +109,7 @@ impl Sameness {
             None => {
                 let (normalized, told) = self.built_in_told(event, false);
                 changes = told;
-                let (fingerprint, cause) = identify(event, &normalized);
-                Compared { normalized, fingerprint, cause }
+                Compared { fingerprint: identify(event, &normalized), normalized }
             }
         };
         (compared, changes)
@@ -143,9 +142,8 @@ impl Sameness {
             (false, false) => (self.built_in(event).into_owned(), Vec::new()),
         };
         let Outcome { normalized, whole } = own.normalize(event, built_in, told);
-        let (fingerprint, cause) = identify(event, &normalized);
-        let fingerprint = own.final_name(fingerprint, |one, by| split(one, by, event, &whole));
-        Compared { normalized, fingerprint, cause }
+        let fingerprint = own.final_name(identify(event, &normalized), |one, by| split(one, by, event, &whole));
+        Compared { normalized, fingerprint }
     }
 
     /// From now on, these path segments are parameters.
@@ -165,11 +163,11 @@ impl Sameness {
         let before = Version::ALL.into_iter().rev().filter(|v| *v != Version::PRESENT && v.number() >= oldest);
         let name = |version| {
             let event = &as_read(version, event);
-            identify_as(version, event, &normalize::normalize_as(version, event)).0
+            identify_as(version, event, &normalize::normalize_as(version, event))
         };
         let mut formers: Vec<Former> = Vec::new();
         if self.own.is_some() {
-            let (now, without) = (self.identify(event).0, identify(event, &self.built_in(event)).0);
+            let (now, without) = (self.identify(event), identify(event, &self.built_in(event)));
             formers.extend((without != now).then_some(Former::Merged(without)));
         }
         formers.extend(self.unlearned(event).map(Former::Merged));
@@ -181,7 +179,7 @@ impl Sameness {
     fn unlearned(&self, event: &Event<'_>) -> Option<Fingerprint> {
         let mut normalized = normalize::normalize(event);
         let path = self.learned.apply(&mut normalized)?;
-        Some(identify(event, &Attributes { url: path, ..normalized }).0)
+        Some(identify(event, &Attributes { url: path, ..normalized }))
     }
 
     /// For whoever stores issues.
@@ -190,6 +188,7 @@ impl Sameness {
         Arc::new(Rules {
             version: normalize::VERSION,
             normalize: Box::new(move |event| self.normalize(event)),
+            cause,
             formers: Box::new(move |event| former.formers(event)),
             segment: Box::new(move |event| learned::candidate(&varying.normalize(event))),
         })

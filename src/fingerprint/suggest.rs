@@ -49,7 +49,7 @@ pub(super) fn join(sameness: &Sameness, pair: [&Event<'_>; 2]) -> Option<Suggest
         }
     }
     let one = |sameness: &Sameness| {
-        let [a, b] = pair.map(|event| sameness.identify(event).0);
+        let [a, b] = pair.map(|event| sameness.identify(event));
         a == b
     };
     let own_words = pair[0].fingerprint != pair[1].fingerprint;
@@ -73,7 +73,7 @@ pub(super) fn join(sameness: &Sameness, pair: [&Event<'_>; 2]) -> Option<Suggest
 pub(super) fn separate(sameness: &Sameness, pair: [&Event<'_>; 2]) -> Vec<Suggestion> {
     let two = |parts: &Parts| {
         tried(sameness, parts).is_some_and(|tried| {
-            let [a, b] = pair.map(|event| tried.identify(event).0);
+            let [a, b] = pair.map(|event| tried.identify(event));
             a != b
         })
     };
@@ -93,7 +93,7 @@ pub(super) fn separate(sameness: &Sameness, pair: [&Event<'_>; 2]) -> Vec<Sugges
             found.push(Suggestion { what, toml: parts.toml(sameness) });
         }
     }
-    let fingerprint = sameness.identify(pair[0]).0;
+    let fingerprint = sameness.identify(pair[0]);
     let mut by: Vec<String> = ["exception.type", "release", "server", "user", "level"].map(str::to_owned).to_vec();
     by.extend(pair.iter().flat_map(|event| &event.tags).map(|(tag, _)| format!("tags.{tag}")));
     by.extend(SEVEN.map(str::to_owned));

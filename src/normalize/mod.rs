@@ -69,6 +69,11 @@ fn seven<'a>(version: Version, event: &'a Event<'_>, trail: &mut impl Trail) -> 
     Attributes { category, module, environment, url, method, location, detail }
 }
 
+/// What a text says, without its values.
+pub fn said(text: &str) -> Cow<'_, str> {
+    message::masked(Version::PRESENT, text, &mut Silent)
+}
+
 /// A log template, when the client sent one, is the message without its values already: it beats the text.
 fn detail<'a>(version: Version, event: &'a Event<'_>, trail: &mut impl Trail) -> Cow<'a, str> {
     match event.template.as_deref() {

@@ -1,4 +1,4 @@
-//! The crew: the outbox workers, one for each channel.
+//! The crew: the outbox workers, one for each channel, and the editors of channels whose messages can be edited.
 //!
 //! Promises: a channel that did not change keeps its worker, with what that knows of the far side; one that did, or is new,
 //! gets a worker of its own, and the worker that it had leaves as at the end of the server: it settles what is on its way
@@ -18,8 +18,9 @@ use crate::admit::{Duties, Handoff};
 use crate::archive::{Archive, Interim};
 use crate::cache::Cache;
 use crate::config::{self, Deliver, Outgoing};
-use crate::deliver::{Call, Channel, Courier, Pacer, Worker};
+use crate::deliver::{Call, Channel, Courier, Editor, Pacer, Worker};
 use crate::metrics::Metrics;
+use crate::storm::Folding;
 use crate::watch::Home;
 
 /// What the workers of all channels share.
@@ -30,6 +31,8 @@ pub(super) struct Post {
     pub(super) pacing: Vec<Arc<Cache>>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) granted: Arc<Notify>,
+    /// Notified when people decided something by a message.
+    pub(super) pressed: Arc<Notify>,
 }
 
 /// The workers.
@@ -45,7 +48,7 @@ pub(super) struct Crew {
     tasks: JoinSet<()>,
 }
 
-/// A worker.
+/// A worker, and the editor beside it, if the channel has one.
 struct Hand {
     knows: Knows,
     call: watch::Sender<Call>,
@@ -60,7 +63,11 @@ struct Knows {
     channel: Option<config::Channel>,
     deliver: Deliver,
     outgoing: Outgoing,
+    folding: Folding,
     public_url: String,
+    links: Vec<config::Link>,
+    owners: Vec<config::Owner>,
+    quiet: Vec<config::Quiet>,
 }
 
 impl Knows {
@@ -71,7 +78,11 @@ impl Knows {
             channel: config.channel.iter().find(|one| one.name == **channel.name()).cloned(),
             deliver: config.deliver.clone(),
             outgoing: config.outgoing.clone(),
+            folding: Folding::of(config, channel.name()),
             public_url: config.public_url(),
+            links: config.link.clone(),
+            owners: config.owner.clone(),
+            quiet: config.quiet.clone(),
         }
     }
 }
@@ -156,6 +167,9 @@ impl Crew {
         let (call, called) = watch::channel(Call::Work);
         let courier = if Arc::ptr_eq(channel, &self.own.0) { &self.own.1 } else { &orders.courier };
         let worker = self.post.worker(channel, courier, orders);
+        if channel.edits() {
+            self.tasks.spawn(self.post.editor(channel, orders).run(called.clone()));
+        }
         let (manned, name, granted) =
             (Arc::clone(&self.manned), Arc::clone(channel.name()), Arc::clone(&self.post.granted));
         manned.enter(&name);
@@ -165,7 +179,14 @@ impl Crew {
             // Whoever has the channel now takes what was given back.
             granted.notify_waiters();
         });
-        Hand { knows, call, handoff: Handoff { channel: Arc::clone(channel.name()), lease: deliver.lease.get(), to } }
+        let handoff = Handoff {
+            channel: Arc::clone(channel.name()),
+            lease: deliver.lease.get(),
+            folding: knows.folding,
+            look_at_ms: Arc::default(),
+            to,
+        };
+        Hand { knows, call, handoff }
     }
 }
 
@@ -178,15 +199,33 @@ fn duties(orders: &Orders, hands: &[Hand]) -> Duties {
 }
 
 impl Post {
+    fn pacer(&self, channel: &Channel, orders: &Orders) -> Option<Pacer> {
+        let configured = orders.config.channel.iter().find(|one| one.name == **channel.name())?;
+        Pacer::of(configured, self.pacing.clone())
+    }
+
+    fn editor(&self, channel: &Arc<Channel>, orders: &Orders) -> Editor {
+        Editor {
+            channel: Arc::clone(channel),
+            archive: self.archive.clone(),
+            interim: Arc::clone(&self.interim),
+            courier: orders.courier.clone(),
+            pacer: self.pacer(channel, orders).map(Pacer::of_edits),
+            metrics: Arc::clone(&self.metrics),
+            pressed: Arc::clone(&self.pressed),
+            now,
+        }
+    }
+
     fn worker(&self, channel: &Arc<Channel>, courier: &Courier, orders: &Orders) -> Arc<Worker> {
-        let configured = orders.config.channel.iter().find(|one| one.name == **channel.name());
         Arc::new(Worker {
-            pacer: configured.and_then(|configured| Pacer::of(configured, self.pacing.clone())),
+            pacer: self.pacer(channel, orders),
             channel: Arc::clone(channel),
             archive: self.archive.clone(),
             interim: Arc::clone(&self.interim),
             courier: courier.clone(),
             settings: orders.config.deliver.clone(),
+            folding: Folding::of(&orders.config, channel.name()),
             metrics: Arc::clone(&self.metrics),
             granted: Arc::clone(&self.granted),
             now,

@@ -104,6 +104,7 @@ impl Reloader {
         let expiry = orders.config.deliver.expiry.get();
         self.web.send_modify(|settings| {
             settings.expiry = expiry;
+            settings.slack = web::slack_secrets(&orders.config);
             if let Some(token) = &orders.config.api.token {
                 settings.token = keys::hash(token.expose());
             }

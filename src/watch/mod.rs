@@ -64,9 +64,9 @@ impl Settings {
 /// The route of canaries: each is granted, and none is told of again.
 pub(crate) fn route(config: &config::Watch) -> Route {
     let window = config.every.get().max(Duration::from_secs(1));
-    let policy = Policy { budget: 1, window, spacing: Vec::new(), closing: false };
+    let policy = Policy { budget: 1, window, spacing: Vec::new(), closing: false, maintenance_until: None };
     let channel = config.channel.as_deref().unwrap_or(OWN_CHANNEL);
-    Route { policy: Arc::new(policy), channels: vec![channel.into()] }
+    Route::to(Arc::new(policy), [channel.into()])
 }
 
 /// This server's own doors, and the key to them.

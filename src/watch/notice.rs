@@ -10,7 +10,7 @@ use super::{Settings, Watch};
 use crate::alert::{AWAY_MS, Alert, Attempt, DECIDES, Delivery, Health, Kind, OWN_PROJECT, SAID, STOPPED_AT, Store};
 use crate::deliver::{Channel, Courier};
 use crate::event::{Attributes, Event, Level};
-use crate::issue::Fingerprint;
+use crate::issue::{CauseKey, Fingerprint};
 use crate::time::Time;
 
 use super::canary::Stopped;
@@ -77,6 +77,7 @@ impl Notice {
             id: -now.ms(),
             kind: Kind::Health(health),
             fingerprint: ISSUE,
+            cause: CauseKey(ISSUE.0),
             project: OWN_PROJECT.to_owned(),
             window_opened_at: now,
             window_ends_at: now,
@@ -92,6 +93,7 @@ impl Notice {
             normalized: attributes.clone(),
             attributes,
             event: Some(event),
+            servers: Vec::new(),
         };
         Notice { alert, left: to.tell.clone(), again_at: now }
     }
@@ -103,26 +105,25 @@ impl Notice {
         }
         let mut left = Vec::new();
         for channel in self.left.drain(..) {
-            let delivery = Delivery {
-                id: self.alert.id,
-                channel: Arc::clone(channel.name()),
-                attempt: 1,
-                fence: 0,
-                claimed_until: Time(i64::MAX),
-                expires_at: Time(i64::MAX),
-                alert: self.alert.clone(),
-            };
+            let delivery = Delivery::first(Arc::clone(channel.name()), self.alert.clone());
             let brought = courier.carry(channel.compose(&delivery, now)).await;
             let name = &**channel.name();
-            match channel.judge(&brought, clock()) {
-                Attempt::Delivered => tracing::info!(channel = name, "told past the outbox"),
-                Attempt::Refused { error } => tracing::error!(channel = name, %error, "nobody could be told: refused"),
-                Attempt::Failed { error, not_before } => {
-                    tracing::warn!(channel = name, %error, "nobody could be told yet; trying again");
-                    self.again_at = clock().plus(AGAIN_AFTER).max(not_before.unwrap_or_default()).max(self.again_at);
-                    left.push(channel);
+            let (error, not_before) = match channel.judge(&brought, clock()) {
+                Attempt::Delivered => {
+                    tracing::info!(channel = name, "told past the outbox");
+                    continue;
                 }
-            }
+                Attempt::Refused { error } => {
+                    tracing::error!(channel = name, %error, "nobody could be told: refused");
+                    continue;
+                }
+                Attempt::Failed { error, not_before } => (error, not_before),
+                // To be told twice is better than not to be told.
+                Attempt::Unanswered { error } => (error, None),
+            };
+            tracing::warn!(channel = name, %error, "nobody could be told yet; trying again");
+            self.again_at = clock().plus(AGAIN_AFTER).max(not_before.unwrap_or_default()).max(self.again_at);
+            left.push(channel);
         }
         self.left = left;
         self.left.is_empty()

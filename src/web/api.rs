@@ -1,6 +1,7 @@
 //! The API's reads and actions.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Query, State};
@@ -287,6 +288,8 @@ pub(super) async fn alerts(
 pub(super) struct DeliveryQuery {
     /// `pending`, `delivered`, or `dead` for the dead letters.
     state: Option<String>,
+    /// Only those to this channel.
+    channel: Option<String>,
     /// `next` of the page before.
     after: Option<i64>,
     /// Items of the page, 1 to 500.
@@ -303,14 +306,12 @@ pub(super) async fn deliveries(
 ) -> Answer<List<DeliveryView>> {
     web.authorize(&headers)?;
     let query = query_of(query)?;
-    let state = match query.state.as_deref() {
-        None => None,
-        Some("pending") => Some(DeliveryState::Pending),
-        Some("delivered") => Some(DeliveryState::Delivered),
-        Some("dead") => Some(DeliveryState::Dead),
-        Some(other) => return Err(bad(format!("state {other:?} is none of pending, delivered, dead"))),
+    let known = |name: &str| {
+        DeliveryState::parse(name).ok_or_else(|| bad(format!("state {name:?} is none of pending, delivered, dead")))
     };
-    let page = web.archive.deliveries(state, query.after, limit(query.limit)?).await.map_err(unavailable)?;
+    let state = query.state.as_deref().map(known).transpose()?;
+    let page =
+        web.archive.deliveries(state, query.channel, query.after, limit(query.limit)?).await.map_err(unavailable)?;
     Ok(Json(List::of(page, DeliveryView::from)))
 }
 
@@ -327,7 +328,7 @@ pub(super) struct Resent {
 pub(super) async fn resend(State(web): State<Arc<Web>>, headers: HeaderMap, Segment(id): Segment) -> Answer<Resent> {
     web.authorize(&headers)?;
     let id: i64 = id.parse().map_err(|_| bad(format!("{id:?} is not the number of a delivery")))?;
-    let resent = web.archive.resend(Some(id), web.expiry(), (web.now)()).await.map_err(unavailable)?;
+    let resent = web.archive.resend(Some(id), None, web.expiry(), (web.now)()).await.map_err(unavailable)?;
     if resent == 0 {
         return Err(Problem::new(StatusCode::NOT_FOUND, "not found", format!("there is no dead delivery {id}")));
     }
@@ -370,19 +371,7 @@ impl Web {
 
     /// A body of so many bytes at most.
     pub(super) async fn body_within(&self, body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
-        let body = tokio::time::timeout(self.read_timeout, Limited::new(body, bytes_max).collect()).await;
-        let body = body.map_err(|_| {
-            let detail = format!("the body was not complete within {:?} (limits.read_timeout)", self.read_timeout);
-            Problem::new(StatusCode::REQUEST_TIMEOUT, "body too slow", detail)
-        })?;
-        let body = body.map_err(|error| match error.is::<LengthLimitError>() {
-            true => {
-                let detail = format!("this request's body has at most {} KiB", bytes_max >> 10);
-                Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body too large", detail)
-            }
-            false => bad(format!("the body could not be read: {error}")),
-        })?;
-        Ok(body.to_bytes())
+        body_within(body, bytes_max, self.read_timeout).await
     }
 
     /// The one issue whose fingerprint begins like this.
@@ -394,6 +383,23 @@ impl Web {
             _ => Err(bad(format!("more than one issue begins with {prefix:?}; give more digits"))),
         }
     }
+}
+
+/// A body of so many bytes at most, in so much time at most.
+pub(super) async fn body_within(body: Body, bytes_max: usize, time_max: Duration) -> Result<Bytes, Problem> {
+    let body = tokio::time::timeout(time_max, Limited::new(body, bytes_max).collect()).await;
+    let body = body.map_err(|_| {
+        let detail = format!("the body was not complete within {time_max:?} (limits.read_timeout)");
+        Problem::new(StatusCode::REQUEST_TIMEOUT, "body too slow", detail)
+    })?;
+    let body = body.map_err(|error| match error.is::<LengthLimitError>() {
+        true => {
+            let detail = format!("this request's body has at most {} KiB", bytes_max >> 10);
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body too large", detail)
+        }
+        false => bad(format!("the body could not be read: {error}")),
+    })?;
+    Ok(body.to_bytes())
 }
 
 fn query_of<T>(query: Result<Query<T>, axum::extract::rejection::QueryRejection>) -> Result<T, Problem> {

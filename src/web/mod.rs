@@ -6,6 +6,7 @@
 mod api;
 mod explain;
 mod health;
+mod slack;
 mod view;
 
 use std::sync::Arc;
@@ -20,10 +21,12 @@ use tokio::sync::{Notify, watch};
 use utoipa::OpenApi;
 
 pub(crate) use explain::ReadEvent;
-pub(crate) use view::{IssueDetailView, IssueView};
+pub(crate) use slack::{SlackDoor, slack_secrets};
+pub(crate) use view::{DeliveryView, IssueDetailView, IssueView};
 
 use crate::alert::Canary;
 use crate::archive::{Archive, KeyHash};
+use crate::config::Secret;
 use crate::http::{self, Problem};
 use crate::keys;
 use crate::river::River;
@@ -35,6 +38,8 @@ pub(crate) struct Settings {
     pub(crate) token: KeyHash,
     /// How long a delivery that is sent again is worth sending.
     pub(crate) expiry: Duration,
+    /// What the configured Slack apps sign with.
+    pub(crate) slack: Vec<Secret>,
 }
 
 /// What the server knows of itself.
@@ -62,7 +67,7 @@ pub(crate) struct Web {
     info(title = "bongsu", description = "Error alerts: issues, alerts, deliveries, and what people decide about them."),
     paths(
         api::issues, api::issue, api::acknowledge, api::resolve, api::mute, api::reopen, api::merge, api::unmerge,
-        api::alerts, api::deliveries, api::resend, explain::explain, health::healthz, health::readyz, health::metrics
+        api::alerts, api::deliveries, api::resend, explain::explain, slack::interactions, health::healthz, health::readyz, health::metrics
     ),
     modifiers(&Tokens)
 )]
@@ -78,6 +83,8 @@ impl utoipa::Modify for Tokens {
         components.add_security_scheme("api_token", bearer());
         components.add_security_scheme("project_key", bearer());
         let header = ApiKeyValue::with_description("X-Sentry-Auth", "`Sentry sentry_key=KEY`, as the SDKs send it");
+        let signature = ApiKeyValue::with_description("X-Slack-Signature", "An app's signature, as Slack documents it");
+        components.add_security_scheme("slack_signature", SecurityScheme::ApiKey(ApiKey::Header(signature)));
         components.add_security_scheme("sentry_key", SecurityScheme::ApiKey(ApiKey::Header(header)));
     }
 }

@@ -3,7 +3,10 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::archive::{AlertRow, DeliveryRow, IssueDetail, MergedRow, MinuteCount, Page, WindowRow};
+use crate::alert::InsteadOf;
+use crate::archive::{
+    AlertRow, DeliveryRow, IssueDetail, MergedRow, MinuteCount, Page, Together, ToldAlert, WindowRow,
+};
 use crate::event::{Attributes, Event};
 use crate::issue::{Issue, State, Window};
 use crate::time::Time;
@@ -177,6 +180,56 @@ pub(crate) struct IssueDetailView {
     former_fingerprints: Vec<String>,
     /// What is merged into it, the latest merge first; at most 100.
     merged: Vec<MergedView>,
+    /// The messages that told of it together with other errors, the newest first; at most 5.
+    told_together: Vec<TogetherView>,
+}
+
+/// A message that told of several errors.
+#[derive(Serialize, ToSchema)]
+struct TogetherView {
+    /// The delivery that told.
+    delivery: i64,
+    channel: String,
+    /// When the far side took it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    settled_at: Option<String>,
+    /// What it told, in the order in which it was granted.
+    alerts: Vec<ToldAlertView>,
+}
+
+/// An alert that was told with others.
+#[derive(Serialize, ToSchema)]
+struct ToldAlertView {
+    alert: i64,
+    fingerprint: String,
+    /// 0 for the end of a window.
+    ordinal: u32,
+    module: String,
+    environment: String,
+    method: String,
+    url: String,
+    detail: String,
+}
+
+impl From<Together> for TogetherView {
+    fn from(message: Together) -> TogetherView {
+        let told = |told: ToldAlert| ToldAlertView {
+            alert: told.alert,
+            fingerprint: told.fingerprint.to_string(),
+            ordinal: told.ordinal,
+            module: told.attributes.module.into(),
+            environment: told.attributes.environment.into(),
+            method: told.attributes.method.into(),
+            url: told.attributes.url.into(),
+            detail: told.attributes.detail.into(),
+        };
+        TogetherView {
+            delivery: message.delivery,
+            channel: message.channel,
+            settled_at: message.settled_at.map(rfc3339),
+            alerts: message.alerts.into_iter().map(told).collect(),
+        }
+    }
 }
 
 /// An issue that is merged into another.
@@ -211,6 +264,7 @@ impl From<IssueDetail> for IssueDetailView {
             events_stored: detail.events_stored,
             former_fingerprints: detail.formers.iter().map(ToString::to_string).collect(),
             merged: detail.merged.into_iter().map(MergedView::from).collect(),
+            told_together: detail.together.into_iter().map(TogetherView::from).collect(),
         }
     }
 }
@@ -219,7 +273,7 @@ impl From<IssueDetail> for IssueDetailView {
 #[derive(Serialize, ToSchema)]
 struct MinuteView {
     at: String,
-    /// `alerted`, `budget`, `spacing`, `muted` or `acknowledged`.
+    /// `alerted`, `budget`, `spacing`, `muted`, `acknowledged` or `maintenance`.
     outcome: String,
     occurrences: u64,
 }
@@ -294,6 +348,12 @@ pub(crate) struct DeliveryView {
     /// `pending`, `delivered` or `dead`.
     state: &'static str,
     attempts: u32,
+    /// The delivery whose message told of this one too, and whose fate it shares.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    folded_into: Option<i64>,
+    /// Attempts after which nobody knows whether they arrived: it may have come so many times more. One that is on its way is
+    /// among them.
+    unanswered: u32,
     created_at: String,
     /// When a pending one is tried next, at the earliest.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -304,6 +364,26 @@ pub(crate) struct DeliveryView {
     /// What went wrong last.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+    /// The channel that failed, when this one was asked in its place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instead_of: Option<InsteadOfView>,
+}
+
+/// A channel that failed.
+#[derive(Serialize, ToSchema)]
+struct InsteadOfView {
+    channel: String,
+    /// When the delivery that failed was made.
+    since: String,
+    /// What went wrong; empty when its turn never came.
+    error: String,
+}
+
+impl From<InsteadOf> for InsteadOfView {
+    fn from(instead_of: InsteadOf) -> InsteadOfView {
+        let InsteadOf { channel, since, error } = instead_of;
+        InsteadOfView { channel, since: rfc3339(since), error }
+    }
 }
 
 impl From<DeliveryRow> for DeliveryView {
@@ -315,11 +395,14 @@ impl From<DeliveryRow> for DeliveryView {
             channel: row.channel,
             state: row.state.name(),
             attempts: row.attempts,
+            folded_into: row.folded_into,
+            unanswered: row.unanswered,
             created_at: rfc3339(row.created_at),
             due_at: row.settled_at.is_none().then(|| rfc3339(row.due_at)),
             expires_at: rfc3339(row.expires_at),
             settled_at: row.settled_at.map(rfc3339),
             error: row.error,
+            instead_of: row.instead_of.map(InsteadOfView::from),
         }
     }
 }

@@ -139,6 +139,105 @@ async fn what_a_receiver_will_never_take_lies_in_the_dead_letters_and_can_be_sen
 }
 
 #[tokio::test]
+async fn what_may_have_arrived_is_repeated_where_it_would_be_missed() {
+    // Of the first alert the first attempt hangs, of the later ones each.
+    let sink = Sink::reacting(|n, _| if n == 1 { Reaction::status(200) } else { Reaction::Hang }).await;
+    let slack = channel("ops", &sink, "type = \"slack\"\nper_minute = 6000");
+    let server = Server::start(&format!("{slack}{DELIVER}")).await;
+    send(&server, 3).await;
+    let settled = async || {
+        let mut items = server.api("/api/v1/deliveries").await["items"].as_array().unwrap().clone();
+        items.retain(|one| one["state"] != "pending");
+        items
+    };
+    wait_until("all to be settled", async || settled().await.len() == 3).await;
+    let [third, second, first] = settled().await.try_into().unwrap();
+    assert_eq!(first["state"], "delivered");
+    assert_eq!([&first, &second, &third].map(|one| one["unanswered"].as_u64()), [Some(1); 3]);
+    assert_eq!([&first, &second, &third].map(|one| one["attempts"].as_u64()), [Some(2), Some(1), Some(1)]);
+    for letter in [second, third] {
+        assert_eq!(letter["error"], "nobody knows whether it arrived; not sent again: no answer in time");
+    }
+    let unanswered = "bongsu_delivery_attempts_total{channel=\"ops\",result=\"unanswered\"} ";
+    assert_eq!(metric(&server, unanswered).await.as_deref(), Some("3"));
+}
+
+#[tokio::test]
+async fn who_stands_in_is_told_what_a_channel_refuses_and_what_waits_too_long_for_it() {
+    // It refuses what comes first, and then fails.
+    let ops = Sink::reacting(|n, _| Reaction::status(if n == 0 { 404 } else { 503 })).await;
+    let (mail, pager) = (Sink::reacting(|_, _| Reaction::status(410)).await, Sink::start().await);
+    let toml = [
+        channel("ops", &ops, "type = \"webhook\"\nfallback = \"mail\"\nfallback_after = \"300ms\""),
+        channel("mail", &mail, "type = \"webhook\"\nfallback = \"pager\""),
+        channel("pager", &pager, "type = \"webhook\"\nlocale = \"ko\""),
+        "[[route]]\nchannels = [\"ops\"]\n".to_owned(),
+        DELIVER.replace("backoff_longest = \"50ms\"", "backoff_longest = \"10s\""),
+    ]
+    .concat();
+    let server = Server::start(&toml).await;
+    send(&server, 3).await;
+    wait_for("the last to stand in", || pager.count() == 3).await;
+    assert_eq!(ordinals(&pager.received()), [1, 2, 3]);
+    for one in [mail.received(), pager.received()].concat() {
+        let (first, instead_of) = (one.json["ordinal"] == 1, &one.json["instead_of"]);
+        let whose = instead_of["channel"].as_str().unwrap();
+        let why = match whose {
+            "mail" => "answered 410",
+            _ if first => "answered 404",
+            // Those behind the one that fails had no turn of their own.
+            _ if one.json["ordinal"] == 2 => "answered 503",
+            _ => "",
+        };
+        assert_eq!(instead_of["error"], why, "{}", one.json);
+        let text = one.json["text"].as_str().unwrap();
+        let said =
+            if whose == "mail" { "대신 알림: mail 채널이 " } else { "Instead of: ops, which fails since " };
+        assert!(text.contains(said), "{text}");
+    }
+    let deliveries = server.api("/api/v1/deliveries?channel=ops").await["items"].as_array().unwrap().clone();
+    let states: Vec<_> = deliveries.iter().map(|one| one["state"].as_str().unwrap()).collect();
+    assert_eq!(states, ["pending", "pending", "dead"], "the original goes on being tried");
+    assert_eq!(server.api("/api/v1/deliveries").await["items"].as_array().unwrap().len(), 9, "each once");
+}
+
+#[tokio::test]
+async fn dead_letters_are_listed_and_sent_again_by_the_command_line() {
+    let mended = Arc::new(AtomicBool::new(false));
+    let works = Arc::clone(&mended);
+    let sink = Sink::reacting(move |_, _| Reaction::status(if works.load(Ordering::SeqCst) { 204 } else { 404 })).await;
+    let server = Server::start(&format!("{}{DELIVER}", signed(&sink))).await;
+    send(&server, 4).await;
+    let cli = |arguments: &[&str]| {
+        let (code, out, err) = server.cli(arguments);
+        assert_eq!(code, 0, "{arguments:?}: {err}");
+        out
+    };
+    let dead = ["deliveries", "--state", "dead", "--channel", "ops"];
+    wait_until("four dead letters", async || cli(&dead).lines().count() == 4).await;
+    let list = cli(&dead);
+    assert!(list.lines().all(|line| line.contains("  dead       ops  ") && line.ends_with("  answered 404")), "{list}");
+    let letters: Value = serde_json::from_str(&cli(&[&dead[..], &["--json"]].concat())).unwrap();
+    assert_eq!((&letters[0]["error"], &letters[0]["unanswered"]), (&json!("answered 404"), &json!(0)));
+    assert_eq!(cli(&["deliveries", "--channel", "none", "--limit", "1"]), "");
+
+    mended.store(true, Ordering::SeqCst);
+    let id = |n: usize| letters[n]["id"].to_string();
+    assert_eq!(cli(&["resend", &id(2), &id(3)]), format!("{}  is sent again\n{}  is sent again\n", id(3), id(2)));
+    wait_for("the two", || sink.count() == 6).await;
+    assert_eq!(cli(&["resend", "--all", "--channel", "none"]), "0 deliveries are sent again\n");
+    assert_eq!(cli(&["resend", "--all", "--channel", "ops"]), "2 deliveries are sent again\n");
+    wait_for("all", || sink.count() == 8).await;
+    assert_eq!(ordinals(&sink.received()[4..]), [1, 2, 3, 4]);
+    wait_until("no dead letters", async || cli(&dead).is_empty()).await;
+    let (code, _, err) = server.cli(&["resend", &id(0)]);
+    assert!(code == 1 && err.contains("there is no dead delivery"), "{err}");
+    for wrong in [&["resend"][..], &["resend", "1", "--all"], &["resend", "1", "--channel", "ops"]] {
+        assert_eq!(server.cli(wrong).0, 2, "{wrong:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_expires_before_it_could_be_sent_is_said_to_be_dead() {
     let sink = Sink::reacting(|_, _| Reaction::status(503)).await;
     let quick = DELIVER.replace("[deliver]", "[deliver]\nexpiry = \"400ms\"");

@@ -266,6 +266,10 @@ fn with_clock(folder: &std::path::Path, seconds: Option<i64>) -> Command {
 /// A request that a sink received.
 #[derive(Clone, Debug)]
 pub struct Received {
+    /// `POST`, or another.
+    pub method: hyper::Method,
+    /// Where it was sent to.
+    pub path: String,
     /// Its head.
     pub headers: HeaderMap,
     /// Its body.
@@ -323,14 +327,27 @@ impl Sink {
         Sink { url, state, task }
     }
 
+    /// Ends it with all its connections, as if its process died.
+    pub async fn stop(&mut self) {
+        self.task.abort();
+        (&mut self.task).await.ok();
+    }
+
+    /// Starts it again on the same port.
+    pub async fn start_again(&mut self) {
+        let address = self.url.strip_prefix("http://").unwrap().strip_suffix("/hook").unwrap().to_owned();
+        let listener = TcpListener::bind(address).await.unwrap();
+        self.task = tokio::spawn(serve(listener, Arc::clone(&self.state)));
+    }
+
     /// Where it listens.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// A `[[channel]]` named `ops` that posts here.
+    /// A `[[channel]]` named `ops` that posts here, each alert by itself.
     pub fn as_channel(&self) -> String {
-        format!("[[channel]]\nname = \"ops\"\ntype = \"webhook\"\nurl = \"{}\"\n", self.url)
+        format!("[[channel]]\nname = \"ops\"\ntype = \"webhook\"\nurl = \"{}\"\nfold = false\n", self.url)
     }
 
     /// Everything received so far.
@@ -356,10 +373,13 @@ impl Drop for Sink {
 }
 
 async fn serve(listener: TcpListener, state: Arc<SinkState>) {
+    // Connections end with their listener, as those of a process do.
+    let mut connections = tokio::task::JoinSet::new();
     loop {
         let (stream, _) = listener.accept().await.unwrap();
+        while connections.try_join_next().is_some() {}
         let state = Arc::clone(&state);
-        tokio::spawn(async move {
+        connections.spawn(async move {
             let service = hyper::service::service_fn(move |request| receive(Arc::clone(&state), request));
             let connection = hyper::server::conn::http1::Builder::new();
             // An error is how a dropped connection ends.
@@ -375,7 +395,8 @@ async fn receive(
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map_err(std::io::Error::other)?.to_bytes();
     let json = serde_json::from_slice(&body).unwrap_or(Value::Null);
-    let one = Received { headers: parts.headers, body, json, at: Instant::now() };
+    let path = parts.uri.path().to_owned();
+    let one = Received { method: parts.method, path, headers: parts.headers, body, json, at: Instant::now() };
     let number = {
         let mut received = state.received.lock().unwrap();
         received.push(one.clone());

@@ -15,13 +15,17 @@ mod hostile;
 mod pods;
 mod readme;
 mod reload;
+mod routing;
 mod rules;
 mod runtimes;
 mod sameness;
 #[path = "../servers/mod.rs"]
 mod servers;
+mod slack_app;
 mod start;
 mod stores;
+mod storms;
+mod templates;
 mod tidy;
 mod upgrade;
 mod watch;

@@ -15,7 +15,7 @@ use crate::archive::Interim;
 use crate::cache::{self, Cache};
 use crate::config::{self, Secret};
 use crate::event::{Event, Packed};
-use crate::issue::{CauseKey, Fingerprint, Policy, Rules};
+use crate::issue::{Fingerprint, Policy, Rules};
 use crate::metrics::Metrics;
 use crate::servers::redis::Redis;
 
@@ -67,11 +67,16 @@ impl Stage {
         let url = Secret::new(format!("sqlite:{}", folder.path().join("bongsu.db").display()));
         let archive = Archive::open(&config::Archive { url, ..config::Archive::default() }).await.unwrap();
         let mut stage = Stage { redis: Redis::start(), archive, _folder: folder, pods: 0, counted: 1, at: NOW };
-        let policy = Policy { budget: 1, window: Duration::from_secs(7 * 86_400), spacing: Vec::new(), closing: true };
-        let route = Arc::new(Route { policy: Arc::new(policy), channels: Vec::new() });
+        let policy = Policy {
+            budget: 1,
+            window: Duration::from_secs(7 * 86_400),
+            spacing: Vec::new(),
+            closing: true,
+            maintenance_until: None,
+        };
+        let route = Arc::new(Route::to(Arc::new(policy), []));
         let arrival = Arrival {
             fingerprint: ISSUE,
-            cause: CauseKey(1),
             project: "tests".into(),
             route: Arc::clone(&route),
             rules: Rules::none(),

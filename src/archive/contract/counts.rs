@@ -66,7 +66,6 @@ fn provisional(issue: u128, opened: u64, ordinal: u32) -> Provisional {
     let way = |channel: &Arc<str>| Way::new(Arc::clone(channel), opened_at);
     Provisional {
         fingerprint: tally.fingerprint,
-        cause: tally.cause,
         rules: Arc::clone(&tally.rules),
         project: Arc::clone(&tally.project),
         route: Arc::clone(&tally.route),
@@ -79,7 +78,7 @@ fn provisional(issue: u128, opened: u64, ordinal: u32) -> Provisional {
         occurrences: u64::from(ordinal),
         granted_at: opened_at,
         expires_at: opened_at.plus(EXPIRY),
-        ways: tally.route.channels.iter().map(way).collect(),
+        ways: tally.route.told(ordinal).map(|one| &one.channel).map(way).collect(),
     }
 }
 

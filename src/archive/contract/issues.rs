@@ -34,7 +34,7 @@ pub(super) async fn a_batch_is_counted_decided_and_read_back(url: &str) {
     let rest = archive.alerts(Some(Fingerprint(2)), before, 3).await.unwrap();
     assert_eq!((rest.items.len(), rest.next), (2, None));
     assert!(rest.items.iter().all(|alert| alert.fingerprint == Fingerprint(2) && alert.module == "order-api"));
-    let deliveries = archive.deliveries(Some(DeliveryState::Pending), None, 20_000).await.unwrap().items;
+    let deliveries = archive.deliveries(Some(DeliveryState::Pending), None, None, 20_000).await.unwrap().items;
     assert_eq!(deliveries.len() as u128, many * 5 * 2);
     let per_alert: BTreeSet<_> = deliveries.iter().map(|one| (one.alert, one.channel.clone())).collect();
     assert_eq!(per_alert.len() as u128, many * 5 * 2, "one for each alert and channel");
@@ -166,7 +166,7 @@ pub(super) async fn the_end_of_a_window_is_told_once(url: &str) {
                 return sent;
             }
             for delivery in &claimed {
-                settle(&pods[1], delivery, End::Delivered, now).await;
+                settle(&pods[1], delivery, End::Delivered { handle: None }, now).await;
             }
             sent.extend(claimed.into_iter().map(|one| one.alert).filter(|alert| alert.fingerprint == Fingerprint(1)));
         }
@@ -203,7 +203,7 @@ pub(super) async fn people_decide(url: &str) {
             assert_eq!(nth, 2, "the older ones go first");
         }
         for delivery in &sent {
-            settle(&archive, delivery, End::Delivered, at(60 + nth * 60)).await;
+            settle(&archive, delivery, End::Delivered { handle: None }, at(60 + nth * 60)).await;
         }
     }
     let muted = act(Action::Mute { until: Some(at(500)), more: Some(3) }, at(300)).await.unwrap();

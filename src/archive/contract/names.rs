@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::archive::Unmergeable;
-use crate::issue::{Action, Former, Place, Segment};
+use crate::issue::{Action, CauseKey, Former, Place, Segment};
 
 /// One batch of `count` occurrences of each issue, whose events had these identities before.
 async fn admit_with(archive: &Archive, issues: &[(u128, &[Former])], count: usize, now: Time) -> Vec<(u64, u32)> {
@@ -12,6 +12,7 @@ async fn admit_with(archive: &Archive, issues: &[(u128, &[Former])], count: usiz
         tally.rules = Arc::new(Rules {
             version: 2,
             normalize: Box::new(|event| event.attributes.clone()),
+            cause: |_, _| CauseKey(1),
             formers: Box::new(move |_| formers.clone()),
             segment: Box::new(|_| None),
         });
@@ -156,6 +157,7 @@ pub(super) async fn servers_learn_together_what_is_a_parameter(url: &str) {
             tally.rules = Arc::new(Rules {
                 version: 2,
                 normalize: Box::new(|event| event.attributes.clone()),
+                cause: |_, _| CauseKey(1),
                 formers: Box::new(|_| Vec::new()),
                 segment: Box::new(move |_| Some(Segment { place: Place(place), value: issue as u64 })),
             });

@@ -56,7 +56,7 @@ fn marker(revision: u64) -> Marker {
 }
 
 fn claim(fingerprint: Fingerprint, count: u64) -> Claim {
-    Claim { fingerprint, count, budget: 5, window: Duration::from_mins(10) }
+    Claim { fingerprint, count, budget: 5, window: Duration::from_mins(10), held_until: None }
 }
 
 impl Cache {
@@ -118,6 +118,7 @@ async fn suite(open: Open<'_>) {
     grants_stay_within_the_budget(&cache, &open()).await;
     a_claim_heeds_a_live_marker(&cache).await;
     a_pace_lets_a_burst_go_and_then_so_many_a_minute(&cache).await;
+    who_asks_to_be_left_alone_is(&cache).await;
     races_lose_and_invent_nothing(open).await;
     cache.ping().await.unwrap();
     assert!(!cache.describe().await.unwrap().kind.is_empty());
@@ -385,6 +386,22 @@ async fn a_pace_lets_a_burst_go_and_then_so_many_a_minute(cache: &Cache) {
         assert_eq!(cache.pace(&destination, pace, rested).await.unwrap(), rested);
     }
     assert!(cache.pace(&destination, pace, rested).await.unwrap() > rested);
+}
+
+async fn who_asks_to_be_left_alone_is(cache: &Cache) {
+    for (per_minute, then) in [(60, 11_000), (0, 10_000)] {
+        let destination = format!("https://hooks.example/{}", draw());
+        let pace = Pace { per_minute, burst: 3 };
+        assert_eq!(cache.pace(&destination, pace, T0).await.unwrap(), T0);
+        for until in [10_000, 5_000] {
+            cache.hold(&destination, pace, after(until), T0).await.unwrap();
+        }
+        for now in [0, 9_999] {
+            assert_eq!(cache.pace(&destination, pace, after(now)).await.unwrap(), after(10_000));
+        }
+        assert_eq!(cache.pace(&destination, pace, after(10_000)).await.unwrap(), after(10_000));
+        assert_eq!(cache.pace(&destination, pace, after(10_000)).await.unwrap(), after(then), "no burst after a rest");
+    }
 }
 
 const TASKS: u64 = 64;

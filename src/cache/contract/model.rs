@@ -27,33 +27,36 @@ enum Step {
 fn some_marker() -> impl Strategy<Value = Marker> {
     let times = (-2_i64..8, -3_i64..3, proptest::option::of(-1_i64..8));
     let counts = (proptest::option::of(0_u64..8), 0_u32..5, 0_u32..5, 0_u64..30);
-    (1_u64..12, 0_usize..4, times, counts).prop_map(|(revision, reason, times, (more, budget, granted, seen))| {
-        let (quiet, opened, ends) = times;
-        Marker {
-            revision,
-            reason: Reason::ALL[reason],
-            quiet_until: after(quiet * 45_000),
-            more,
-            window_opened_at: after(opened * 45_000),
-            window_ends_at: ends.map(|ends| after(ends * 45_000)),
-            budget,
-            granted,
-            seen,
-        }
-    })
+    (1_u64..12, 0..Reason::ALL.len(), times, counts).prop_map(
+        |(revision, reason, times, (more, budget, granted, seen))| {
+            let (quiet, opened, ends) = times;
+            Marker {
+                revision,
+                reason: Reason::ALL[reason],
+                quiet_until: after(quiet * 45_000),
+                more,
+                window_opened_at: after(opened * 45_000),
+                window_ends_at: ends.map(|ends| after(ends * 45_000)),
+                budget,
+                granted,
+                seen,
+            }
+        },
+    )
 }
 
 fn some_step() -> impl Strategy<Value = Step> {
-    let claim = |(count, budget, window_s): (u64, u32, u64)| Claim {
+    let claim = |(count, budget, window_s, held): (u64, u32, u64, Option<i64>)| Claim {
         fingerprint: Fingerprint(0),
         count,
         budget,
         window: Duration::from_secs(window_s),
+        held_until: held.map(|held| after(held * 45_000)),
     };
     prop_oneof![
         6 => (1_u8..8, 1_u64..5).prop_map(|(which, count)| Step::Count(which, count)),
         4 => (0..FINGERPRINTS, some_marker()).prop_map(|(which, marker)| Step::Remember(which, Box::new(marker))),
-        3 => (1_u8..8, (1_u64..8, 0_u32..5, 1_u64..300).prop_map(claim)).prop_map(|(which, claim)| Step::Grant(which, claim)),
+        3 => (1_u8..8, (1_u64..8, 0_u32..5, 1_u64..300, proptest::option::weighted(0.3, -1_i64..8)).prop_map(claim)).prop_map(|(which, claim)| Step::Grant(which, claim)),
         2 => Just(Step::Sweep),
         2 => Just(Step::Swept),
         3 => (-50_000_i64..150_000).prop_map(Step::Wait),

@@ -40,6 +40,10 @@ impl DynamoDb {
         match self.0 {}
     }
 
+    pub(super) async fn hold(&self, _: &str, _: Pace, _: Time, _: Time) -> Result<(), Error> {
+        match self.0 {}
+    }
+
     pub(super) async fn size(&self) -> Result<Option<u64>, Error> {
         match self.0 {}
     }

@@ -256,7 +256,7 @@ impl DynamoDb {
             let left: Option<u64> = known.as_ref().map_or(Ok(None), |item| optional(item, "l"))?;
             let fresh = || Record::new(epoch, Marker::provisional(0, claim.budget, now));
             let mut record = before.clone().unwrap_or_else(fresh);
-            let allotment = record.grant(claim.count, claim.budget, claim.window, now);
+            let allotment = record.grant(claim, now);
             let minute = now.minute().max(floor);
 
             // What was decided on must be as it was; counts of others may have been added meanwhile.
@@ -376,11 +376,15 @@ impl DynamoDb {
     }
 
     pub(super) async fn pace(&self, destination: &str, pace: Pace, now: Time) -> Result<Time, Error> {
-        // A destination may be a URL with a secret, and of any length.
-        let key = format!("p#{:032x}", xxhash_rust::xxh3::xxh3_128(destination.as_bytes()));
+        let key = pace_key(destination);
         let now_us = now.ms().saturating_mul(1_000);
         self.bounded(async {
             let mut known: Option<i64> = None;
+            if pace.per_minute == 0 {
+                let item = self.table.get(&key).await?;
+                let rested_us = item.as_ref().map(|item| number(item, "us")).transpose()?.unwrap_or(now_us);
+                return Ok(now.max(Time(rested_us / 1_000)));
+            }
             for _ in 0..TRIES {
                 let caught_up_us = known.unwrap_or(now_us);
                 let turn_us = caught_up_us - pace.tolerance_us();
@@ -394,6 +398,28 @@ impl DynamoDb {
                     .set(EXPIRY, self.expiry(Time(next_us / 1_000)));
                 match self.table.change(key.clone(), change).await? {
                     Changed::Done(_) => return Ok(now),
+                    Changed::Not(item) => known = item.as_ref().map(|item| number(item, "us")).transpose()?,
+                }
+            }
+            Err(contended())
+        })
+        .await
+    }
+
+    pub(super) async fn hold(&self, destination: &str, pace: Pace, until: Time, _: Time) -> Result<(), Error> {
+        let (key, rested_us) = (pace_key(destination), pace.rested_us(until));
+        self.bounded(async {
+            let mut known: Option<i64> = None;
+            for _ in 0..TRIES {
+                if known.is_some_and(|caught_up_us| caught_up_us >= rested_us) {
+                    return Ok(());
+                }
+                let change = Change::default()
+                    .when_same("us", known.map(n))
+                    .set("us", n(rested_us))
+                    .set(EXPIRY, self.expiry(Time(rested_us / 1_000)));
+                match self.table.change(key.clone(), change).await? {
+                    Changed::Done(_) => return Ok(()),
                     Changed::Not(item) => known = item.as_ref().map(|item| number(item, "us")).transpose()?,
                 }
             }
@@ -420,6 +446,11 @@ impl DynamoDb {
     pub(super) async fn describe(&self) -> Result<Description, Error> {
         self.bounded(self.table.describe()).await
     }
+}
+
+/// A destination may be a URL with a secret, and of any length.
+fn pace_key(destination: &str) -> String {
+    format!("p#{:032x}", xxhash_rust::xxh3::xxh3_128(destination.as_bytes()))
 }
 
 fn contended() -> Error {

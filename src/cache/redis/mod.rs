@@ -45,6 +45,7 @@ script!(COUNT, "lua/count.lua");
 script!(REMEMBER, "lua/remember.lua");
 script!(GRANT, "lua/grant.lua");
 static SWEPT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/swept.lua")));
+static HOLD: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/hold.lua")));
 static PACE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/pace.lua")));
 
 /// The store.
@@ -182,6 +183,7 @@ impl Redis {
         let item = |call: &mut Call, group: &Group, claim: &Claim| {
             call.arg(group.dirty(claim.fingerprint)).arg(claim.fingerprint.to_string());
             call.arg(claim.count).arg(claim.budget).arg(millis(claim.window));
+            call.arg(claim.held_until.map_or(0, Time::ms).max(0));
         };
         let answers = self.ask_each(&GRANT, claims, |claim| claim.fingerprint, head, item).await;
         answers.into_iter().map(|answer| answer.and_then(|value| wire::grant(&value, self.pod))).collect()
@@ -259,12 +261,21 @@ impl Redis {
     }
 
     pub(super) async fn pace(&self, destination: &str, pace: Pace, now: Time) -> Result<Time, Error> {
-        // A destination may be a URL with a secret, and of any length.
-        let name = format!("{:032x}", xxhash_rust::xxh3::xxh3_128(destination.as_bytes()));
-        let mut call = self.named(&PACE, "pace", &name);
+        let mut call = self.paced(&PACE, destination);
         call.arg(now.ms().saturating_mul(1_000)).arg(pace.interval_us()).arg(pace.tolerance_us());
         let turn_us = wire::number(&self.ask_one(call).await?)?;
         Ok(if turn_us == 0 { now } else { Time(turn_us.div_euclid(1_000) + i64::from(turn_us.rem_euclid(1_000) > 0)) })
+    }
+
+    pub(super) async fn hold(&self, destination: &str, pace: Pace, until: Time, now: Time) -> Result<(), Error> {
+        let mut call = self.paced(&HOLD, destination);
+        call.arg(now.ms().saturating_mul(1_000)).arg(pace.rested_us(until));
+        self.ask_one(call).await.map(drop)
+    }
+
+    /// A destination may be a URL with a secret, and of any length.
+    fn paced(&self, script: &'static Script, destination: &str) -> Call {
+        self.named(script, "pace", &format!("{:032x}", xxhash_rust::xxh3::xxh3_128(destination.as_bytes())))
     }
 
     /// A script for something with a name of its own.

@@ -44,6 +44,7 @@ fn code(reason: Option<Reason>) -> &'static str {
         Some(Reason::Spacing) => "s",
         Some(Reason::Muted) => "m",
         Some(Reason::Acknowledged) => "a",
+        Some(Reason::Maintenance) => "n",
     }
 }
 

@@ -17,7 +17,7 @@ use crate::cache::{Cache, Claim, Marker, Settings, Sighting};
 use crate::config::{self, Config, Secret};
 use crate::event::{Attributes, Event, Packed};
 use crate::fingerprint::Sameness;
-use crate::issue::{CauseKey, Fingerprint, Policy, Reason, Rules};
+use crate::issue::{Fingerprint, Policy, Reason, Rules};
 use crate::metrics::Metrics;
 use crate::outcome::Outcome;
 use crate::server;
@@ -290,6 +290,7 @@ async fn grant(cache: Arc<Cache>, those: Vec<Fingerprint>) -> Vec<Result<(), Str
         count: *count,
         budget: 5,
         window: QUIET,
+        held_until: None,
     };
     let claims: Vec<Claim> = batch.iter().map(claim).collect();
     let grants = cache.grant(&claims, server::now()).await;
@@ -371,8 +372,8 @@ fn pick(those: &[Fingerprint], nth: u64) -> Fingerprint {
 
 /// Nobody is told: what is measured is the decision.
 fn route(window: Duration, budget: u32) -> Arc<Route> {
-    let policy = Policy { budget, window, spacing: Vec::new(), closing: false };
-    Arc::new(Route { policy: Arc::new(policy), channels: Vec::new() })
+    let policy = Policy { budget, window, spacing: Vec::new(), closing: false, maintenance_until: None };
+    Arc::new(Route::to(Arc::new(policy), []))
 }
 
 /// The rules that a server has whose user adds none.
@@ -388,7 +389,6 @@ fn arrival(fingerprint: Fingerprint, route: &Arc<Route>) -> Arrival {
     };
     Arrival {
         fingerprint,
-        cause: CauseKey(fingerprint.0),
         project: "bongsu-bench".into(),
         route: Arc::clone(route),
         rules: Arc::clone(&RULES),

@@ -10,11 +10,14 @@ use lettre::address::{Address, Envelope};
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters};
-use lettre::transport::smtp::extension::ClientId;
+use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
+use lettre::transport::smtp::extension::{ClientId, MailBodyParameter, MailParameter};
+use lettre::transport::smtp::response::Response;
 
 use super::super::parcel::{Failure, Reply};
 use super::super::smtp::{Server, Tls};
 use super::address;
+use super::handed::Handed;
 
 /// One of several addresses that takes longer than this does not answer; the next is tried.
 const CONNECT_MAX: Duration = Duration::from_secs(3);
@@ -26,6 +29,7 @@ pub(super) async fn send(
     to: &[String],
     message: &[u8],
     allow_private: bool,
+    handed: &Handed,
 ) -> Result<Reply, Failure> {
     let read = |text: &str| text.parse::<Address>().map_err(|why| Failure::Invalid(why.to_string()));
     let to = to.iter().map(|to| read(to)).collect::<Result<_, _>>()?;
@@ -35,14 +39,40 @@ pub(super) async fn send(
         Ok(connection) => connection,
         Err(error) => return answered(&error, Failure::Connect),
     };
-    match connection.send(&envelope, message).await {
+    match handed_over(&mut connection, &envelope, message, handed).await {
         Ok(answer) => {
             connection.abort().await;
             let body = answer.message().collect::<Vec<_>>().join(" ").into_bytes();
             Ok(Reply { status: answer.code().into(), retry_after: None, body })
         }
-        Err(error) => answered(&error, Failure::Broken),
+        Err(error) if handed.is_marked() => answered(&error, Failure::Broken),
+        Err(error) => answered(&error, Failure::Connect),
     }
+}
+
+/// The transaction of RFC 5321. The library's own does not say how far it came, and from the end of `DATA` on the server
+/// may have taken the mail.
+async fn handed_over(
+    connection: &mut AsyncSmtpConnection,
+    envelope: &Envelope,
+    message: &[u8],
+    handed: &Handed,
+) -> Result<Response, Error> {
+    let mut options = Vec::new();
+    let is_ascii = |address: &Address| AsRef::<str>::as_ref(address).is_ascii();
+    if !envelope.to().iter().chain(envelope.from()).all(is_ascii) {
+        options.push(MailParameter::SmtpUtfEight);
+    }
+    if !message.is_ascii() {
+        options.push(MailParameter::Body(MailBodyParameter::EightBitMime));
+    }
+    connection.command(Mail::new(envelope.from().cloned(), options)).await?;
+    for to in envelope.to() {
+        connection.command(Rcpt::new(to.clone(), Vec::new())).await?;
+    }
+    connection.command(Data).await?;
+    handed.mark();
+    connection.message(message).await
 }
 
 /// Greets the server, and logs in where there is a login.
@@ -106,7 +136,6 @@ fn answered(error: &Error, otherwise: fn(String) -> Failure) -> Result<Reply, Fa
     let said = std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
     match error.status() {
         Some(code) => Ok(Reply { status: code.into(), retry_after: None, body: said.into_bytes() }),
-        None if error.is_timeout() => Err(Failure::Timeout),
         None => Err(otherwise(said)),
     }
 }

@@ -1,6 +1,6 @@
 //! The courier against a real, scripted far side on a socket.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 
@@ -106,6 +106,66 @@ async fn silence_ends_with_the_time_limit() {
 async fn a_dropped_connection_is_a_failure() {
     let (address, _received) = far_side(|_| {});
     assert!(matches!(carried(address, PATIENT).await, Err(Failure::Broken(_))));
+}
+
+#[tokio::test]
+async fn what_was_never_given_to_a_connection_was_not_sent() {
+    // It takes connections and never says a word of TLS.
+    let (address, _received) = far_side(|stream| {
+        let _ = stream.read(&mut [0; 1]);
+    });
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = listener.local_addr().unwrap();
+    for address in [address, silent] {
+        let brought = courier(true, IMPATIENT).carry(post(format!("https://{address}/"))).await;
+        assert!(matches!(brought, Err(Failure::Connect(_))), "{brought:?}");
+    }
+}
+
+/// A mail server that reads on until a line, and then breaks off or falls silent.
+fn mail_server(last: &'static str, silent: bool) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut lines = std::io::BufReader::new(stream.try_clone().unwrap()).lines();
+        stream.write_all(b"220 mail.example\r\n").unwrap();
+        let mut in_message = false;
+        while let Some(Ok(line)) = lines.next() {
+            if line.starts_with(last) {
+                break;
+            }
+            if line == "DATA" {
+                in_message = true;
+                stream.write_all(b"354 go on\r\n").unwrap();
+            } else if !in_message {
+                stream.write_all(b"250 fine\r\n").unwrap();
+            }
+        }
+        if silent {
+            let _ = lines.next();
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_mail_may_have_arrived_from_the_end_of_its_data_on() {
+    let failed = async |last, silent| {
+        let server = Secret::new(format!("smtp://{}?tls=none", mail_server(last, silent)));
+        let to = vec!["kim@mail.example".to_owned()];
+        let server = Server::read(&server, true).unwrap();
+        let parcel = Parcel::Mail { server, from: "a@mail.example".into(), to, message: "X: y\r\n\r\nz".into() };
+        courier(true, IMPATIENT).carry(parcel).await.unwrap_err()
+    };
+    for last in ["EHLO", "MAIL", "RCPT", "DATA"] {
+        for silent in [false, true] {
+            let failure = failed(last, silent).await;
+            assert!(matches!(failure, Failure::Connect(_)), "{last} {silent}: {failure:?}");
+        }
+    }
+    assert!(matches!(failed(".", false).await, Failure::Broken(_)));
+    assert_eq!(failed(".", true).await, Failure::Timeout);
 }
 
 #[tokio::test]

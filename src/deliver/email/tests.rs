@@ -65,11 +65,36 @@ fn a_mail_stays_a_mail_whatever_an_error_says() {
 
 #[test]
 fn html_from_outside_is_text() {
-    let style =
-        Style { locale: Locale::En, zone: jiff::tz::TimeZone::UTC, public_url: "https://bongsu.example".to_owned() };
-    let page = page(&Message::of(&sample::all(sample::HARM), &style));
+    let style = Style {
+        locale: Locale::En,
+        zone: jiff::tz::TimeZone::UTC,
+        public_url: "https://bongsu.example".to_owned(),
+        channel: "ops".into(),
+        book: std::sync::Arc::default(),
+    };
+    let page = page(&Message::of(&sample::all(sample::HARM), &style), "#D92D20");
     assert!(!page.contains("<b>") && !page.contains("<at>") && page.contains("@everyone"), "{page}");
     assert_eq!(page.matches("<a href=").count(), 1);
+}
+
+#[test]
+fn who_is_mentioned_is_written_to_once() {
+    let of = |mention: &str, alert: Alert| {
+        let channel = sample::with_book("email", KEYS, Locale::En, &sample::BOOK.replace("MENTION", mention));
+        let Parcel::Mail { to, message, .. } = channel.compose(&sample::delivery(alert), sample::NOW) else { panic!() };
+        let mail = String::from_utf8(message.to_vec()).unwrap();
+        let header =
+            head(&mail).replace("\r\n ", " ").lines().find(|line| line.starts_with("To: ")).unwrap().to_owned();
+        assert_eq!(header.matches('@').count(), to.len());
+        to.join(" ")
+    };
+    let pay = "pay <pay@mail.example>";
+    assert_eq!(of(pay, sample::alert(1)), "ops@mail.example kim@mail.example pay@mail.example");
+    assert_eq!(of(pay, sample::alert(3)), "ops@mail.example kim@mail.example");
+    assert_eq!(of("ops@mail.example", sample::alert(1)), "ops@mail.example kim@mail.example");
+    let bad = format!("[[channel]]\nname = \"ops\"\ntype = \"email\"\n{KEYS}\n{}", sample::BOOK);
+    let why = crate::deliver::Channels::new(&toml::from_str(&bad).unwrap()).unwrap_err();
+    assert!(why.starts_with("channel \"ops\": `mention`: \"MENTION\" is not an address"), "{why}");
 }
 
 #[test]

@@ -11,7 +11,13 @@ use crate::issue::Decided;
 
 fn check(alert: &Alert, locale: Locale, expected: Expect) {
     let zone = TimeZone::get("Asia/Seoul").unwrap();
-    let style = Style { locale, zone, public_url: "https://bongsu.example".to_owned() };
+    let style = Style {
+        locale,
+        zone,
+        public_url: "https://bongsu.example".to_owned(),
+        channel: "ops".into(),
+        book: Arc::default(),
+    };
     expected.assert_eq(&Message::of(alert, &style).text());
 }
 
@@ -143,6 +149,26 @@ fn a_later_alert_is_short() {
             추적 ID: 4bf92f3577b34da6
             상세 보기: https://bongsu.example/api/v1/issues/9f2c0000000000000000000000000001"#]],
     );
+}
+
+#[test]
+fn several_servers_are_counted_and_named() {
+    let field = |alert: &Alert, servers: &[&str]| {
+        let alert = Alert { servers: servers.iter().map(|&server| server.to_owned()).collect(), ..alert.clone() };
+        let style = Style {
+            locale: Locale::En,
+            zone: TimeZone::UTC,
+            public_url: String::new(),
+            channel: "ops".into(),
+            book: Arc::default(),
+        };
+        let fields = Message::of(&alert, &style).fields.into_iter();
+        fields.filter(|field| field.label.starts_with("Server")).map(|field| field.value).collect::<Vec<_>>()
+    };
+    assert_eq!(field(&sample::alert(3), &["a", "b", "c"]), ["3 (a, b, c)"]);
+    assert_eq!(field(&sample::alert(3), &["a"]), ["order-api-7c9f-x2x8k"]);
+    assert_eq!(field(&sample::closing(true), &["a", "b"]), ["2 (a, b)"]);
+    assert!(field(&sample::closing(true), &["a"]).is_empty());
 }
 
 #[test]
@@ -348,7 +374,13 @@ fn every_part_is_bounded_and_clean_whatever_the_error_says() {
         }
     }
     alert.regression = Some(Decided { at: None, by: huge.clone(), note: huge.clone() });
-    let style = Style { locale: Locale::Ko, zone: TimeZone::UTC, public_url: String::new() };
+    let style = Style {
+        locale: Locale::Ko,
+        zone: TimeZone::UTC,
+        public_url: String::new(),
+        channel: "ops".into(),
+        book: Arc::default(),
+    };
     let message = Message::of(&alert, &style);
     let plain = message.text();
     assert!(plain.chars().count() < 5_000, "{}", plain.chars().count());

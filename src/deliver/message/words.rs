@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::alert::Health;
 use crate::config::Locale;
+use crate::issue::Press;
 
 /// The words of one language.
 pub(super) struct Words {
@@ -24,6 +25,8 @@ pub(super) struct Words {
     pub(super) window_ends: &'static str,
     pub(super) release: &'static str,
     pub(super) server: &'static str,
+    pub(super) servers: &'static str,
+    pub(super) owner: &'static str,
     pub(super) trace_id: &'static str,
     pub(super) level: &'static str,
     pub(super) alerts_sent: &'static str,
@@ -50,7 +53,30 @@ pub(super) struct Words {
     pub(super) last_of_window: fn(&str) -> String,
     pub(super) regression: fn(&Resolved) -> String,
     pub(super) window_ended: fn(&Ended) -> String,
+    /// The window is over, in a message that was sent while it lasted.
+    pub(super) window_over: &'static str,
+    /// What people decided.
+    pub(super) decided: fn(&Decision) -> String,
+    /// What a button does.
+    pub(super) press: fn(Press) -> &'static str,
+    pub(super) modules: &'static str,
+    /// A number of modules.
+    pub(super) in_modules: fn(u64) -> String,
+    /// One cause: how many modules it broke, how many errors it made, in which module it was seen first, and when.
+    pub(super) one_cause: fn(u64, u64, &str, &str) -> String,
+    /// Errors that came at once.
+    pub(super) at_once: fn(&Digest) -> String,
+    /// Why errors are told together.
+    pub(super) told_together: fn(&Digest) -> String,
+    /// The ends of so many windows.
+    pub(super) windows_ended: fn(u64) -> String,
+    /// Errors besides those that are named.
+    pub(super) and_more: fn(u64) -> String,
     pub(super) away_for: &'static str,
+    /// Beside the channel that failed.
+    pub(super) instead_of: &'static str,
+    /// A channel fails since then, and why, if that is known.
+    pub(super) fails: fn(&str, &str, &str) -> String,
     /// A store of bongsu's own went away or came back.
     pub(super) health: fn(Health) -> &'static str,
     /// Where a test error stopped.
@@ -63,6 +89,16 @@ pub(super) struct Words {
     pub(super) said: &'static str,
     /// What that means, by who decides now.
     pub(super) decides: fn(&str) -> &'static str,
+}
+
+/// What is told together.
+pub(super) struct Digest {
+    pub(super) errors: u64,
+    /// Of these, those that nobody has heard of.
+    pub(super) new: u64,
+    /// Of these, those that were thought to be over.
+    pub(super) regressions: u64,
+    pub(super) modules: u64,
 }
 
 /// How an issue that came back had been resolved.
@@ -80,6 +116,20 @@ pub(super) struct Ended {
     pub(super) suppressed: u64,
     pub(super) last_seen: String,
     pub(super) ongoing: bool,
+}
+
+/// What people decided about an issue.
+pub(super) struct Decision {
+    pub(super) at: Option<String>,
+    pub(super) by: String,
+    pub(super) what: Verdict,
+}
+
+pub(super) enum Verdict {
+    Acknowledged,
+    /// Until a moment, or until so many more.
+    Muted(Option<String>, Option<u64>),
+    Resolved,
 }
 
 pub(super) fn of(locale: Locale) -> &'static Words {

@@ -7,11 +7,12 @@ use expect_test::{Expect, expect};
 use serde_json::Value;
 
 use super::*;
+use crate::alert::{Health, InsteadOf, Store};
 use crate::config::Locale;
 use crate::deliver::sample;
 use takes::{
-    discord_takes, google_chat_takes, naver_works_takes, pagerduty_takes, sum_takes, teams_takes, telegram_takes,
-    text_takes, texts,
+    apprise_takes, discord_takes, google_chat_takes, naver_works_takes, pagerduty_takes, sum_takes, teams_takes,
+    telegram_takes, text_takes, texts,
 };
 
 /// A channel's type, its keys, and whether its service would take the payload.
@@ -23,7 +24,7 @@ struct Service {
 
 const URL: &str = "url = \"https://hooks.example/secret-token\"";
 
-const SERVICES: [Service; 10] = [
+const SERVICES: [Service; 11] = [
     Service { kind: "discord", keys: URL, takes: discord_takes },
     Service { kind: "teams", keys: URL, takes: teams_takes },
     Service { kind: "telegram", keys: "token = \"12345:secret-token\"\nchat = \"-100123\"", takes: telegram_takes },
@@ -34,7 +35,10 @@ const SERVICES: [Service; 10] = [
     Service { kind: "naver-works", keys: URL, takes: naver_works_takes },
     Service { kind: "dooray", keys: URL, takes: |body| sum_takes(body, 4_000) },
     Service { kind: "jandi", keys: URL, takes: |body| sum_takes(body, 4_000) },
+    Service { kind: "apprise", keys: APPRISE, takes: apprise_takes },
 ];
+
+const APPRISE: &str = "url = \"https://apprise.example\"\ntoken = \"secret-token\"\ntag = \"ops\"";
 
 #[test]
 fn every_service_takes_every_alert() {
@@ -51,6 +55,65 @@ fn every_service_takes_every_alert() {
             }
         }
     }
+}
+
+/// Links and mentions as long as they can be, beside errors that torture.
+#[test]
+fn every_service_takes_links_and_mentions_besides() {
+    let book = sample::BOOK.replace("LONG", &"x".repeat(900)).replace("MENTION", &"m".repeat(200));
+    for Service { kind, keys, takes } in &SERVICES {
+        for locale in [Locale::En, Locale::Ko] {
+            let channel = sample::with_book(kind, keys, locale, &book);
+            for alert in sample::every() {
+                let first = alert.kind == Kind::Alert && alert.ordinal == 1;
+                let mut body = sample::posted_by(&channel, alert);
+                let all = texts(&body).join("\n");
+                assert_eq!(all.matches(&"m".repeat(200)).count(), usize::from(first), "{kind}: {body:#}");
+                if *kind == "discord" && first {
+                    body["allowed_mentions"] = serde_json::json!({"parse": []});
+                }
+                if let Err(why) = takes(&body) {
+                    panic!("{kind}, {locale:?}: {why}\n{body:#}");
+                }
+            }
+        }
+    }
+}
+
+/// The first alert of a window calls its owner, in the channel's own syntax and as it stands; later ones and closings
+/// call nobody. Links are shown beside the issue's page.
+#[test]
+fn links_and_mentions_stand_in_every_channels_message() {
+    let book = sample::BOOK.replace("LONG", "l").replace("MENTION", "<@&4> <!subteam^S1> *x*");
+    for Service { kind, keys, .. } in &SERVICES {
+        let channel = sample::with_book(kind, keys, Locale::En, &book);
+        let said = |alert| texts(&sample::posted_by(&channel, alert));
+        let first = said(sample::alert(1));
+        let url = "https://bongsu.example/trace/4bf92f3577b34da6";
+        assert!(first.iter().any(|text| text.contains(url)), "{kind}: {first:#?}");
+        assert!(first.iter().any(|text| text.contains("Trace")), "{kind}: {first:#?}");
+        assert!(first.iter().any(|text| text.contains("pay-team")), "{kind}: {first:#?}");
+        assert!(first.iter().any(|text| text.contains("<@&4> <!subteam^S1> *x*")), "{kind}: {first:#?}");
+        for later in [sample::alert(3), sample::closing(true)] {
+            let later = said(later);
+            assert!(later.iter().any(|text| text.contains("https://bongsu.example/l/9f2c")), "{kind}: {later:#?}");
+            assert!(later.iter().any(|text| text.contains("pay-team")), "{kind}: {later:#?}");
+            assert!(!later.iter().any(|text| text.contains("subteam")), "{kind}: {later:#?}");
+        }
+    }
+}
+
+#[test]
+fn discord_may_call_just_whom_the_mention_names() {
+    let called = |mention: &str| {
+        let book = sample::BOOK.replace("MENTION", mention);
+        let body = sample::posted_by(&sample::with_book("discord", URL, Locale::En, &book), sample::all(sample::HARM));
+        assert_eq!(body["content"], mention);
+        body["allowed_mentions"].to_string()
+    };
+    assert_eq!(called("<@&4> <@123> <@!5> <@x>"), r#"{"parse":[],"roles":["4"],"users":["123","5"]}"#);
+    assert_eq!(called("pay-team, please"), r#"{"parse":[],"roles":[],"users":[]}"#);
+    assert_eq!(called("@here"), r#"{"parse":["everyone"],"roles":[],"users":[]}"#);
 }
 
 #[test]
@@ -110,11 +173,10 @@ fn answers_are_read_as_each_service_means_them() {
         let service = SERVICES.iter().find(|service| service.kind == kind).unwrap();
         let reply = Reply { status, retry_after: None, body: body.as_bytes().to_vec() };
         match sample::channel(kind, service.keys, Locale::En).judge(&Ok(reply), sample::NOW) {
-            Attempt::Delivered => "delivered".to_owned(),
             Attempt::Failed { not_before, .. } => {
                 not_before.map_or("failed".to_owned(), |at| format!("in {} ms", at.since(sample::NOW).as_millis()))
             }
-            Attempt::Refused { .. } => "refused".to_owned(),
+            other => other.name().to_owned(),
         }
     };
     let table = [
@@ -154,6 +216,12 @@ fn answers_are_read_as_each_service_means_them() {
         ("dooray", 200, r#"{"header":{"isSuccessful":false,"resultCode":-1}}"#, "failed"),
         ("jandi", 200, "", "delivered"),
         ("jandi", 400, r#"{"code":40052}"#, "refused"),
+        ("apprise", 200, r#"{"error":null}"#, "delivered"),
+        ("apprise", 204, "", "refused"),
+        ("apprise", 424, r#"{"error":"One or more notification could not be sent"}"#, "failed"),
+        ("apprise", 400, r#"{"error":"Payload lacks minimum requirements"}"#, "refused"),
+        ("apprise", 403, "", "refused"),
+        ("apprise", 500, "", "failed"),
     ];
     for (kind, status, body, expected) in table {
         assert_eq!(judged(kind, status, body), expected, "{kind} {status} {body}");
@@ -166,6 +234,8 @@ fn the_documented_channels_are_good() {
     let page = include_str!("../../../docs/channels.md");
     let secrets = [
         ("{ env = \"SLACK_WEBHOOK\" }", "\"https://hooks.slack.com/services/x\""),
+        ("{ env = \"SLACK_TOKEN\" }", "\"xoxb-x\""),
+        ("{ env = \"SLACK_SECRET\" }", "\"x\""),
         ("{ env = \"TELEGRAM_TOKEN\" }", "\"12345:x\""),
         ("{ env = \"SMTP_URL\" }", "\"smtps://kim:x@mail.example.com\""),
     ];
@@ -185,6 +255,42 @@ fn check(kind: &str, alert: Alert, expected: Expect) {
     let body = sample::posted(kind, service.keys, Locale::Ko, alert);
     // As JSON may write it, so that readers see what nobody sees in a message.
     expected.assert_eq(&serde_json::to_string_pretty(&body).unwrap().replace('\u{200b}', "\\u200b"));
+}
+
+#[test]
+fn apprise_has_a_short_text() {
+    check(
+        "apprise",
+        sample::alert(1),
+        expect![[r#"
+        {
+          "body": "신규\nCannot invoke \"Coupon.getRate()\" because \"coupon\" is null\n예외 구분: Runtime\n요청: POST /orders/1234/pay\n예외 발생 위치: com.acme.order.DiscountService.apply\n감싼 예외: PaymentException\n발생: 1건\n마지막 발생: 05:02:11 UTC\n구간 종료: 05:12:11\n배포 버전: v1.42.0\n서버: order-api-7c9f-x2x8k\n추적 ID: 4bf92f3577b34da6\ncom.acme.order.DiscountService.apply (DiscountService.kt:87)\ncom.acme.order.PayService.pay (PayService.kt:41)\n상세 보기: https://bongsu.example/api/v1/issues/9f2c0000000000000000000000000001",
+          "format": "text",
+          "tag": "ops",
+          "title": "🔥▫️▫️▫️▫️ 1/5 [\u200b운영]\u200b order-api · NullPointerException",
+          "type": "failure"
+        }"#]],
+    );
+    check(
+        "apprise",
+        sample::closing(false),
+        expect![[r#"
+        {
+          "body": "제한 구간 종료 · 10분 동안 8,310건(알림 5건, 억제 8,305건) · 마지막 발생 05:09:40, 이후 0건\n발생: 8,310건 · 누적 8,357건\n알림: 5건\n억제: 8,305건\n분당 최대: 1,204건\n구간 시작: 05:02:11\n마지막 발생: 05:09:40 UTC\n상세 보기: https://bongsu.example/api/v1/issues/9f2c0000000000000000000000000001",
+          "format": "text",
+          "tag": "ops",
+          "title": "▫️ [\u200b운영]\u200b order-api · payment failed · 진정됨",
+          "type": "success"
+        }"#]],
+    );
+    let services =
+        "url = \"https://apprise.example/\"\nservices = [\"json://user:secret-token@a.example\", \"ntfy://b\"]";
+    let body = sample::posted("apprise", services, Locale::En, sample::alert(1));
+    assert_eq!(body["urls"], serde_json::json!(["json://user:secret-token@a.example", "ntfy://b"]));
+    let channel = sample::channel("apprise", services, Locale::En);
+    let parcel = channel.compose(&sample::delivery(sample::alert(1)), sample::NOW);
+    assert!(matches!(&parcel, Parcel::Post { url, .. } if url.expose() == "https://apprise.example/notify"));
+    assert!(!format!("{channel:?} {parcel:?}").contains("secret-token"));
 }
 
 #[test]
@@ -630,4 +736,36 @@ fn jandi_has_sections() {
           ]
         }"##]],
     );
+}
+
+#[test]
+fn what_may_have_arrived_is_sent_again_where_it_is_told_from_a_new_one_or_would_be_missed() {
+    let closing = Kind::Closing { peak_per_minute: 9, ongoing: true };
+    let health = Kind::Health(Health { store: Store::Archive, away: true });
+    let alerts = [(Kind::Alert, 1), (Kind::Alert, 2), (Kind::Alert, 5), (closing, 5), (health, 2)];
+    for Service { kind, keys, .. } in &SERVICES {
+        let channel = sample::channel(kind, keys, Locale::En);
+        let repeated = alerts.map(|(kind, ordinal)| channel.repeats(&Alert { kind, ordinal, ..sample::alert(1) }));
+        let later = *kind == "pagerduty";
+        assert_eq!(repeated, [true, later, later, true, true], "{kind}");
+    }
+}
+
+#[test]
+fn every_service_is_told_instead_of_whom() {
+    let instead_of = InsteadOf { channel: "당번".into(), since: sample::NOW, error: "answered 503: <b>".into() };
+    let delivery = Delivery { instead_of: Some(instead_of), ..sample::delivery(sample::alert(1)) };
+    for Service { kind, keys, takes } in &SERVICES {
+        for (locale, said) in
+            [(Locale::En, "당번, which fails since 05:02:11"), (Locale::Ko, "당번 채널이 05:02:11부터 실패")]
+        {
+            let Parcel::Post { body, .. } = sample::channel(kind, keys, locale).compose(&delivery, sample::NOW) else {
+                panic!("{kind} posts");
+            };
+            let body: Value = serde_json::from_slice(&body).unwrap();
+            takes(&body).unwrap();
+            let texts = texts(&body).concat();
+            assert!(texts.contains(said) && texts.contains("answered 503"), "{kind}: {texts}");
+        }
+    }
 }

@@ -19,7 +19,7 @@ fn check(alert: Alert, expected: Expect) {
 }
 
 /// Every text of the payload with its limit in UTF-16 units.
-fn assert_within_limits(payload: &Value) {
+pub(crate) fn assert_within_limits(payload: &Value) {
     let units = |value: &Value| value["text"].as_str().expect("a text object has text").encode_utf16().count();
     let blocks = payload["blocks"].as_array().unwrap();
     assert!(blocks.len() <= 50);
@@ -32,6 +32,7 @@ fn assert_within_limits(payload: &Value) {
     for block in blocks {
         match block["type"].as_str().unwrap() {
             "header" => within(&block["text"], 150),
+            "actions" => {}
             "context" => block["elements"].as_array().unwrap().iter().for_each(|element| within(element, 3_000)),
             _ if block["fields"].is_array() => {
                 let fields = block["fields"].as_array().unwrap();
@@ -234,7 +235,29 @@ fn every_limit_holds_under_torture() {
     for text in sample::torture() {
         let payload = composed(sample::all(&text));
         assert_within_limits(&payload);
+        let book = sample::BOOK.replace("LONG", &"&".repeat(300)).replace("MENTION", &"m".repeat(200));
+        let channel = sample::with_book("slack", "url = \"https://x\"", Locale::Ko, &book);
+        let payload = sample::posted_by(&channel, sample::all(&text));
+        assert_within_limits(&payload);
     }
+}
+
+#[test]
+fn links_stand_beside_the_page_and_an_owner_is_called() {
+    let book = sample::BOOK.replace("LONG", "a").replace("MENTION", "<!subteam^S1>");
+    let channel = sample::with_book("slack", "url = \"https://x\"", Locale::Ko, &book);
+    let payload = sample::posted_by(&channel, sample::alert(1));
+    let of = |kind: &str| -> Vec<String> {
+        let blocks = payload["blocks"].as_array().unwrap().iter().filter(|block| block["type"] == kind);
+        blocks
+            .map(|block| {
+                block["elements"][0]["text"].as_str().or(block["text"]["text"].as_str()).unwrap_or("").to_owned()
+            })
+            .collect()
+    };
+    assert!(of("section").contains(&"<!subteam^S1>".to_owned()));
+    expect!["<https://bongsu.example/api/v1/issues/9f2c0000000000000000000000000001|상세 보기> · <https://bongsu.example/trace/4bf92f3577b34da6|추적> · <https://bongsu.example/logs?m=order-api&amp;e=prod&amp;s=order-api-7c9f-x2x8k&amp;v=v1.42.0&amp;l=com.acme.order.DiscountService.apply&amp;f=1795409831000&amp;t=1795410431000|Logs of [all] &lt;kinds&gt; | `x`> · <https://bongsu.example/a/9f2c0000000000000000000000000001|Long> · `9f2c0000000000000000000000000001`"].assert_eq(&of("context").join("\n"));
+    assert!(!sample::posted_by(&channel, sample::alert(3)).to_string().contains("subteam"));
 }
 
 #[test]
@@ -278,10 +301,9 @@ fn slacks_words_go_before_its_statuses() {
     let judged = |status, body: &str| {
         let reply = Reply { status, retry_after: Some("30".to_owned()), body: body.as_bytes().to_vec() };
         match judge(&Ok(reply)) {
-            Attempt::Delivered => "delivered",
             Attempt::Failed { not_before: Some(at), .. } if at == Time(sample::NOW.ms() + 30_000) => "failed",
             Attempt::Failed { .. } => "failed without patience",
-            Attempt::Refused { .. } => "refused",
+            other => other.name(),
         }
     };
     let table = [
@@ -307,5 +329,5 @@ fn slacks_words_go_before_its_statuses() {
     for (status, body, expected) in table {
         assert_eq!(judged(status, body), expected, "{status} {body}");
     }
-    assert!(matches!(judge(&Err(Failure::Timeout)), Attempt::Failed { .. }));
+    assert!(matches!(judge(&Err(Failure::Timeout)), Attempt::Unanswered { .. }));
 }

@@ -1,5 +1,6 @@
 //! Several pods on the same stores: one gate.
 
+mod delivery;
 mod faults;
 mod health;
 mod storm;

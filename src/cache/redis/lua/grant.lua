@@ -2,15 +2,16 @@
 -- `Record::grant`; an older copy's window goes on, for a grant too few is better than one too many.
 -- KEYS: D dirty indexes, then the record of each claim.
 -- ARGV: D, now, minute, an epoch for records that come to be, the grace, the pod; then for each claim the number of its
--- dirty index, its fingerprint, the count, the policy's budget and window.
+-- dirty index, its fingerprint, the count, the policy's budget and window, and until when maintenance holds it back.
 -- Answers for each: {minute, granted, first ordinal, {reason, total, …}, e, v, q, u, m, h, o, w, b, g, s}.
 local d, now, minute, grace = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[5])
 local function text(number) return number and string.format('%.0f', number) or '-' end
 
 local answers = {}
 for i = 1, #KEYS - d do
-    local key, dirty, fingerprint = KEYS[d + i], KEYS[tonumber(ARGV[5 * i + 2])], ARGV[5 * i + 3]
-    local count, budget, window = tonumber(ARGV[5 * i + 4]), tonumber(ARGV[5 * i + 5]), tonumber(ARGV[5 * i + 6])
+    local key, dirty, fingerprint = KEYS[d + i], KEYS[tonumber(ARGV[6 * i + 1])], ARGV[6 * i + 2]
+    local count, budget, window = tonumber(ARGV[6 * i + 3]), tonumber(ARGV[6 * i + 4]), tonumber(ARGV[6 * i + 5])
+    local hold = tonumber(ARGV[6 * i + 6])
     local r = redis.call('HMGET', key, 'n', 'e', 'v', 'q', 'u', 'm', 'h', 'o', 'w', 'b', 'g', 's', 'f')
     local epoch = r[1] == reign and r[2] or ARGV[4]
     local v, q, u, m, h, o, w, b, g, s, f = '0', 'b', now, nil, 0, 0, nil, budget, 0, 0, 0
@@ -20,6 +21,7 @@ for i = 1, #KEYS - d do
         b, g, s, f = tonumber(r[10]), tonumber(r[11]), tonumber(r[12]), tonumber(r[13])
     end
 
+    if now < hold and (now >= u or (m and count > math.max(m - h, 0))) then q, u, m, h = 'n', hold, nil, 0 end
     local quiet, quiet_reason = 0, q
     if now < u then
         quiet = m and math.min(count, math.max(m - h, 0)) or count

@@ -1,8 +1,9 @@
 //! English.
 
 use super::super::figures::thousands;
-use super::{Ended, Resolved, Words, span_in};
+use super::{Decision, Digest, Ended, Resolved, Verdict, Words, span_in};
 use crate::alert::{Health, Store};
+use crate::issue::Press;
 
 pub(super) const WORDS: Words = Words {
     category: "Category",
@@ -16,6 +17,8 @@ pub(super) const WORDS: Words = Words {
     window_ends: "Window ends",
     release: "Release",
     server: "Server",
+    servers: "Servers",
+    owner: "Owner",
     trace_id: "Trace ID",
     level: "Level",
     alerts_sent: "Alerts sent",
@@ -34,7 +37,22 @@ pub(super) const WORDS: Words = Words {
     last_of_window: |ends| format!("Last alert of this window: further ones are counted silently until {ends}"),
     regression,
     window_ended,
+    window_over: "Window over",
+    decided,
+    press,
+    modules: "Modules",
+    in_modules: |n| counted(n, "module", "modules"),
+    one_cause: |modules, errors, first, at| {
+        let (modules, errors) = (counted(modules, "module", "modules"), counted(errors, "error", "errors"));
+        format!("One cause in {modules}: {errors}, first in {first} at {at}")
+    },
+    at_once,
+    told_together,
+    windows_ended: |n| format!("{} ended", counted(n, "window", "windows")),
+    and_more: |n| format!("… and {} more", thousands(n)),
     away_for: "Away for",
+    instead_of: "Instead of",
+    fails,
     health,
     stopped,
     works: "The error that bongsu sends itself goes the whole way again, from the door to a channel.",
@@ -42,6 +60,28 @@ pub(super) const WORDS: Words = Words {
     said: "Answer",
     decides,
 };
+
+fn counted(n: u64, one: &str, several: &str) -> String {
+    format!("{} {}", thousands(n), if n == 1 { one } else { several })
+}
+
+fn at_once(digest: &Digest) -> String {
+    match digest.new == digest.errors {
+        true => format!("{} at once", counted(digest.errors, "new error", "new errors")),
+        false => format!("{} at once", counted(digest.errors, "error", "errors")),
+    }
+}
+
+fn told_together(digest: &Digest) -> String {
+    let mut told =
+        format!("Told together, to keep this channel readable: in {}", counted(digest.modules, "module", "modules"));
+    for (n, what) in [(digest.new, "new"), (digest.regressions, "seen again after they were resolved")] {
+        if n > 0 {
+            told += &format!(", {} {what}", thousands(n));
+        }
+    }
+    told
+}
 
 fn health(Health { store, away }: Health) -> &'static str {
     match (store, away) {
@@ -89,6 +129,11 @@ fn regression(resolved: &Resolved) -> String {
     format!("Regression: resolved{at}{by}, seen again{note}")
 }
 
+fn fails(channel: &str, since: &str, error: &str) -> String {
+    let why = if error.is_empty() { String::new() } else { format!(": {error}") };
+    format!("{channel}, which fails since {since}{why}")
+}
+
 fn window_ended(ended: &Ended) -> String {
     let Ended { span, last_seen, .. } = ended;
     let plural = if ended.alerts == 1 { "" } else { "s" };
@@ -97,5 +142,28 @@ fn window_ended(ended: &Ended) -> String {
     match ended.ongoing {
         true => format!("Window ended · {counts} · still occurring, next window open"),
         false => format!("Window ended · {counts} · last at {last_seen}, none since"),
+    }
+}
+
+fn decided(Decision { at, by, what }: &Decision) -> String {
+    let what = match what {
+        Verdict::Acknowledged => "Acknowledged".to_owned(),
+        Verdict::Muted(Some(until), _) => format!("Muted until {until}"),
+        Verdict::Muted(None, Some(more)) => format!("Muted until {} more", thousands(*more)),
+        Verdict::Muted(None, None) => "Muted".to_owned(),
+        Verdict::Resolved => "Resolved".to_owned(),
+    };
+    let by = if by.is_empty() { String::new() } else { format!(" by {by}") };
+    let at = at.as_deref().map(|at| format!(" · {at}")).unwrap_or_default();
+    format!("{what}{by}{at}")
+}
+
+fn press(press: Press) -> &'static str {
+    match press {
+        Press::Acknowledge => "Acknowledge",
+        Press::MuteHour => "Mute 1 h",
+        Press::MuteHundred => "Mute until 100 more",
+        Press::Resolve => "Resolve",
+        Press::Reopen => "Reopen",
     }
 }

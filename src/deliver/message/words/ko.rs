@@ -1,8 +1,9 @@
 //! Korean: labels are nouns, sentences end in 합니다; 에러 and 알림, not 오류 and 알람.
 
 use super::super::figures::thousands;
-use super::{Ended, Resolved, Words, span_in};
+use super::{Decision, Digest, Ended, Resolved, Verdict, Words, span_in};
 use crate::alert::{Health, Store};
+use crate::issue::Press;
 
 pub(super) const WORDS: Words = Words {
     category: "예외 구분",
@@ -16,6 +17,8 @@ pub(super) const WORDS: Words = Words {
     window_ends: "구간 종료",
     release: "배포 버전",
     server: "서버",
+    servers: "서버",
+    owner: "담당",
     trace_id: "추적 ID",
     level: "심각도",
     alerts_sent: "알림",
@@ -34,7 +37,25 @@ pub(super) const WORDS: Words = Words {
     last_of_window: |ends| format!("이번 구간의 마지막 알림입니다. {ends}까지 같은 에러는 알림 없이 집계합니다."),
     regression,
     window_ended,
+    window_over: "제한 구간 종료",
+    decided,
+    press,
+    modules: "모듈",
+    in_modules: |n| format!("모듈 {}개", thousands(n)),
+    one_cause: |modules, errors, first, at| {
+        let (modules, errors) = (thousands(modules), thousands(errors));
+        format!("같은 원인으로 모듈 {modules}개에서 에러 {errors}종 발생 · 최초 {first} {at}")
+    },
+    at_once: |digest| {
+        let new = if digest.new == digest.errors { "신규 " } else { "" };
+        format!("{new}에러 {}종 동시 발생", thousands(digest.errors))
+    },
+    told_together,
+    windows_ended: |n| format!("구간 {}개 종료", thousands(n)),
+    and_more: |n| format!("… 외 {}종", thousands(n)),
     away_for: "중단 시간",
+    instead_of: "대신 알림",
+    fails,
     health,
     stopped,
     works: "bongsu가 스스로 보내는 점검 에러가 수신부터 채널까지 다시 전달됩니다.",
@@ -42,6 +63,16 @@ pub(super) const WORDS: Words = Words {
     said: "응답",
     decides,
 };
+
+fn told_together(digest: &Digest) -> String {
+    let mut told = format!("알림이 몰려 묶어서 보냅니다 · 모듈 {}개", thousands(digest.modules));
+    for (n, what) in [(digest.new, "신규"), (digest.regressions, "재발")] {
+        if n > 0 {
+            told += &format!(" · {what} {}종", thousands(n));
+        }
+    }
+    told
+}
 
 fn health(Health { store, away }: Health) -> &'static str {
     match (store, away) {
@@ -101,6 +132,11 @@ fn regression(resolved: &Resolved) -> String {
     format!("재발 · {at}{by}해결 처리한 에러가 다시 발생했습니다.{note}")
 }
 
+fn fails(channel: &str, since: &str, error: &str) -> String {
+    let why = if error.is_empty() { String::new() } else { format!(": {error}") };
+    format!("{channel} 채널이 {since}부터 실패{why}")
+}
+
 fn window_ended(ended: &Ended) -> String {
     let Ended { span, last_seen, .. } = ended;
     let [occurrences, alerts, suppressed] = [ended.occurrences, ended.alerts, ended.suppressed].map(thousands);
@@ -108,5 +144,28 @@ fn window_ended(ended: &Ended) -> String {
     match ended.ongoing {
         true => format!("제한 구간 종료 · {counts} · 아직 발생 중 · 다음 구간 시작"),
         false => format!("제한 구간 종료 · {counts} · 마지막 발생 {last_seen}, 이후 0건"),
+    }
+}
+
+fn decided(Decision { at, by, what }: &Decision) -> String {
+    let what = match what {
+        Verdict::Acknowledged => "확인 처리했습니다".to_owned(),
+        Verdict::Muted(Some(until), _) => format!("{until}까지 알림을 껐습니다"),
+        Verdict::Muted(None, Some(more)) => format!("{}건 더 발생할 때까지 알림을 껐습니다", thousands(*more)),
+        Verdict::Muted(None, None) => "알림을 껐습니다".to_owned(),
+        Verdict::Resolved => "해결 처리했습니다".to_owned(),
+    };
+    let by = if by.is_empty() { String::new() } else { format!("{by} 님이 ") };
+    let at = at.as_deref().map(|at| format!(" · {at}")).unwrap_or_default();
+    format!("{by}{what}{at}")
+}
+
+fn press(press: Press) -> &'static str {
+    match press {
+        Press::Acknowledge => "확인",
+        Press::MuteHour => "1시간 알림 끄기",
+        Press::MuteHundred => "100건 더 발생할 때까지 끄기",
+        Press::Resolve => "해결",
+        Press::Reopen => "다시 열기",
     }
 }

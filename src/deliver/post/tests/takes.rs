@@ -100,6 +100,15 @@ pub(super) fn naver_works_takes(body: &Value) -> Result<(), String> {
     within("label", units(&body["button"]["label"]), 20)
 }
 
+/// What Apprise API asks for, and the least that the messengers behind it take.
+pub(super) fn apprise_takes(body: &Value) -> Result<(), String> {
+    within("title", chars(&body["title"]), 250)?;
+    within("title and body", chars(&body["title"]) + chars(&body["body"]), 1_000)?;
+    let kind = body["type"].as_str().unwrap_or_default();
+    let known = ["info", "success", "warning", "failure"].contains(&kind) && body["format"] == "text";
+    if known && body["tag"] == "ops" { Ok(()) } else { Err(format!("{kind}: not the form that is asked for")) }
+}
+
 /// Every text of a payload.
 pub(super) fn texts(value: &Value) -> Vec<String> {
     match value {
