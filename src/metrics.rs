@@ -48,6 +48,7 @@ pub(crate) struct Metrics {
     config_loaded: Gauge,
     canaries: Family<ResultLabel, Counter>,
     canary_arrived: Gauge,
+    canary_stopped: Gauge,
     heartbeats: Family<ResultLabel, Counter>,
     cache: Family<OperationLabel, Histogram>,
     ignored: Family<KindLabel, Counter>,
@@ -117,6 +118,7 @@ impl Metrics {
             config_loaded: Gauge::default(),
             canaries: Family::default(),
             canary_arrived: Gauge::default(),
+            canary_stopped: Gauge::default(),
             heartbeats: Family::default(),
             // 20 µs to 1.3 s.
             cache: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.000_02, 2.0, 17))),
@@ -176,6 +178,11 @@ impl Metrics {
             "canary_last_arrival_timestamp_seconds",
             "When an error that bongsu sent itself arrived last",
             self.canary_arrived.clone(),
+        );
+        registry.register(
+            "canary_stopped",
+            "Whether the last error that bongsu sent itself did not arrive",
+            self.canary_stopped.clone(),
         );
         registry.register("heartbeats", "Requests of watch.heartbeat", self.heartbeats.clone());
         registry.register_with_unit("cache", "Cache operations", Unit::Seconds, self.cache.clone());
@@ -239,6 +246,7 @@ impl Metrics {
     pub(crate) fn count_canary(&self, arrived: bool, now: Time) {
         let result = if arrived { "arrived" } else { "stopped" };
         self.canaries.get_or_create(&ResultLabel { result }).inc();
+        self.canary_stopped.set(i64::from(!arrived));
         if arrived {
             self.canary_arrived.set(now.ms() / 1_000);
         }

@@ -165,6 +165,11 @@ async fn reach(config: &Config) -> Vec<Finding> {
             for channel in config.channel.iter().filter(|channel| channel.kind != ChannelKind::Console) {
                 findings.push(reach_channel(&courier, channel).await);
             }
+            if let Some(url) = &config.watch.heartbeat {
+                let reached = courier.reach(url).await;
+                let said = "can be reached (nothing was sent)".to_owned();
+                findings.push(Finding::of("watch.heartbeat", reached.map(|()| said)));
+            }
         }
     }
     findings

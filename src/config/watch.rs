@@ -60,3 +60,44 @@ impl Watch {
         problems
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use crate::config::from_toml;
+
+    #[test]
+    fn it_is_off_while_nobody_would_hear_of_it() {
+        let on = |watch: &str| {
+            let channel = "[[channel]]\nname = \"ops\"\ntype = \"console\"\n";
+            from_toml(&format!("{channel}[watch]\n{watch}")).unwrap().watch.is_on()
+        };
+        assert!(!on(""));
+        assert!(on("tell = [\"ops\"]") && on("channel = \"ops\"") && on("heartbeat = \"https://example.com/x\""));
+        assert!(!on("tell = [\"ops\"]\nevery = \"0s\""));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        let toml = r#"
+            [[channel]]
+            name = "ops"
+            type = "console"
+            [[channel]]
+            name = "bongsu.watch"
+            type = "console"
+            [watch]
+            every = "10s"
+            channel = "ops"
+            tell = ["ops", "obs"]
+        "#;
+        expect![[r#"
+            the configuration cannot be used:
+              channel "bongsu.watch": that is the name of a channel of bongsu's own
+              watch.tell: there is no channel "obs" (did you mean "ops"?)
+              watch.tell: name another channel than watch.channel, which is what may fail
+              watch.within: use watch.every at most: one is on its way at a time"#]]
+        .assert_eq(&from_toml(toml).unwrap_err().to_string());
+    }
+}

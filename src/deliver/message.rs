@@ -243,7 +243,7 @@ impl<'a> Telling<'a> {
         let alert = self.alert;
         let ends = self.clock.at(alert.window_ends_at);
         match alert.kind {
-            Kind::Health(health) => self.health_why(health).to_owned(),
+            Kind::Health(health) => self.health_why(health),
             Kind::Closing { ongoing, .. } => (self.words.window_ended)(&words::Ended {
                 span: (self.words.span)(alert.window_ends_at.since(alert.window_opened_at)),
                 occurrences: alert.occurrences,
@@ -271,12 +271,19 @@ impl<'a> Telling<'a> {
         }
     }
 
-    fn health_why(&self, health: Health) -> &'static str {
+    fn health_why(&self, health: Health) -> String {
+        let decides = self.tag(DECIDES);
         match health.store {
-            Store::Cache | Store::Archive => (self.words.decides)(self.tag(DECIDES)),
-            Store::Way if health.away => (self.words.stopped)(self.tag(STOPPED_AT)),
-            Store::Way => self.words.works,
-            Store::Canary => self.words.canary,
+            Store::Cache | Store::Archive => (self.words.decides)(decides).to_owned(),
+            Store::Way if health.away => {
+                let stopped = (self.words.stopped)(self.tag(STOPPED_AT));
+                match decides {
+                    "" => stopped.to_owned(),
+                    who => format!("{stopped}\n{}", (self.words.decides)(who)),
+                }
+            }
+            Store::Way => self.words.works.to_owned(),
+            Store::Canary => self.words.canary.to_owned(),
         }
     }
 

@@ -4,6 +4,7 @@
 //! something to tell.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Settings, Watch};
 use crate::alert::{AWAY_MS, Alert, Attempt, DECIDES, Delivery, Health, Kind, OWN_PROJECT, SAID, STOPPED_AT, Store};
@@ -15,7 +16,7 @@ use crate::time::Time;
 use super::canary::Stopped;
 
 /// How long after a failure it is tried again.
-const AGAIN_AFTER: std::time::Duration = std::time::Duration::from_secs(2);
+const AGAIN_AFTER: Duration = Duration::from_secs(2);
 /// Of the issue that its messages name: there is none in the archive.
 const ISSUE: Fingerprint = Fingerprint(0x000b_0450_0000_0000_0000_0000_0000_0001);
 
@@ -32,8 +33,12 @@ type Tags = Vec<(&'static str, String)>;
 impl Notice {
     /// Canaries do not arrive any more: since the one that was sent at `since`.
     pub(super) fn stopped(watch: &Watch, to: &Settings, since: Time, now: Time, stopped: &Stopped) -> Notice {
-        let decides = watch.river.admission.decides().to_owned();
-        let tags = vec![(STOPPED_AT, stopped.at.to_owned()), (SAID, stopped.said.clone()), (DECIDES, decides)];
+        let mut tags = vec![(STOPPED_AT, stopped.at.to_owned()), (SAID, stopped.said.clone())];
+        // Nothing to say while every store is asked that there is.
+        let admission = &watch.river.admission;
+        if admission.archive_is_away() || admission.cache_is_up() == Some(false) {
+            tags.push((DECIDES, admission.decides().to_owned()));
+        }
         Notice::of(watch, to, Health { store: Store::Way, away: true }, since, now, tags)
     }
 

@@ -259,9 +259,14 @@ async fn health_is_told_to_anyone_and_readiness_knows_the_archive() {
     assert_eq!(get(&server, "/healthz", None).await.2, "ok\n");
     let (status, _, body) = get(&server, "/readyz", None).await;
     let ready: Value = serde_json::from_str(&body).unwrap();
+    let canary = json!({ "state": "off", "last_arrival": null });
     assert_eq!(
         (status, ready),
-        (200, json!({ "ready": true, "archive": "up", "cache": null, "decides": "archive", "queued_events": 0 }))
+        (
+            200,
+            json!({ "ready": true, "archive": "up", "cache": null, "decides": "archive", "queued_events": 0,
+                "canary": canary })
+        )
     );
     wait_until("a head", async || {
         let head = client().head(format!("{}/healthz", server.base())).send().await.unwrap();

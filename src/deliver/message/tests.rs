@@ -28,6 +28,52 @@ fn regression() -> Alert {
 }
 
 #[test]
+fn what_bongsu_sends_itself_and_what_became_of_it() {
+    let of = |store, away, tags: &[(&'static str, &'static str)]| {
+        let event = Event {
+            tags: tags.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
+            server: Some("bongsu-0".into()),
+            ..Event::default()
+        };
+        Alert { kind: Kind::Health(Health { store, away }), event: Some(event), ..sample::alert(1) }
+    };
+    let stopped = of(Store::Way, true, &[(STOPPED_AT, "channel"), (SAID, "answered 503"), (DECIDES, "cache")]);
+    check(
+        &stopped,
+        Locale::En,
+        expect![[r#"
+            ⚠️ bongsu · alerts may not arrive
+            The alert of the error that bongsu sends itself does not get through its channel.
+            The cache counts and decides meanwhile. Alerts go on, are held in memory, and are recorded when the archive is back.
+            Answer: answered 503
+            Last seen: 14:02:11 KST
+            Server: bongsu-0
+            Details: https://bongsu.example/api/v1/issues/9f2c0000000000000000000000000001"#]],
+    );
+    check(
+        &of(Store::Way, false, &[(AWAY_MS, "95000")]),
+        Locale::Ko,
+        expect![[r#"
+            ✅ bongsu · 알림이 다시 도착합니다
+            bongsu가 스스로 보내는 점검 에러가 수신부터 채널까지 다시 전달됩니다.
+            중단 시간: 1분 35초
+            마지막 발생: 14:02:11 KST
+            서버: bongsu-0
+            상세 보기: https://bongsu.example/api/v1/issues/9f2c0000000000000000000000000001"#]],
+    );
+    check(
+        &of(Store::Canary, false, &[]),
+        Locale::En,
+        expect![[r#"
+            ✅ bongsu · canary
+            The error that bongsu sends itself, to see whether alerts arrive.
+            Last seen: 14:02:11 KST
+            Server: bongsu-0
+            Details: https://bongsu.example/api/v1/issues/9f2c0000000000000000000000000001"#]],
+    );
+}
+
+#[test]
 fn the_first_alert_tells_everything() {
     check(
         &sample::alert(1),
