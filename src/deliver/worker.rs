@@ -376,7 +376,7 @@ impl Worker {
                 tracing::warn!(channel, delivery = id, %error, "an alert was refused and lies in the dead letters");
                 End::Dead { error }
             }
-            Attempt::Unanswered { error } if !self.channel.repeats(&delivery.alert) => {
+            Attempt::Unanswered { error } if !self.channel.repeats(delivery) => {
                 tracing::warn!(channel, delivery = id, %error, "an alert may not have arrived and lies in the dead letters");
                 End::Dead { error: format!("nobody knows whether it arrived; not sent again: {error}") }
             }
