@@ -76,3 +76,19 @@ pub(super) async fn divert_overdue(tx: &mut Tx, channel: &str, fallback: &Fallba
     divert(tx, &list, &fallback.to, now).await?;
     Ok(list.len())
 }
+
+impl super::Archive {
+    /// Lets what waits too long for a channel that fails go to its fallback as well. Answers how many deliveries did.
+    pub(crate) async fn divert_overdue(
+        &self,
+        channel: Arc<str>,
+        fallback: Fallback,
+        now: Time,
+    ) -> Result<usize, Error> {
+        self.store
+            .write((channel, fallback, now), |tx, (channel, fallback, now)| {
+                Box::pin(divert_overdue(tx, channel, fallback, *now))
+            })
+            .await
+    }
+}

@@ -361,8 +361,8 @@ impl Worker {
         let brought = self.courier.carry(self.composed(delivery, now)).await;
         let now = (self.now)();
         let attempt = self.channel.judge(&brought, now);
-        if let (Attempt::Failed { not_before: Some(until), .. }, Some(pacer)) = (&attempt, &self.pacer) {
-            pacer.hold(*until, now).await;
+        if let Some(pacer) = &self.pacer {
+            pacer.heed(&attempt, now).await;
         }
         self.metrics.count_attempt(self.channel.name(), attempt.name(), started);
         (brought, attempt)
