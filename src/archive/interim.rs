@@ -4,16 +4,19 @@
 //! the archive's outbox; what is being recorded is not claimed, and what is being sent is not recorded. Bounded by whoever
 //! puts in ([`Interim::room`]). Deliberately not here: SQL (`adopt`), who may alert, sending. It is lost with its process.
 
+mod claims;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::{Claim, End, Fallback, Settlement};
-use crate::alert::{Alert, Delivery, DeliveryState, InsteadOf, Kind, Route};
+use super::{End, Fallback, Settlement};
+use crate::alert::{Alert, DeliveryState, InsteadOf, Kind, Route};
 use crate::event::Packed;
-use crate::issue::{Fingerprint, Rules};
+use crate::issue::{CauseKey, Fingerprint, Rules};
+use crate::storm::{Storm, Together};
 use crate::time::Time;
 
 /// How much later than wished what could not be recorded is sent.
@@ -148,14 +151,23 @@ struct State {
     next: u64,
     held: BTreeMap<u64, Held>,
     lines: HashMap<Arc<str>, Lines>,
-    /// Deliveries that were claimed, by their number.
-    claimed: HashMap<i64, u64>,
+    /// Deliveries that were claimed, by their number: what each tells, what leads first.
+    claimed: HashMap<i64, Vec<u64>>,
+    /// What each channel was told lately of things that may be told together.
+    storms: HashMap<Arc<str>, HashMap<Together, Storm>>,
 }
 
 struct Held {
     alert: Provisional,
+    cause: CauseKey,
     /// Whether it is just being recorded, or may have been.
     recording: bool,
+}
+
+impl Held {
+    fn goes_to(&self, channel: &str) -> bool {
+        self.alert.ways.iter().any(|way| *way.channel == *channel)
+    }
 }
 
 /// What waits for one channel.
@@ -202,92 +214,19 @@ impl Interim {
                 }
                 line.push_back(nth);
             }
-            state.held.insert(nth, Held { alert, recording: false });
+            let event = alert.event.event();
+            let cause = (alert.rules.cause)(&event, &(alert.rules.normalize)(&event));
+            state.held.insert(nth, Held { alert, cause, recording: false });
         }
     }
 
-    /// Claims what is due on a channel, the longest waiting first.
-    pub(crate) fn claim(&self, claim: &Claim, now: Time) -> Vec<Delivery> {
-        let mut state = self.state();
-        let State { held, lines, claimed, .. } = &mut *state;
-        let Some(lines) = lines.get_mut(&claim.channel) else { return Vec::new() };
-        let may = |(_, fingerprint): &(Time, Fingerprint)| !held[&lines.of[fingerprint][0]].recording;
-        let due: Vec<(Time, Fingerprint)> =
-            lines.due.iter().take_while(|(due_at, _)| *due_at <= now).copied().filter(may).take(claim.limit).collect();
-        let take = |due: (Time, Fingerprint)| {
-            lines.due.remove(&due);
-            let nth = lines.of[&due.1][0];
-            let alert = &mut held.get_mut(&nth).expect("what is in a line is held").alert;
-            let way = alert.ways.iter_mut().find(|way| way.channel == claim.channel)?;
-            way.sending = true;
-            way.attempts += 1;
-            let (attempt, instead_of) = (way.attempts, way.instead_of.clone());
-            let id = alert.id(Some(&claim.channel));
-            claimed.insert(id, nth);
-            Some(Delivery {
-                id,
-                channel: Arc::clone(&claim.channel),
-                attempt,
-                fence: i64::from(attempt),
-                claimed_until: now.plus(claim.lease),
-                created_at: alert.granted_at,
-                expires_at: alert.expires_at,
-                instead_of,
-                // Who keeps it is away.
-                thread: None,
-                alert: alert.alert(),
-                folded: Vec::new(),
-                spread: None,
-            })
-        };
-        due.into_iter().filter_map(take).collect()
-    }
-
-    /// Settles what was claimed.
+    /// Settles what was claimed, with what the same message told.
     pub(crate) fn settle(&self, channel: &Arc<str>, settlement: Settlement, now: Time) {
         let mut state = self.state();
-        let State { held, lines, claimed, .. } = &mut *state;
-        let Some(nth) = claimed.remove(&settlement.id) else { return };
-        let (Some(held_one), Some(own)) = (held.get_mut(&nth), lines.get_mut(channel)) else { return };
-        let fingerprint = held_one.alert.fingerprint;
-        let Some(way) = held_one.alert.ways.iter_mut().find(|way| way.channel == *channel) else { return };
-        way.sending = false;
-        way.unanswered += u32::from(settlement.unanswered);
-        let mut settle = |state, error: Option<String>| {
-            way.state = state;
-            way.settled_at = Some(now);
-            way.error = error;
-        };
-        match settlement.end {
-            End::Delivered { .. } => settle(DeliveryState::Delivered, None),
-            End::Dead { error } => settle(DeliveryState::Dead, Some(error)),
-            End::Expired => {
-                settle(DeliveryState::Dead, Some("too old to help: it expired before it could be sent".into()))
-            }
-            End::Again { due_at, error, .. } => {
-                way.due_at = due_at;
-                way.error = Some(error);
-            }
-            End::Held { due_at, expires_at } => {
-                way.due_at = due_at;
-                way.attempts = way.attempts.saturating_sub(1);
-                held_one.alert.expires_at = expires_at;
-            }
-            End::Back { due_at } => {
-                way.due_at = due_at;
-                way.attempts = way.attempts.saturating_sub(1);
-            }
-        }
-        let settled = way.state != DeliveryState::Pending;
-        if settled {
-            own.leave(fingerprint, nth);
-        }
-        own.call(fingerprint, channel, held);
-        if let Some(to) = settlement.divert_to {
-            state.divert(nth, channel, to, now);
+        for nth in state.claimed.remove(&settlement.id).unwrap_or_default() {
+            state.settle(nth, channel, settlement.clone(), now);
         }
     }
-
     /// Lets what waits too long for a channel that fails go to its fallback as well, as the archive does. Answers how many
     /// deliveries did.
     pub(crate) fn divert_overdue(&self, channel: &str, fallback: &Fallback, now: Time) -> usize {
@@ -368,6 +307,48 @@ impl Interim {
 }
 
 impl State {
+    fn settle(&mut self, nth: u64, channel: &Arc<str>, settlement: Settlement, now: Time) {
+        let State { held, lines, .. } = self;
+        let (Some(held_one), Some(own)) = (held.get_mut(&nth), lines.get_mut(channel)) else { return };
+        let fingerprint = held_one.alert.fingerprint;
+        let Some(way) = held_one.alert.ways.iter_mut().find(|way| way.channel == *channel) else { return };
+        way.sending = false;
+        way.unanswered += u32::from(settlement.unanswered);
+        let mut settle = |state, error: Option<String>| {
+            way.state = state;
+            way.settled_at = Some(now);
+            way.error = error;
+        };
+        match settlement.end {
+            End::Delivered { .. } => settle(DeliveryState::Delivered, None),
+            End::Dead { error } => settle(DeliveryState::Dead, Some(error)),
+            End::Expired => {
+                settle(DeliveryState::Dead, Some("too old to help: it expired before it could be sent".into()))
+            }
+            End::Again { due_at, error, .. } => {
+                way.due_at = due_at;
+                way.error = Some(error);
+            }
+            End::Held { due_at, expires_at } => {
+                way.due_at = due_at;
+                way.attempts = way.attempts.saturating_sub(1);
+                held_one.alert.expires_at = expires_at;
+            }
+            End::Back { due_at } => {
+                way.due_at = due_at;
+                way.attempts = way.attempts.saturating_sub(1);
+            }
+        }
+        let settled = way.state != DeliveryState::Pending;
+        if settled {
+            own.leave(fingerprint, nth);
+        }
+        own.call(fingerprint, channel, held);
+        if let Some(to) = settlement.divert_to {
+            self.divert(nth, channel, to, now);
+        }
+    }
+
     /// Gives an alert another way in place of one that fails, unless it is too late or the alert has that way already.
     fn divert(&mut self, nth: u64, from: &str, to: Arc<str>, now: Time) -> bool {
         let State { held, lines, .. } = self;
@@ -409,7 +390,9 @@ impl Lines {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Claim;
     use super::*;
+    use crate::alert::Delivery;
     use crate::event::Event;
     use crate::issue::Policy;
     use crate::storm::Folding;
@@ -471,6 +454,29 @@ mod tests {
         assert_eq!((ordinals(&again), again[0].attempt, again[0].id), (vec![(1, 1)], 2, first[0].id));
         settle(&interim, &again[0], End::Delivered { handle: None });
         assert_eq!(ordinals(&claim(&interim, 50)), [(1, 2)]);
+    }
+
+    #[test]
+    fn what_one_cause_breaks_is_told_in_one_message_and_fails_together() {
+        let folding =
+            Folding { span: Duration::from_secs(60), wait: Duration::from_secs(15), above: 3, digest_above: 0 };
+        let interim = Interim::default();
+        let claim = |now| {
+            let claim = Claim { channel: "ops".into(), limit: 9, lease: Duration::from_secs(30), folding };
+            interim.claim(&claim, Time(now))
+        };
+        interim.put((1..=10).map(|issue| alert(issue, 1)).collect());
+        assert_eq!(claim(0).iter().map(|one| one.folded.len()).collect::<Vec<_>>(), [0, 0, 0]);
+        assert_eq!((claim(1).len(), interim.next_due("ops", Time(1))), (0, Some(Time(15_000))));
+        let storm = claim(15_000);
+        assert_eq!((storm.len(), storm[0].folded.len()), (1, 6));
+        assert_eq!(storm[0].spread.as_ref().map(|spread| (spread.modules, spread.errors)), Some((1, 10)));
+        settle(&interim, &storm[0], End::Again { due_at: Time(80_000), asked: false, error: "503".into() });
+        assert_eq!(claim(79_999).len(), 0);
+        let again = claim(80_000);
+        assert_eq!((again.len(), again[0].folded.len()), (1, 6));
+        settle(&interim, &again[0], End::Delivered { handle: None });
+        assert_eq!((claim(200_000).len(), interim.next_due("ops", Time(200_000))), (0, None));
     }
 
     #[test]
