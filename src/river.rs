@@ -81,18 +81,18 @@ impl River {
         project: &KnownProject,
         read: impl IntoIterator<Item = Result<Event<'a>, Reject>>,
     ) -> Gathered {
-        let terms = self.terms();
+        let (terms, now) = (self.terms(), (self.now)());
         let mut gathered = Gathered { arrivals: Vec::new(), refused: Vec::new() };
         for (position, event) in read.into_iter().enumerate() {
             match event {
-                Ok(event) => gathered.arrivals.push(self.prepare(&terms, project, event)),
+                Ok(event) => gathered.arrivals.push(self.prepare(&terms, project, event, now)),
                 Err(reject) => gathered.refused.push((position, reject)),
             }
         }
         gathered
     }
 
-    fn prepare(&self, terms: &Terms, project: &KnownProject, mut event: Event<'_>) -> Arrival {
+    fn prepare(&self, terms: &Terms, project: &KnownProject, mut event: Event<'_>, now: Time) -> Arrival {
         if event.attributes.module.is_empty() {
             event.attributes.module = project.name.to_string().into();
         }
@@ -103,7 +103,7 @@ impl River {
         let fingerprint = self.merges.counted_with(terms.sameness.identify(&event));
         let route = match *project.name == *OWN_PROJECT {
             true => Arc::clone(&terms.canary),
-            false => terms.routes.of(&event, &project.name, &|| terms.sameness.cause(&event), (self.now)()),
+            false => terms.routes.of(&event, &project.name, &|| terms.sameness.cause(&event), now),
         };
         Arrival {
             fingerprint,

@@ -62,9 +62,12 @@ pub(super) async fn divert(tx: &mut Tx, deliveries: &[Value<'_>], to: &str, now:
 
 /// See [`super::Archive::divert_overdue`].
 pub(super) async fn divert_overdue(tx: &mut Tx, channel: &str, fallback: &Fallback, now: Time) -> Result<usize, Error> {
+    // What is not due, was not tried and is behind none that was waits on purpose: for the end of quiet hours.
     static OVERDUE: Sql = Sql::new(
         "SELECT d.id FROM deliveries d WHERE d.channel = ?1 AND d.state = 'pending' AND d.folded_into IS NULL \
          AND d.created_at <= ?2 AND d.expires_at > ?3 \
+         AND (d.due_at <= ?3 OR d.attempts > 0 OR EXISTS (SELECT 1 FROM deliveries o WHERE o.channel = ?1 \
+             AND o.issue = d.issue AND o.state = 'pending' AND o.id < d.id AND o.attempts > 0)) \
          AND NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.alert = d.alert AND e.channel = ?4) ORDER BY d.id LIMIT ?5",
     );
     let args = values![channel, now.minus(fallback.after), now, &*fallback.to, DIVERTED_MAX];
@@ -72,4 +75,20 @@ pub(super) async fn divert_overdue(tx: &mut Tx, channel: &str, fallback: &Fallba
     let list: Vec<Value<'_>> = overdue.iter().map(|id| Value::from(*id)).collect();
     divert(tx, &list, &fallback.to, now).await?;
     Ok(list.len())
+}
+
+impl super::Archive {
+    /// Lets what waits too long for a channel that fails go to its fallback as well. Answers how many deliveries did.
+    pub(crate) async fn divert_overdue(
+        &self,
+        channel: Arc<str>,
+        fallback: Fallback,
+        now: Time,
+    ) -> Result<usize, Error> {
+        self.store
+            .write((channel, fallback, now), |tx, (channel, fallback, now)| {
+                Box::pin(divert_overdue(tx, channel, fallback, *now))
+            })
+            .await
+    }
 }

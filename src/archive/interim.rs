@@ -292,12 +292,17 @@ impl Interim {
     /// deliveries did.
     pub(crate) fn divert_overdue(&self, channel: &str, fallback: &Fallback, now: Time) -> usize {
         let mut state = self.state();
-        let waiting = state.lines.get(channel).into_iter().flat_map(|lines| lines.of.values().flatten());
-        let is_overdue = |nth: &&u64| {
-            let Held { alert, recording } = &state.held[*nth];
-            !recording && now >= alert.granted_at.plus(fallback.after)
+        let way = |nth: &u64| state.held[nth].alert.ways.iter().find(|way| *way.channel == *channel);
+        let was_tried = |nth: &u64| way(nth).is_some_and(|way| way.attempts > 0);
+        let is_overdue = |nth: &u64, first: &u64| {
+            let Held { alert, recording } = &state.held[nth];
+            // Else it waits on purpose.
+            let should_go = way(nth).is_some_and(|way| way.due_at <= now) || was_tried(first);
+            !recording && should_go && now >= alert.granted_at.plus(fallback.after)
         };
-        let mut overdue: Vec<u64> = waiting.filter(is_overdue).copied().collect();
+        let lines = state.lines.get(channel).into_iter().flat_map(|lines| lines.of.values());
+        let overdue = lines.flat_map(|line| line.iter().filter(|nth| is_overdue(nth, &line[0])));
+        let mut overdue: Vec<u64> = overdue.copied().collect();
         overdue.sort_unstable();
         overdue.into_iter().filter(|nth| state.divert(*nth, channel, Arc::clone(&fallback.to), now)).count()
     }

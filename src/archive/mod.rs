@@ -263,35 +263,6 @@ impl Archive {
             .await
     }
 
-    /// Lets what waits too long for a channel that fails go to its fallback as well. Answers how many deliveries did.
-    pub(crate) async fn divert_overdue(
-        &self,
-        channel: Arc<str>,
-        fallback: Fallback,
-        now: Time,
-    ) -> Result<usize, Error> {
-        self.store
-            .write((channel, fallback, now), |tx, (channel, fallback, now)| {
-                Box::pin(fallback::divert_overdue(tx, channel, fallback, *now))
-            })
-            .await
-    }
-
-    /// Puts dead deliveries back in the queue: this one, else all, or all of a channel. Answers how many there were.
-    pub(crate) async fn resend(
-        &self,
-        id: Option<i64>,
-        channel: Option<String>,
-        expiry: Duration,
-        now: Time,
-    ) -> Result<usize, Error> {
-        self.store
-            .write((id, channel, expiry, now), |tx, (id, channel, expiry, now)| {
-                Box::pin(outbox::resend(tx, *id, channel.as_deref(), *expiry, *now))
-            })
-            .await
-    }
-
     /// Ends the windows that are over, at most `limit` of them, and stores the closing messages of those that held
     /// something back. Answers how many windows were ended.
     pub(crate) async fn close_windows(&self, expiry: Duration, limit: usize, now: Time) -> Result<usize, Error> {

@@ -211,3 +211,20 @@ pub(super) async fn backlog(tx: &mut Tx) -> Result<(u64, u64), Error> {
     );
     tx.one(&BACKLOG, &[], |row| Ok((row.get(0)?, row.get(1)?))).await.map(Option::unwrap_or_default)
 }
+
+impl super::Archive {
+    /// Puts dead deliveries back in the queue: this one, else all, or all of a channel. Answers how many there were.
+    pub(crate) async fn resend(
+        &self,
+        id: Option<i64>,
+        channel: Option<String>,
+        expiry: Duration,
+        now: Time,
+    ) -> Result<usize, Error> {
+        self.store
+            .write((id, channel, expiry, now), |tx, (id, channel, expiry, now)| {
+                Box::pin(resend(tx, *id, channel.as_deref(), *expiry, *now))
+            })
+            .await
+    }
+}

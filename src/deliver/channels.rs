@@ -313,13 +313,13 @@ impl Channel {
         }
     }
 
-    /// Whether an alert is sent again when nobody knows whether it arrived. Always, where the far side can tell: a webhook by
-    /// its idempotency key, PagerDuty by its `dedup_key`, a Slack app by what stands in the channel; a mail, whose `Message-ID` stays, as RFC 5321 has it of every
-    /// sender; and what is read by this process's own operator.
-    pub(crate) fn repeats(&self, alert: &Alert) -> bool {
+    /// Whether a message is sent again when nobody knows whether it arrived. Always, where the far side can tell: a webhook by
+    /// its idempotency key, PagerDuty by its `dedup_key`, a Slack app by what stands in the channel; a mail, whose
+    /// `Message-ID` stays, as RFC 5321 has it of every sender; and what is read by this process's own operator.
+    pub(crate) fn repeats(&self, delivery: &Delivery) -> bool {
         match &self.speech {
             Speech::Console | Speech::Webhook(_) | Speech::Email(_) | Speech::SlackApp(_) => true,
-            Speech::Post(post) => post.has_key() || is_worth_twice(alert),
+            Speech::Post(post) => post.has_key() || delivery.told().any(is_worth_twice),
         }
     }
 }

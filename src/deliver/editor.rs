@@ -89,6 +89,9 @@ impl Editor {
         let brought = self.courier.carry(parcel).await;
         let now = (self.now)();
         let attempt = self.channel.judge(&brought, now);
+        if let Some(pacer) = &self.pacer {
+            pacer.heed(&attempt, now).await;
+        }
         let edited = self.edited(&edit, attempt, self.channel.has_lost(&brought), now);
         self.archive.record_edit(edit, edited, now).await?;
         Ok(match edited {

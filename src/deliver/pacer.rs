@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use crate::alert::Attempt;
 use crate::cache::{Cache, Pace};
 use crate::config::{Channel, ChannelKind, Secret};
 use crate::time::Time;
@@ -50,10 +51,12 @@ impl Pacer {
         now
     }
 
-    /// Leaves the far side alone until then. This process remembers it too, for when the cache goes away.
-    pub(super) async fn hold(&self, until: Time, now: Time) {
+    /// Leaves the far side alone as long as an answer asks for it. This process remembers that too, for when the cache goes
+    /// away.
+    pub(super) async fn heed(&self, attempt: &Attempt, now: Time) {
+        let Attempt::Failed { not_before: Some(until), .. } = attempt else { return };
         for cache in &self.caches {
-            if let Err(error) = cache.hold(&self.destination, self.pace, until, now).await {
+            if let Err(error) = cache.hold(&self.destination, self.pace, *until, now).await {
                 tracing::debug!(%error, "other servers could not be told to leave a channel alone");
             }
         }

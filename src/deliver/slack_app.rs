@@ -167,7 +167,7 @@ impl SlackApp {
     /// The message as it is to stand there now.
     pub(crate) fn edit(&self, posted: &Posted, style: &Style) -> Parcel {
         let Posted { handle, delivery, progress } = posted;
-        let message = Message::told_again(&delivery.alert, progress, style);
+        let message = Message::told_again(delivery, progress, style);
         let (channel, ts) = parts(handle).unwrap_or_default();
         let mut blocks = blocks(&message);
         let said = status(&delivery.alert, progress, style);

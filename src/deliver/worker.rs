@@ -361,8 +361,8 @@ impl Worker {
         let brought = self.courier.carry(self.composed(delivery, now)).await;
         let now = (self.now)();
         let attempt = self.channel.judge(&brought, now);
-        if let (Attempt::Failed { not_before: Some(until), .. }, Some(pacer)) = (&attempt, &self.pacer) {
-            pacer.hold(*until, now).await;
+        if let Some(pacer) = &self.pacer {
+            pacer.heed(&attempt, now).await;
         }
         self.metrics.count_attempt(self.channel.name(), attempt.name(), started);
         (brought, attempt)
@@ -376,7 +376,7 @@ impl Worker {
                 tracing::warn!(channel, delivery = id, %error, "an alert was refused and lies in the dead letters");
                 End::Dead { error }
             }
-            Attempt::Unanswered { error } if !self.channel.repeats(&delivery.alert) => {
+            Attempt::Unanswered { error } if !self.channel.repeats(delivery) => {
                 tracing::warn!(channel, delivery = id, %error, "an alert may not have arrived and lies in the dead letters");
                 End::Dead { error: format!("nobody knows whether it arrived; not sent again: {error}") }
             }

@@ -178,7 +178,7 @@ async fn maintenance_holds_back_under_a_reason_of_its_own() {
         let answer = server.send(&error(module)).await["outcomes"][0].clone();
         assert_eq!((&answer["outcome"], &answer["reason"]), (&json!("suppressed"), &json!("maintenance")), "{answer}");
         assert_eq!(send(&server, &error(module), 3).await, ["maintenance"; 3]);
-        assert_eq!(send(&server, &error("pay"), 1).await, ["alerted"]);
+        assert_eq!(send(&server, &error(&module.replace("order", "pay")), 1).await, ["alerted"]);
         wait_for("the other alert", || sink.count() == 1).await;
         let fingerprint = answer["fingerprint"].as_str().unwrap();
         wait_until("all to be counted under the reason", async || {
@@ -242,7 +242,7 @@ fn the_page_about_routing_is_true() {
     let page = include_str!("../../docs/routing.md");
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
-    write("event.json", &error("order").to_string());
+    write("event.json", &error("order-api").to_string());
     // Its examples are one good configuration, on channels of those names.
     let named = ["ops", "pager", "mail"].map(|name| match name {
         "mail" => "[[channel]]\nname = \"mail\"\ntype = \"email\"\nsmtp = \"smtps://a:b@mail.example\"\nfrom = \"a@b.example\"\nto = [\"c@d.example\"]\n".to_owned(),

@@ -428,6 +428,64 @@ async fn a_thread_goes_on_after_a_crash_and_begins_anew_when_people_delete_it() 
     assert!(slack.refused().iter().all(|why| why == "thread_not_found" || why == "message_not_found"));
 }
 
+/// Edits have a pace of their own: they come one after the other, and all alerts meanwhile.
+#[tokio::test]
+async fn many_messages_grow_and_no_alert_waits_for_it() {
+    const ERRORS: [&str; 16] = [
+        "Cart", "Stock", "Login", "Search", "Refund", "Cancel", "Ship", "Report", "Coupon", "Invoice", "Ledger",
+        "Mail", "Media", "Price", "Quota", "Review",
+    ];
+    const OCCURRENCES: usize = 30;
+    let slack = Slack::start().await;
+    let server = Server::start(&format!("{}per_minute = 1200\nfold = false\n", slack.channel())).await;
+    let error = |name: &str| json!({ "module": name, "location": format!("shop.{name}.run"), "detail": format!("{name} failed") });
+    let all = Value::Array(ERRORS.iter().map(|name| error(name)).collect());
+    for _ in 0..OCCURRENCES {
+        server.send(&all).await;
+    }
+    wait_for("all alerts", || slack.count() == 5 * ERRORS.len()).await;
+    let roots = || slack.messages().into_iter().filter(|(_, one)| one.thread_ts.is_none()).collect::<Vec<_>>();
+    assert_eq!(roots().len(), ERRORS.len());
+    wait_for("all to have grown", || {
+        let grown =
+            |one: &Message| one.said.last().is_some_and(|now| title(now).contains("5/5") && says(now, "\\n30\""));
+        roots().iter().all(|(_, one)| grown(one))
+    })
+    .await;
+    let edits: usize = roots().iter().map(|(_, one)| one.said.len() - 1).sum();
+    assert!(edits <= 3 * ERRORS.len(), "{edits} edits of {} messages", ERRORS.len());
+    assert_eq!(slack.refused(), [""; 0]);
+}
+
+/// What tells of several errors is no message of one of them.
+#[tokio::test]
+async fn a_storm_is_told_without_buttons_and_makes_no_thread() {
+    let slack = Slack::start().await;
+    let server = Server::start(&format!("[storm]\nwait = \"1s\"\nabove = 1\n{}", slack.channel())).await;
+    let outage = |module: &str| {
+        json!({
+            "module": module,
+            "environment": "prod",
+            "location": format!("com.acme.{module}.Repository.find"),
+            "exception": { "type": "com.acme.ApiException", "value": "failed",
+                "cause": { "type": "java.net.ConnectException", "value": "Connection refused: db-primary:5432" } },
+        })
+    };
+    for module in ["cart", "stock", "login", "search", "refund", "cancel"] {
+        server.send(&outage(module)).await;
+    }
+    let storm = || slack.messages().into_iter().find(|(_, one)| title(&one.said[0]).starts_with("⛈️"));
+    wait_for("the storm to be told", || storm().is_some()).await;
+    let (ts, storm) = storm().unwrap();
+    assert!(storm.thread_ts.is_none() && buttons(&storm.said[0]).is_empty(), "{storm:?}");
+    wait_until("all to be settled", async || {
+        server.api("/api/v1/deliveries?state=delivered").await["items"].as_array().unwrap().len() == 6
+    })
+    .await;
+    assert!(slack.messages().iter().all(|(_, one)| one.thread_ts.as_ref() != Some(&ts)));
+    assert_eq!(slack.refused(), [""; 0]);
+}
+
 /// Another configuration: the door goes by its secrets, and the thread goes on with the channel's new editor.
 #[tokio::test]
 async fn a_reload_changes_the_secret_and_the_thread_goes_on() {

@@ -192,6 +192,10 @@ pub(super) async fn what_fails_is_diverted_once(url: &str) {
     assert_eq!(said, [(1, instead_of("answered 404")), (1, instead_of("answered 429"))]);
     assert_eq!(stands_in[0].expires_at, first[0].expires_at, "it is not younger than the alert");
 
+    admit(&archive, [3], 1, T0).await;
+    let held = claimed(&archive, "ops", 10, at(3)).await.remove(0);
+    end(&held, End::Held { due_at: at(1_000), expires_at: held.expires_at }, None, at(3)).await;
+
     // What waits behind one that fails, and what was never tried; and each once, also back where it came from.
     assert_eq!((overdue("ops", "mail", at(119)).await, overdue("ops", "mail", at(120)).await), (0, 2));
     assert_eq!((overdue("ops", "mail", at(120)).await, overdue("mail", "ops", at(500)).await), (0, 0));
@@ -209,7 +213,8 @@ pub(super) async fn what_fails_is_diverted_once(url: &str) {
     ways.iter_mut().for_each(|ways| ways.sort());
     ways.sort();
     assert_eq!(ways[..2], [["dev", "mail", "ops"], ["dev", "mail", "ops"]]);
-    assert_eq!(ways[2..], [["dev", "mail", "ops", "pager"], ["dev", "mail", "ops", "pager"]]);
+    assert_eq!(ways[2..4], [["dev", "mail", "ops", "pager"], ["dev", "mail", "ops", "pager"]]);
+    assert_eq!(ways[4..], [["dev", "ops"]], "what waits on purpose waits on");
     let too_late = T0.plus(EXPIRY);
     end(&rest[0], End::Dead { error: "answered 550".into() }, Some("pager"), too_late).await;
     assert_eq!(

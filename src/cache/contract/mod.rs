@@ -367,6 +367,23 @@ async fn a_claim_heeds_a_live_marker(cache: &Cache) {
     assert_eq!((grant.granted, grant.first_ordinal, grant.record.marker.seen), (5, 1, 7));
     let of = |reason, total| Total { pod: 0, minute: T0.minute(), reason, total };
     assert_eq!(grant.totals, [of(Some(Reason::Muted), 3), of(None, 5), of(Some(Reason::Budget), 2)]);
+    // Held back by maintenance, what is known of it and what is not; then as ever.
+    let fingerprint = draw();
+    cache.remember_one(fingerprint, open_marker(), T0).await;
+    for fingerprint in [fingerprint, draw()] {
+        let held = |count| Claim { held_until: Some(after(60_000)), ..claim(fingerprint, count) };
+        let grant = cache.grant_one(held(4), T0).await;
+        assert_eq!((grant.granted, &grant.totals[..]), (0, &[of(Some(Reason::Maintenance), 4)][..]));
+        let marker = grant.record.marker;
+        assert_eq!((marker.reason, marker.quiet_until), (Reason::Maintenance, after(60_000)));
+        assert_eq!(cache.grant_one(held(1), after(59_999)).await.granted, 0);
+        assert_eq!(cache.grant_one(held(1), after(60_000)).await.granted, 1);
+    }
+}
+
+/// Of an error that may alert twice more.
+fn open_marker() -> Marker {
+    Marker { quiet_until: T0, budget: 3, granted: 1, reason: Reason::Spacing, ..marker(4) }
 }
 
 async fn a_pace_lets_a_burst_go_and_then_so_many_a_minute(cache: &Cache) {

@@ -10,8 +10,9 @@ use crate::config::Locale;
 use crate::issue::{Press, State};
 
 impl Message {
-    /// The alert in words, with the figures of now.
-    pub(crate) fn told_again(alert: &Alert, progress: &Progress, style: &Style) -> Message {
+    /// The delivery in words, with the figures of now.
+    pub(crate) fn told_again(delivery: &Delivery, progress: &Progress, style: &Style) -> Message {
+        let alert = &delivery.alert;
         let now = Alert {
             ordinal: progress.granted.max(alert.ordinal),
             occurrences: progress.occurrences.max(alert.occurrences),
@@ -27,7 +28,10 @@ impl Message {
             owner: style.owner_of(&now),
         };
         let fields = if alert.ordinal <= 1 { told.fields() } else { told.short_fields() };
-        Message { title: told.title(), fields, ..Message::of(alert, style) }
+        let before = Message::of_delivery(delivery, style);
+        // What was said of the delivery itself comes first.
+        let of_delivery = before.fields.iter().take(usize::from(delivery.instead_of.is_some())).cloned();
+        Message { title: told.title(), fields: of_delivery.chain(fields).collect(), ..before }
     }
 }
 

@@ -745,7 +745,8 @@ fn what_may_have_arrived_is_sent_again_where_it_is_told_from_a_new_one_or_would_
     let alerts = [(Kind::Alert, 1), (Kind::Alert, 2), (Kind::Alert, 5), (closing, 5), (health, 2)];
     for Service { kind, keys, .. } in &SERVICES {
         let channel = sample::channel(kind, keys, Locale::En);
-        let repeated = alerts.map(|(kind, ordinal)| channel.repeats(&Alert { kind, ordinal, ..sample::alert(1) }));
+        let repeated = alerts
+            .map(|(kind, ordinal)| channel.repeats(&sample::delivery(Alert { kind, ordinal, ..sample::alert(1) })));
         let later = *kind == "pagerduty";
         assert_eq!(repeated, [true, later, later, true, true], "{kind}");
     }

@@ -3,7 +3,7 @@
 use expect_test::{Expect, expect};
 
 use super::*;
-use crate::alert::{Alert, Stage};
+use crate::alert::{Alert, InsteadOf, Stage};
 use crate::config::Locale;
 use crate::deliver::slack::tests::assert_within_limits;
 use crate::deliver::{Channel, sample};
@@ -371,6 +371,16 @@ fn what_came_before_is_found_by_its_key() {
     assert_eq!(found(&sample::delivery(sample::alert(3)), &listed), None);
     assert_eq!(found(&delivery, r#"{"ok":false,"error":"missing_scope"}"#), None);
     assert_eq!(channel.found(&delivery, &Err(Failure::Timeout)), None);
+}
+
+/// What was said of the delivery itself stays in the message.
+#[test]
+fn an_edit_goes_on_saying_instead_of_whom_it_is_told() {
+    let instead_of = InsteadOf { channel: "mail".into(), since: sample::NOW, error: "answered 550".into() };
+    let mut posted = posted(sample::alert(1), progress(Stage::Open, State::Open));
+    posted.delivery.instead_of = Some(instead_of);
+    let (_, edit) = body(app(Locale::En).edit(&posted).unwrap());
+    assert!(edit.to_string().contains("mail, which fails since"), "{edit}");
 }
 
 #[test]

@@ -87,7 +87,7 @@ async fn two_pods_keep_one_pace() {
     let (redis, postgres, sink) = (Redis::start(), Postgres::start(), Sink::start().await);
     let stores = stores(&postgres.database("pace"), Some(&format!("redis://{}", redis.address())));
     let channel = format!(
-        "[[channel]]\nname = \"ops\"\ntype = \"webhook\"\nurl = \"{}\"\nper_minute = {PER_MINUTE}\n",
+        "[[channel]]\nname = \"ops\"\ntype = \"webhook\"\nurl = \"{}\"\nfold = false\nper_minute = {PER_MINUTE}\n",
         sink.url()
     );
     let pods = [Server::start_on(&stores, &channel).await, Server::start_on(&stores, &channel).await];
