@@ -163,13 +163,9 @@ impl Worker {
             if desk.failing && self.channel.fallback().is_some() {
                 wake_at = wake_at.into_iter().chain([desk.divert_at]).min();
             }
-            let may_end = match called {
-                Call::Work => false,
-                Call::Leave => desk.is_empty() && fresh.is_closed() && fresh.is_empty(),
-                Call::Stop => desk.is_empty() || desk.sending.is_empty() && self.interim.is_away(),
-            };
+            let all_handed = fresh.is_closed() && fresh.is_empty();
             let listens = called == Call::Leave || sends && desk.ready.is_empty();
-            if may_end {
+            if self.may_end(called, &desk, all_handed) {
                 self.settle_interim(&mut desk, now);
                 return;
             }
@@ -185,6 +181,15 @@ impl Worker {
                 () = self.sleep_until(wake_at), if wake_at.is_some() => {}
                 _ = call.changed(), if called != Call::Stop => {}
             }
+        }
+    }
+
+    /// Whether nothing is left to do for whoever is called so. `all_handed`: nothing is handed over any more.
+    fn may_end(&self, called: Call, desk: &Desk, all_handed: bool) -> bool {
+        match called {
+            Call::Work => false,
+            Call::Leave => desk.is_empty() && all_handed,
+            Call::Stop => desk.is_empty() || desk.sending.is_empty() && self.interim.is_away(),
         }
     }
 
