@@ -246,10 +246,10 @@ impl Interim {
         overdue.into_iter().filter(|nth| state.divert(*nth, channel, Arc::clone(&fallback.to), now)).count()
     }
 
-    /// Where the first delivery of an issue's newest alert stands, when that alert is held here.
+    /// Where the first delivery of an issue's first alert stands, when that alert is held here.
     pub(crate) fn way_of(&self, fingerprint: Fingerprint) -> Option<Way> {
         let state = self.state();
-        let held = state.held.values().rev().find(|held| held.alert.fingerprint == fingerprint)?;
+        let held = state.held.values().find(|held| held.alert.fingerprint == fingerprint)?;
         held.alert.ways.first().cloned()
     }
 

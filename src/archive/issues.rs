@@ -400,7 +400,7 @@ pub(super) async fn way(tx: &mut Tx, fingerprint: Fingerprint) -> Result<Option<
     static WAY: Sql = Sql::new(
         "SELECT d.channel, d.state, d.attempts, d.due_at, d.settled_at, d.error \
          FROM issues i JOIN alerts a ON a.issue = i.id JOIN deliveries d ON d.alert = a.id \
-         WHERE i.fingerprint = ? ORDER BY d.id DESC LIMIT 1",
+         WHERE i.fingerprint = ? ORDER BY d.id LIMIT 1",
     );
     let way = |row: &Row<'_>| {
         let mut way = Way::new(row.get::<String>(0)?.into(), row.get(3)?);

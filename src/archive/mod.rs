@@ -396,7 +396,7 @@ impl Archive {
             .await
     }
 
-    /// Where the newest delivery of an issue stands.
+    /// Where the first delivery of an issue stands; those that were made in its place come later.
     pub(crate) async fn way_of(&self, fingerprint: Fingerprint) -> Result<Option<Way>, Error> {
         self.store.read(fingerprint, |tx, fingerprint| Box::pin(issues::way(tx, *fingerprint))).await
     }

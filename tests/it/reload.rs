@@ -10,7 +10,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::crash::{all, module, number, text};
-use crate::harness::{KEY, Reaction, Server, Sink, client, wait_for, wait_until};
+use crate::harness::{KEY, Reaction, Received, Server, Sink, client, wait_for, wait_until};
+use crate::servers::postgres::Postgres;
+use crate::servers::redis::Redis;
 
 const CONNECTIONS: usize = 12;
 /// Events acknowledged between two reloads.
@@ -61,8 +63,9 @@ impl Load {
     }
 }
 
+/// A channel that is told of each alert by itself.
 fn channel(name: &str, sink: &Sink, more: &str) -> String {
-    format!("[[channel]]\nname = \"{name}\"\ntype = \"webhook\"\nurl = \"{}\"\n{more}\n", sink.url())
+    format!("[[channel]]\nname = \"{name}\"\ntype = \"webhook\"\nurl = \"{}\"\nfold = false\n{more}\n", sink.url())
 }
 
 /// The lines of the log that say what became of a reload.
@@ -201,6 +204,66 @@ async fn reloads_under_load_lose_nothing_and_double_nothing() {
         deliveries.len()
     );
     assert!(versioned > 0, "nothing went by the changed channel");
+}
+
+/// What was granted without the archive, and not sent yet, is sent by the new worker; and recorded as sent.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reload_while_the_archive_is_away_doubles_nothing_that_is_held_in_memory() {
+    const ERRORS: usize = 60;
+    let (redis, mut postgres) = (Redis::start(), Postgres::start());
+    let (works, taken) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
+    let (now, takes) = (Arc::clone(&works), Arc::clone(&taken));
+    // Some are taken before the reload, most are not.
+    let ops = Sink::reacting(move |n, one: &Received| {
+        if !now.load(Ordering::SeqCst) && !n.is_multiple_of(5) {
+            return Reaction::status(503);
+        }
+        if one.json["kind"] == "alert" {
+            takes.lock().unwrap().push(one.headers["idempotency-key"].clone());
+        }
+        Reaction::status(200)
+    })
+    .await;
+    let stores = format!(
+        "[archive]\nurl = \"{}\"\n[cache]\nurl = \"redis://{}\"\n",
+        postgres.database("reload"),
+        redis.address()
+    );
+    let server = Server::start_on(&stores, &format!("{DELIVER}{}", channel("ops", &ops, ""))).await;
+    postgres.stop();
+    let decides = async || {
+        let answer = client().get(format!("{}/readyz", server.base())).send().await.unwrap();
+        let answer: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+        answer["decides"].as_str().unwrap().to_owned()
+    };
+    wait_until("the archive to be left alone", async || decides().await == "cache").await;
+    let send = async |from: usize| {
+        for nth in from..from + ERRORS {
+            let module = module(nth);
+            let event = json!({ "module": module, "location": format!("{module}.Work.run"), "detail": "refused" });
+            assert_eq!(server.send(&event).await["outcomes"][0]["outcome"], "alerted");
+        }
+    };
+    send(0).await;
+    wait_for("some attempts", || ops.count() > 20).await;
+    let before = taken.lock().unwrap().len();
+    let changed = format!("{DELIVER}{}", channel("ops", &ops, "headers = { X-Version = \"2\" }"));
+    assert!(reload(&server, &changed).await.contains("is in force"));
+    send(ERRORS).await;
+    works.store(true, Ordering::SeqCst);
+    wait_for("all alerts", || taken.lock().unwrap().len() >= 2 * ERRORS).await;
+    postgres.start_again();
+    wait_until("the archive to be asked again", async || decides().await == "cache+archive").await;
+    wait_until("all to be recorded as sent", async || {
+        let all = all(&server, "/api/v1/deliveries").await;
+        all.len() >= 2 * ERRORS && all.iter().all(|one| one["state"] == "delivered")
+    })
+    .await;
+    let taken = taken.lock().unwrap().clone();
+    let different: BTreeSet<_> = taken.iter().collect();
+    assert_eq!((taken.len(), different.len()), (2 * ERRORS, 2 * ERRORS));
+    assert!(before < ERRORS, "nothing was left to the new worker: {before}");
+    assert!(ops.received().last().unwrap().headers.contains_key("x-version"));
 }
 
 /// A worker whose channel did not change knows on what it waits.

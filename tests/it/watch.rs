@@ -23,6 +23,7 @@ const WORKS: u8 = 0;
 const REFUSES: u8 = 1;
 const HANGS: u8 = 2;
 const BREAKS_OFF: u8 = 3;
+const IS_GONE: u8 = 4;
 
 /// A receiver that can be broken.
 async fn fragile() -> (Sink, Arc<AtomicU8>) {
@@ -32,6 +33,7 @@ async fn fragile() -> (Sink, Arc<AtomicU8>) {
         WORKS => Reaction::status(200),
         REFUSES => Reaction::status(503),
         HANGS => Reaction::Hang,
+        IS_GONE => Reaction::status(404),
         _ => Reaction::Drop,
     });
     (sink.await, how)
@@ -199,6 +201,23 @@ async fn with_a_cache_canaries_arrive_without_the_archive_and_what_fails_then_is
     how.store(WORKS, Ordering::SeqCst);
     wait_for("the end to be told", || told(&backup).last().unwrap() == "watch.works").await;
     assert_eq!(told(&backup)[before.len()..], ["watch.stopped", "archive.back", "watch.works"]);
+}
+
+/// A channel that others stand in for is broken all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_canary_that_only_a_fallback_took_has_not_arrived() {
+    let ((canary, how), spare, backup) = (fragile().await, Sink::start().await, Sink::start().await);
+    how.store(IS_GONE, Ordering::SeqCst);
+    let toml = watch("channel = \"canaries\"\n")
+        + &channel("canaries", &canary)
+        + "fallback = \"spare\"\n"
+        + &channel("spare", &spare)
+        + &channel("backup", &backup);
+    let server = Server::start(&toml).await;
+    wait_for("the failure to be told", || told(&backup) == ["watch.stopped"]).await;
+    assert!(text(&backup, 0).contains("Answer: answered 404"), "{}", text(&backup, 0));
+    wait_for("the fallback", || spare.count() > 0).await;
+    assert_eq!(canaries(&server, "arrived").await, 0);
 }
 
 /// Of several servers one tells, and the same one tells the end.
