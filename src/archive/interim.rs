@@ -234,7 +234,7 @@ impl Interim {
         let way = |nth: &u64| state.held[nth].alert.ways.iter().find(|way| *way.channel == *channel);
         let was_tried = |nth: &u64| way(nth).is_some_and(|way| way.attempts > 0);
         let is_overdue = |nth: &u64, first: &u64| {
-            let Held { alert, recording } = &state.held[nth];
+            let Held { alert, recording, .. } = &state.held[nth];
             // Else it waits on purpose.
             let should_go = way(nth).is_some_and(|way| way.due_at <= now) || was_tried(first);
             !recording && should_go && now >= alert.granted_at.plus(fallback.after)
@@ -352,7 +352,7 @@ impl State {
     /// Gives an alert another way in place of one that fails, unless it is too late or the alert has that way already.
     fn divert(&mut self, nth: u64, from: &str, to: Arc<str>, now: Time) -> bool {
         let State { held, lines, .. } = self;
-        let Some(Held { alert, recording: false }) = held.get_mut(&nth) else { return false };
+        let Some(Held { alert, recording: false, .. }) = held.get_mut(&nth) else { return false };
         let failed = alert.ways.iter().find(|way| *way.channel == *from);
         let is_there = alert.ways.iter().any(|way| way.channel == to);
         let Some(failed) = failed.filter(|_| !is_there && now < alert.expires_at) else { return false };

@@ -73,18 +73,19 @@ impl State {
             self.lines.get_mut(&claim.channel)?.due.remove(&(way.due_at, alert.fingerprint));
             way.sending = true;
             way.attempts += 1;
+            let (attempt, instead_of) = (way.attempts, way.instead_of.clone());
             match &mut delivery {
                 // A message of many has no room for what each of them said.
                 Some(delivery) => delivery.folded.push(Alert { event: None, ..alert.alert() }),
                 None => {
                     delivery = Some(Delivery {
                         id: alert.id(Some(&claim.channel)),
-                        attempt: way.attempts,
-                        fence: i64::from(way.attempts),
+                        attempt,
+                        fence: i64::from(attempt),
                         claimed_until: now.plus(claim.lease),
                         created_at: alert.granted_at,
                         expires_at: alert.expires_at,
-                        instead_of: way.instead_of.clone(),
+                        instead_of,
                         ..Delivery::first(Arc::clone(&claim.channel), alert.alert())
                     });
                 }
