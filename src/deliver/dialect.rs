@@ -49,12 +49,13 @@ impl Dialect {
     pub(crate) fn text(&self, message: &Message) -> String {
         let title = self.bold(&message.title);
         let head = format!("{}{title}\n{}\n", mention_line(message), self.prose(&message.why, HEAD_UNITS));
-        self.join(head, &self.body(message), &self.links(&message.links))
+        let (page, more) = message.page_and_more();
+        self.join(head, &self.body(message), &self.links(Some(page), more))
     }
 
     /// The message below its title and reason, with the links besides the page.
     pub(crate) fn facts(&self, message: &Message) -> String {
-        self.join(String::new(), &self.body(message), &self.links(message.page_and_more().1))
+        self.join(String::new(), &self.body(message), &self.links(None, message.page_and_more().1))
     }
 
     /// A link of ours or the operator's.
@@ -62,18 +63,16 @@ impl Dialect {
         (self.link)(&self.prose(label, LABEL_UNITS), url)
     }
 
-    /// The first of them, and as many more as fit into a third of the room.
-    fn links(&self, links: &[Link]) -> String {
-        let mut out = String::new();
-        for link in links {
-            let more = self.link(link);
-            if self.cost(&out) + self.cost(self.between) + self.cost(&more) > self.limit / 3 && !out.is_empty() {
+    /// The page, where it is among them, and as many more as fit into a third of the room.
+    fn links(&self, page: Option<&Link>, more: &[Link]) -> String {
+        let mut out = page.map(|page| self.link(page)).unwrap_or_default();
+        for link in more {
+            let between = if out.is_empty() { "" } else { self.between };
+            let next = format!("{between}{}", self.link(link));
+            if self.cost(&out) + self.cost(&next) > self.limit / 3 {
                 break;
             }
-            if !out.is_empty() {
-                out.push_str(self.between);
-            }
-            out.push_str(&more);
+            out.push_str(&next);
         }
         out
     }

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
-use lettre::message::{Body, Mailbox, MultiPart, MultiPartKind, SinglePart};
+use lettre::message::{Body, Mailbox, Mailboxes, MultiPart, MultiPartKind, SinglePart};
 
 use crate::alert::{Attempt, Delivery};
 use crate::config::{self, Secret};
@@ -59,12 +59,13 @@ impl Email {
         let alert = &delivery.alert;
         let mut message = Message::of_delivery(delivery, style);
         // Whom others mention is written to.
-        let called = message.mention.take().and_then(|mention| mention.parse::<Mailbox>().ok());
-        let to: Vec<&Mailbox> = self
-            .to
-            .iter()
-            .chain(called.as_ref().filter(|called| !self.to.iter().any(|to| to.email == called.email)))
-            .collect();
+        let called = message.mention.take().and_then(|mention| mention.parse::<Mailboxes>().ok()).unwrap_or_default();
+        let mut to = self.to.clone();
+        for called in called {
+            if !to.iter().any(|to| to.email == called.email) {
+                to.push(called);
+            }
+        }
         let letter = Letter::of(&message, &hex_colour(alert));
         let domain = self.from.email.domain();
         let thread = format!("<{}@{domain}>", alert.fingerprint);
@@ -80,7 +81,7 @@ impl Email {
             .raw_header(raw("Auto-Submitted", "auto-generated"))
             .raw_header(raw("X-Bongsu-Fingerprint", &alert.fingerprint.to_string()));
         for to in &to {
-            mail = mail.to(Mailbox::clone(to));
+            mail = mail.to(to.clone());
         }
         // Base64 has no underscore, so the boundary is in no part.
         let boundary = format!("=_bongsu_{opened}_{ordinal}");

@@ -22,7 +22,7 @@ const TEXT: Dialect = Dialect::unmarked(2_000 - WHY_UNITS - 1, utf16, plain);
 pub(crate) fn layout(told: &Told<'_>) -> Value {
     let message = told.message;
     let (mention, why) = (mention_line(message), TEXT.prose(&message.why, WHY_UNITS));
-    let below = Dialect { limit: TEXT.limit - TEXT.cost(&mention), ..TEXT };
+    let below = Dialect { limit: TEXT.limit.saturating_sub(TEXT.cost(&mention)), ..TEXT };
     let text = format!("{mention}{why}\n{}", below.facts(message));
     let (page, _) = message.page_and_more();
     json!({

@@ -14,7 +14,7 @@ use super::text;
 
 /// Characters of a name and of a mention, which no channel has to cut.
 const NAME_CHARS: usize = 60;
-const MENTION_CHARS: usize = 200;
+pub(super) const MENTION_CHARS: usize = 200;
 
 /// The configured owners, compiled.
 #[derive(Debug, Default)]

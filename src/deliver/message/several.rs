@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use super::words::{Digest, Words};
 use super::*;
 use crate::alert::{Delivery, Spread};
+use crate::deliver::owners::MENTION_CHARS;
 
 /// Errors that are named.
 const NAMED_MAX: usize = 5;
@@ -188,13 +189,21 @@ impl Several<'_> {
         fields.0
     }
 
-    /// Those who look after what was broken, each once.
+    /// Those who look after what was broken, each once, and together no longer than one of them may be. A list of addresses
+    /// is written so as well.
     fn mention(&self) -> Option<String> {
-        let first = self.errors.iter().filter(|error| error.kind == Kind::Alert && error.ordinal <= 1);
+        // Of an error with several alerts here the first may be among them.
+        let first = self.delivery.told().filter(|alert| alert.kind == Kind::Alert && alert.ordinal <= 1);
         let called: BTreeSet<&str> =
-            first.filter_map(|error| self.style.owner_of(error)?.mention(&self.style.channel)).collect();
-        let called: Vec<&str> = called.into_iter().take(MENTIONS_MAX).collect();
-        (!called.is_empty()).then(|| called.join(" "))
+            first.filter_map(|alert| self.style.owner_of(alert)?.mention(&self.style.channel)).collect();
+        let mut left = MENTION_CHARS;
+        let fits = |called: &&str| {
+            let fits = called.chars().count() <= left;
+            left = left.saturating_sub(called.chars().count() + 2);
+            fits
+        };
+        let called: Vec<&str> = called.into_iter().take(MENTIONS_MAX).take_while(fits).collect();
+        (!called.is_empty()).then(|| called.join(", "))
     }
 }
 

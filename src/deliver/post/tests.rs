@@ -96,11 +96,49 @@ fn links_and_mentions_stand_in_every_channels_message() {
         assert!(first.iter().any(|text| text.contains("<@&4> <!subteam^S1> *x*")), "{kind}: {first:#?}");
         for later in [sample::alert(3), sample::closing(true)] {
             let later = said(later);
-            assert!(later.iter().any(|text| text.contains("https://bongsu.example/l/9f2c")), "{kind}: {later:#?}");
+            let ours = ["https://bongsu.example/trace/4bf9", "https://bongsu.example/l/9f2c"];
+            assert!(later.iter().any(|text| ours.iter().any(|url| text.contains(url))), "{kind}: {later:#?}");
             assert!(later.iter().any(|text| text.contains("pay-team")), "{kind}: {later:#?}");
             assert!(!later.iter().any(|text| text.contains("subteam")), "{kind}: {later:#?}");
         }
     }
+}
+
+/// A message of several errors calls the owners of those that begin in it, within what one mention may have.
+#[test]
+fn several_owners_are_called_together() {
+    let owners = |a: &str, b: &str| {
+        format!(
+            "[[owner]]\nname = \"a\"\nmatch = {{ module = \"order-*\" }}\nmention = {{ ops = \"{a}\" }}\n\
+             [[owner]]\nname = \"b\"\nmention = {{ ops = \"{b}\" }}\n"
+        )
+    };
+    let of = |kind: &str, keys: &str, book: &str, other: Alert| {
+        let channel = sample::with_book(kind, keys, Locale::En, book);
+        channel.compose(&Delivery { folded: vec![other], ..sample::delivery(sample::alert(1)) }, sample::NOW)
+    };
+    let mut other = sample::alert(1);
+    other.fingerprint = crate::issue::Fingerprint(2);
+    other.attributes.module = "pay-api".into();
+    other.event = None;
+    let said = |parcel: &Parcel| match parcel {
+        Parcel::Post { body, .. } => texts(&serde_json::from_slice(body).unwrap()).join("\n"),
+        other => panic!("{other:?}"),
+    };
+    for Service { kind, keys, .. } in &SERVICES {
+        let both = said(&of(kind, keys, &owners("<@1>", "<@2>"), other.clone()));
+        assert!(both.contains("<@1>, <@2>"), "{kind}: {both}");
+        let later = Alert { ordinal: 2, ..other.clone() };
+        let one = said(&of(kind, keys, &owners("<@1>", "<@2>"), later));
+        assert!(one.contains("<@1>") && !one.contains("<@2>"), "{kind}: {one}");
+        let long = said(&of(kind, keys, &owners(&"m".repeat(120), &"n".repeat(120)), other.clone()));
+        assert!(long.contains(&"m".repeat(120)) && !long.contains(&"n".repeat(120)), "{kind}: {long}");
+    }
+    let mail = "smtp = \"smtps://a:b@mail.example\"\nfrom = \"a@b.example\"\nto = [\"ops@b.example\"]";
+    let Parcel::Mail { to, .. } = of("email", mail, &owners("kim <kim@b.example>", "lee@b.example"), other) else {
+        panic!("a mail is sent");
+    };
+    assert_eq!(to, ["ops@b.example", "kim@b.example", "lee@b.example"]);
 }
 
 #[test]
