@@ -395,6 +395,7 @@ mod tests {
             "outgoing",
             "log",
             "watch",
+            "storm",
         ];
         let lists =
             ["[project]", "[channel]", "[route]", "[link]", "[owner]", "[quiet]", "[maintenance]"].into_iter().chain([
