@@ -223,3 +223,39 @@ pub(super) async fn what_fails_is_diverted_once(url: &str) {
         "those whose lease is over, and none that came too late"
     );
 }
+
+/// However many wait behind those that go first, these are found.
+pub(super) async fn what_waits_hides_nothing(url: &str) {
+    let archive = open(url).await;
+    admit(&archive, 1..=300, 5, T0).await;
+    let first = claimed(&archive, "ops", 300, at(1)).await;
+    assert_eq!(first.len(), 300);
+    let back = |one: &Delivery| Settlement {
+        id: one.id,
+        fence: one.fence,
+        unanswered: false,
+        end: End::Back { due_at: at(5) },
+        divert_to: None,
+    };
+    archive.exchange(first.iter().map(back).collect(), claim("none", 0), at(2)).await.unwrap();
+    assert_eq!(claimed(&archive, "ops", 300, at(4)).await.len(), 0);
+    let again = claimed(&archive, "ops", 300, at(5)).await;
+    assert_eq!((again.len(), again.iter().all(|one| one.alert.ordinal == 1)), (300, true));
+}
+
+/// The newest of an issue leads those that are folded into it, also when it is tried again.
+pub(super) async fn what_leads_is_tried_again(url: &str) {
+    let archive = open(url).await;
+    admit(&archive, 1..=1, 3, T0).await;
+    admit(&archive, 2..=4, 1, T0).await;
+    let folding = Folding { digest_above: 1, ..Folding::NONE };
+    let claim = |now| archive.exchange(Vec::new(), Claim { folding, ..claim("ops", 10) }, now);
+    let mut told = Vec::new();
+    for (now, due_at) in [(at(1), at(2)), (at(2), at(3)), (at(3), at(4))] {
+        let digest = claim(now).await.unwrap().0;
+        assert_eq!(digest.len(), 1, "{now}");
+        told.push(digest[0].told().map(|alert| alert.id).collect::<std::collections::BTreeSet<_>>());
+        settle(&archive, &digest[0], End::Again { due_at, asked: false, error: "503".into() }, now).await;
+    }
+    assert_eq!((told[0].len(), told.iter().all(|one| *one == told[0])), (6, true));
+}
