@@ -110,9 +110,10 @@ macro_rules! due_query {
 /// What is due, in the order in which it should go: what nothing of its issue goes before, and then what may be told
 /// together with that. What only waits for others is not among those that are looked at together, or it could hide them.
 async fn due(tx: &mut Tx, claim: &Claim, now: Time) -> Result<Vec<Due>, Error> {
+    // Not `NOT EXISTS`: of a table that it does not know yet, PostgreSQL may take that for a join without an index.
     static FIRST: Sql = Sql::new(due_query!(
-        "NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.channel = d.channel AND e.issue = d.issue \
-             AND e.state = 'pending' AND e.id < d.id AND (e.folded_into IS NULL OR e.folded_into <> d.id)) \
+        "d.id = (SELECT min(e.id) FROM deliveries e WHERE e.channel = d.channel AND e.issue = d.issue \
+             AND e.state = 'pending' AND (e.folded_into IS NULL OR e.folded_into <> d.id)) \
          ORDER BY d.priority, d.due_at, d.id LIMIT ?3"
     ));
     static BEHIND: Sql = Sql::new(due_query!("d.issue IN (?*) ORDER BY d.id LIMIT ?3"));
