@@ -12,7 +12,7 @@ use crate::alert::{Alert, Kind};
 use crate::config::{self, Secret};
 use crate::event::Level;
 
-use super::dialect::Dialect;
+use super::dialect::{Dialect, mention_line};
 use super::judge::Fate;
 use super::markup::{chars, loose_markdown};
 use super::parcel::Reply;
@@ -44,11 +44,14 @@ pub(crate) fn layout(told: &Told<'_>) -> Value {
     let why = text(WHY_CHARS).prose(&message.why, WHY_CHARS);
     let (page, _) = message.page_and_more();
     let link = format!("{}: {}", page.label, page.url);
-    let spent = title.chars().count() + why.chars().count() + link.chars().count() + 1;
+    let mention = mention_line(message);
+    let spent: usize = [&title, &why, &link, &mention].into_iter().map(|part| part.chars().count()).sum();
+    // A line's end after the reason, and one after the facts.
+    let spent = spent + 2;
     let facts = text(MESSAGE_CHARS.saturating_sub(spent)).facts(message);
     let mut body = json!({
         "title": title,
-        "body": format!("{why}\n{facts}{link}"),
+        "body": format!("{mention}{why}\n{}\n{link}", facts.trim_end()),
         "type": kind(told.alert),
         "format": "text",
     });

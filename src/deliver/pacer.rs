@@ -41,6 +41,11 @@ impl Pacer {
         Pacer { destination: format!("{} edits", self.destination), ..self }
     }
 
+    /// Whether a message may have to wait for its turn.
+    pub(super) fn is_paced(&self) -> bool {
+        self.pace.per_minute > 0
+    }
+
     /// Whose turn it is: not after `now`, and the message may go; later, and it is to be asked again then.
     pub(super) async fn turn(&self, now: Time) -> Time {
         for cache in &self.caches {

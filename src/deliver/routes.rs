@@ -56,6 +56,14 @@ impl Routes {
                 Err(wrong) => problems.extend(wrong.into_iter().map(|what| format!("route {}: {what}", i + 1))),
             }
         }
+        let budgets = rules.iter().map(|rule| rule.route.policy.budget);
+        let most = budgets.chain([default_policy.budget]).max().unwrap_or_default();
+        problems.extend(rules.iter().filter(|rule| rule.from > most).map(|rule| {
+            format!(
+                "route {}: no window has an alert with the `ordinal` {}: no budget is above {most}",
+                rule.number, rule.from
+            )
+        }));
         let pauses = Pauses::new(config).unwrap_or_else(|wrong| {
             problems.extend(wrong);
             Pauses::default()
@@ -197,7 +205,7 @@ fn rule(
         }
     }
     let has_policy = configured.policy != PolicySettings::default();
-    if has_policy && matchers.from_ordinal().is_some() {
+    if has_policy && matchers.first_ordinal().is_some() {
         problems.push("a route by `ordinal` has no policy of its own: that is decided before there is an alert".into());
     }
     if !problems.is_empty() {
@@ -207,7 +215,7 @@ fn rule(
         true => Arc::new(configured.policy.over(default_policy)),
         false => Arc::clone(default_policy),
     };
-    let from = matchers.from_ordinal().unwrap_or(1);
+    let from = matchers.first_ordinal().unwrap_or(1);
     let route = Arc::new(Route::to(policy, channels));
     Ok(Rule { number, matchers, from, route, has_policy, go_on: configured.go_on })
 }

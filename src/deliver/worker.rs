@@ -136,32 +136,7 @@ impl Worker {
             self.settle_interim(&mut desk, now);
             self.divert_overdue(&mut desk, now).await;
             let mut wake_at = (!sends && !stopping).then_some(desk.quiet_until);
-            let limit = if sends && desk.ready.is_empty() { self.room(&desk) } else { 0 };
-            if self.interim.is_away() {
-                wake_at = Some(wake_at.unwrap_or_else(|| now.plus(ARCHIVE_PAUSE)));
-            } else if limit > 0 || !desk.settled.is_empty() {
-                match self.exchange(&mut desk.settled, limit, now).await {
-                    Ok((claimed, next_due)) => {
-                        desk.ready.extend(claimed);
-                        if limit > 0 {
-                            // What another process claims meanwhile and does not settle is due when its lease ends; and a
-                            // command may have put dead letters back.
-                            let others = Some(now.plus(self.settings.lease.get()));
-                            wake_at = next_due.into_iter().chain(others).min();
-                        }
-                        self.dispatch(&mut desk, sends, now).await;
-                    }
-                    Err(error) => {
-                        tracing::error!(%error, channel = &**self.channel.name(), "the outbox could not be read; trying again");
-                        wake_at = Some(now.plus(ARCHIVE_PAUSE));
-                    }
-                }
-            }
-            if sends && desk.ready.is_empty() {
-                desk.ready.extend(self.interim.claim(&self.claim(self.room(&desk)), now));
-                self.dispatch(&mut desk, sends, now).await;
-                wake_at = wake_at.into_iter().chain(self.interim.next_due(self.channel.name(), now)).min();
-            }
+            wake_at = self.look(&mut desk, sends, wake_at, now).await;
             wake_at = wake_at.into_iter().chain(desk.turn(now)).chain(self.next_divert(&desk)).min();
             let may_end = match called {
                 Call::Work => false,
@@ -188,16 +163,60 @@ impl Worker {
         }
     }
 
-    /// How many more deliveries than those at hand are wanted.
+    /// Tells the outbox what was settled and takes what is due, from memory too. Answers when to look again, at `wake_at`
+    /// anyway.
+    async fn look(
+        self: &Arc<Self>,
+        desk: &mut Desk,
+        sends: bool,
+        mut wake_at: Option<Time>,
+        now: Time,
+    ) -> Option<Time> {
+        let limit = if sends && desk.ready.is_empty() { self.room(desk) } else { 0 };
+        if self.interim.is_away() {
+            wake_at = Some(wake_at.unwrap_or_else(|| now.plus(ARCHIVE_PAUSE)));
+        } else if limit > 0 || !desk.settled.is_empty() {
+            match self.exchange(&mut desk.settled, limit, now).await {
+                Ok((claimed, next_due)) => {
+                    let more = limit > 0 && claimed.len() == limit;
+                    desk.ready.extend(claimed);
+                    if limit > 0 {
+                        // What another process claims meanwhile and does not settle is due when its lease ends; and a
+                        // command may have put dead letters back.
+                        let others = Some(now.plus(self.settings.lease.get()));
+                        wake_at = next_due.into_iter().chain(others).min();
+                    }
+                    self.dispatch(desk, sends, now).await;
+                    if more && desk.ready.is_empty() && self.room(desk) > 0 {
+                        wake_at = Some(now);
+                    }
+                }
+                Err(error) => {
+                    tracing::error!(%error, channel = &**self.channel.name(), "the outbox could not be read; trying again");
+                    wake_at = Some(now.plus(ARCHIVE_PAUSE));
+                }
+            }
+        }
+        if sends && desk.ready.is_empty() {
+            desk.ready.extend(self.interim.claim(&self.claim(self.room(desk)), now));
+            self.dispatch(desk, sends, now).await;
+            wake_at = wake_at.into_iter().chain(self.interim.next_due(self.channel.name(), now)).min();
+        }
+        wake_at
+    }
+
+    /// How many more deliveries than those at hand are wanted. Where messages have a pace none is taken ahead of its turn:
+    /// what has to wait waits in the outbox, where it can be folded, and where something more urgent goes before it.
     fn room(&self, desk: &Desk) -> usize {
         match self.settings.concurrency.saturating_sub(desk.sending.len()) {
             0 => 0,
+            _ if self.pacer.as_ref().is_some_and(Pacer::is_paced) => 1,
             free => free + Worker::ahead(&self.settings),
         }
     }
 
-    /// Sends what is ready as far as there is room and it is this worker's turn; gives it back while nothing may be sent, or when its lease could end
-    /// before the far side has answered.
+    /// Sends what is ready as far as there is room and it is this worker's turn; gives it back while nothing may be
+    /// sent, or when its lease could end before the far side has answered.
     async fn dispatch(self: &Arc<Self>, desk: &mut Desk, sends: bool, now: Time) {
         while (desk.sending.len() < self.settings.concurrency && now >= desk.turn_at) || !sends {
             let Some(delivery) = desk.ready.pop_front() else { return };

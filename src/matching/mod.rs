@@ -17,7 +17,7 @@ use glob::Glob;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Matchers {
     all: Vec<Matcher>,
-    from_ordinal: Option<u32>,
+    first_ordinal: Option<u32>,
 }
 
 /// What only some may match by, besides what all may.
@@ -62,7 +62,7 @@ impl Matchers {
         let mut matchers = Matchers::default();
         for (name, pattern) in configured {
             let compiled = match also.iter().find(|also| also.name() == name) {
-                Some(Also::Ordinal) => ordinal(pattern).map(|ordinal| matchers.from_ordinal = Some(ordinal)),
+                Some(Also::Ordinal) => ordinal(pattern).map(|ordinal| matchers.first_ordinal = Some(ordinal)),
                 Some(Also::Cause) => cause(pattern).map(|matcher| matchers.all.push(matcher)),
                 None => matcher(name, pattern, also).map(|matcher| matchers.all.push(matcher)),
             };
@@ -74,8 +74,8 @@ impl Matchers {
     }
 
     /// From which alert of a window on they match, when they say so.
-    pub(crate) fn from_ordinal(&self) -> Option<u32> {
-        self.from_ordinal
+    pub(crate) fn first_ordinal(&self) -> Option<u32> {
+        self.first_ordinal
     }
 
     /// Whether they match an event of that project, whatever its cause.

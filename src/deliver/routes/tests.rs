@@ -289,6 +289,8 @@ fn pauses_that_cannot_work_are_said_with_the_routes() {
         [[route]]
         match = { ordinal = "2" }
         policy = { budget = 2 }
+        [[route]]
+        match = { ordinal = "6" }
         [[quiet]]
         name = "night"
         match = { cause = "ab" }
@@ -313,6 +315,7 @@ fn pauses_that_cannot_work_are_said_with_the_routes() {
         route 1: `cause`: "xyz" is not the beginning of a cause key, up to 32 hexadecimal digits
         route 1: `ordinal`: "0" is not the number of an alert in its window, such as "3"
         route 2: a route by `ordinal` has no policy of its own: that is decided before there is an alert
+        route 3: no window has an alert with the `ordinal` 6: no budget is above 5
         quiet "night": cannot match "cause"; known are category, module, environment, url, method, location, detail, level, project, tags.NAME
         quiet "night": there is no channel "opps" (did you mean "ops"?)
         quiet "night": `except_level`: "fatel" is not a level (did you mean "fatal"?)
