@@ -75,7 +75,7 @@ pub(crate) enum Sent {
 /// The delivery as this channel would send it at that moment, for the first time.
 pub(crate) fn preview(channel: &Channel, delivery: &Delivery, now: Time) -> Preview {
     let mut note = None;
-    let sent = match channel.keyless().compose_telling(&delivery, now, &mut |why| note = Some(why)) {
+    let sent = match channel.keyless().compose_telling(delivery, now, &mut |why| note = Some(why)) {
         Parcel::Post { url, headers, body } => request("POST", &url, &headers, &body, channel.hidden()),
         Parcel::Put { url, headers, body } => request("PUT", &url, &headers, &body, channel.hidden()),
         Parcel::Mail { from, to, .. } => {
