@@ -20,7 +20,7 @@ use crate::time::Time;
 
 /// How soon a channel on which another process is claiming is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
-/// Due deliveries that are looked at together: as many as two full digests hold.
+/// Issues with something due that are looked at together: as many as two full digests hold, and so many more of theirs.
 const DUE_AT_A_TIME: usize = 1_000;
 /// Modules that a message may name.
 const MODULES_NAMED: usize = 10;
@@ -61,7 +61,7 @@ pub(super) async fn claim(tx: &mut Tx, claim: &Claim, now: Time) -> Result<Claim
     if !hold(tx, &claim.channel).await? {
         return Ok(Claimed { look_at: Some(now.plus(LOOK_AGAIN)), ..Claimed::default() });
     }
-    let due = due(tx, &claim.channel, now).await?;
+    let due = due(tx, claim, now).await?;
     if due.is_empty() {
         return Ok(Claimed::default());
     }
@@ -92,17 +92,31 @@ async fn hold(tx: &mut Tx, channel: &str) -> Result<bool, Error> {
     Ok(tx.one(&HOLD, &values![channel], name).await?.is_some())
 }
 
-/// What is due, in the order in which it should go.
-async fn due(tx: &mut Tx, channel: &str, now: Time) -> Result<Vec<Due>, Error> {
-    static DUE: Sql = Sql::new(
-        "SELECT d.id, d.issue, i.cause, a.ordinal, i.project, \
-             (SELECT count(*) FROM deliveries e WHERE e.channel = d.channel AND e.issue = d.issue \
-                 AND e.state = 'pending' AND e.id < d.id), \
-             (SELECT count(*) FROM deliveries f WHERE f.folded_into = d.id) \
-         FROM deliveries d JOIN issues i ON i.id = d.issue JOIN alerts a ON a.id = d.alert \
-         WHERE d.channel = ?1 AND d.state = 'pending' AND d.folded_into IS NULL AND d.due_at <= ?2 \
-         ORDER BY d.priority, d.due_at, d.id LIMIT ?3",
-    );
+/// The columns of what is due, read by [`due`].
+macro_rules! due_query {
+    ($rest:literal) => {
+        concat!(
+            "SELECT d.id, d.issue, i.cause, a.ordinal, i.project, \
+                 (SELECT count(*) FROM deliveries e WHERE e.channel = d.channel AND e.issue = d.issue \
+                     AND e.state = 'pending' AND e.id < d.id AND (e.folded_into IS NULL OR e.folded_into <> d.id)), \
+                 (SELECT count(*) FROM deliveries f WHERE f.folded_into = d.id) \
+             FROM deliveries d JOIN issues i ON i.id = d.issue JOIN alerts a ON a.id = d.alert \
+             WHERE d.channel = ?1 AND d.state = 'pending' AND d.folded_into IS NULL AND d.due_at <= ?2 AND ",
+            $rest
+        )
+    };
+}
+
+/// What is due, in the order in which it should go: what nothing of its issue goes before, and then what may be told
+/// together with that. What only waits for others is not among those that are looked at together, or it could hide them.
+async fn due(tx: &mut Tx, claim: &Claim, now: Time) -> Result<Vec<Due>, Error> {
+    // Not `NOT EXISTS`: of a table that it does not know yet, PostgreSQL may take that for a join without an index.
+    static FIRST: Sql = Sql::new(due_query!(
+        "d.id = (SELECT min(e.id) FROM deliveries e WHERE e.channel = d.channel AND e.issue = d.issue \
+             AND e.state = 'pending' AND (e.folded_into IS NULL OR e.folded_into <> d.id)) \
+         ORDER BY d.priority, d.due_at, d.id LIMIT ?3"
+    ));
+    static BEHIND: Sql = Sql::new(due_query!("d.issue IN (?*) ORDER BY d.id LIMIT ?3"));
     let read = |row: &Row<'_>| {
         let (cause, ordinal): (CauseKey, u32) = (row.get(2)?, row.get(3)?);
         let together = if ordinal == 0 { Together::Closings(cause) } else { Together::Alerts(cause) };
@@ -114,7 +128,14 @@ async fn due(tx: &mut Tx, channel: &str, now: Time) -> Result<Vec<Due>, Error> {
             leads: row.get::<u64>(6)? > 0,
         })
     };
-    tx.query(&DUE, &values![channel, now, DUE_AT_A_TIME], read).await
+    let args = values![&*claim.channel, now, DUE_AT_A_TIME];
+    let mut due = tx.query(&FIRST, &args, read).await?;
+    if claim.folding != Folding::NONE {
+        let issues: Vec<Value<'_>> = due.iter().map(|one| Value::from(one.issue)).collect();
+        let behind = tx.query_list(&BEHIND, &args, &issues, read).await?;
+        due.extend(behind.into_iter().filter(|one| one.before > 0));
+    }
+    Ok(due)
 }
 
 async fn storms(tx: &mut Tx, channel: &str, now: Time) -> Result<HashMap<Together, Storm>, Error> {

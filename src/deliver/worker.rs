@@ -56,6 +56,11 @@ impl Desk {
         self.ready.is_empty() && self.sending.is_empty() && self.settled.is_empty()
     }
 
+    /// When something at hand has its turn, unless it is now.
+    fn turn(&self, now: Time) -> Option<Time> {
+        (!self.ready.is_empty() && now < self.turn_at).then_some(self.turn_at)
+    }
+
     /// Takes note of how an attempt ended.
     fn note(&mut self, settlement: Settlement) {
         match settlement.end {
@@ -132,12 +137,7 @@ impl Worker {
             self.divert_overdue(&mut desk, now).await;
             let mut wake_at = (!sends && !stopping).then_some(desk.quiet_until);
             wake_at = self.look(&mut desk, sends, wake_at, now).await;
-            if !desk.ready.is_empty() && now < desk.turn_at {
-                wake_at = wake_at.into_iter().chain([desk.turn_at]).min();
-            }
-            if desk.failing && self.channel.fallback().is_some() {
-                wake_at = wake_at.into_iter().chain([desk.divert_at]).min();
-            }
+            wake_at = wake_at.into_iter().chain(desk.turn(now)).chain(self.next_divert(&desk)).min();
             let may_end = match called {
                 Call::Work => false,
                 Call::Leave => desk.is_empty() && fresh.is_closed() && fresh.is_empty(),
@@ -224,8 +224,9 @@ impl Worker {
                 if let Some(pacer) = &self.pacer {
                     // By the clock: at a moment that is over more would have had their turn.
                     let now = (self.now)();
-                    desk.turn_at = pacer.turn(now).await;
-                    if desk.turn_at > now {
+                    let turn_at = pacer.turn(now).await;
+                    if turn_at > now {
+                        desk.turn_at = turn_at;
                         desk.ready.push_front(delivery);
                         return;
                     }
@@ -255,6 +256,10 @@ impl Worker {
                 self.granted.notify_waiters();
             }
         }
+    }
+
+    fn next_divert(&self, desk: &Desk) -> Option<Time> {
+        (desk.failing && self.channel.fallback().is_some()).then_some(desk.divert_at)
     }
 
     /// While the channel fails, what waits too long goes to its fallback as well, also what was never tried.

@@ -223,3 +223,44 @@ pub(super) async fn what_fails_is_diverted_once(url: &str) {
         "those whose lease is over, and none that came too late"
     );
 }
+
+/// However many wait behind those that go first, these are found.
+pub(super) async fn what_waits_hides_nothing(url: &str) {
+    let archive = open(url).await;
+    admit(&archive, 1..=300, 5, T0).await;
+    let first = claimed(&archive, "ops", 300, at(1)).await;
+    assert_eq!(first.len(), 300);
+    let back = |one: &Delivery| Settlement {
+        id: one.id,
+        fence: one.fence,
+        unanswered: false,
+        end: End::Back { due_at: at(5) },
+        divert_to: None,
+    };
+    archive.exchange(first.iter().map(back).collect(), claim("none", 0), at(2)).await.unwrap();
+    assert_eq!(claimed(&archive, "ops", 300, at(4)).await.len(), 0);
+    let again = claimed(&archive, "ops", 300, at(5)).await;
+    assert_eq!((again.len(), again.iter().all(|one| one.alert.ordinal == 1)), (300, true));
+}
+
+/// The newest of an issue leads those that are folded into it, also when it is tried again.
+pub(super) async fn what_leads_is_tried_again(url: &str) {
+    let archive = open(url).await;
+    let claims = async |span, now| {
+        let folding = Folding { span: Duration::from_secs(span), digest_above: 1, ..Folding::NONE };
+        archive.exchange(Vec::new(), Claim { folding, ..claim("ops", 10) }, now).await.unwrap().0
+    };
+    let told = |one: &Delivery| one.told().map(|alert| (alert.fingerprint.0, alert.ordinal)).collect::<Vec<_>>();
+    // A digest lasts for the span, and tells what comes meanwhile as well, be it a single issue.
+    admit(&archive, 2..=3, 1, T0).await;
+    let digest = claims(60, at(1)).await;
+    assert_eq!((digest.len(), told(&digest[0]).len()), (1, 2));
+    settle(&archive, &digest[0], End::Delivered { handle: None }, at(1)).await;
+    admit(&archive, [1], 3, at(2)).await;
+    for now in [2, 4, 6] {
+        let digest = claims(60, at(now)).await;
+        assert_eq!((digest.len(), told(&digest[0])), (1, vec![(1, 3), (1, 1), (1, 2)]), "{now}");
+        let again = End::Again { due_at: at(now + 2), asked: false, error: "503".into() };
+        settle(&archive, &digest[0], again, at(now)).await;
+    }
+}
