@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::sql::{Row, Sql, Tx, Value, values};
 use super::{Error, rows, servers};
 use crate::alert::{Alert, Delivery, Kind, OWN_PROJECT, Spread};
-use crate::event::Attributes;
+use crate::event::{Attributes, Event};
 use crate::issue::CauseKey;
 use crate::storm::{self, Due, Folding, Plan, Storm, Together};
 use crate::time::Time;
@@ -128,9 +128,10 @@ async fn due(tx: &mut Tx, claim: &Claim, now: Time) -> Result<Vec<Due>, Error> {
             leads: row.get::<u64>(6)? > 0,
         })
     };
-    let args = values![&*claim.channel, now, DUE_AT_A_TIME];
+    let folds = claim.folding != Folding::NONE;
+    let args = values![&*claim.channel, now, if folds { DUE_AT_A_TIME } else { claim.limit }];
     let mut due = tx.query(&FIRST, &args, read).await?;
-    if claim.folding != Folding::NONE {
+    if folds {
         let issues: Vec<Value<'_>> = due.iter().map(|one| Value::from(one.issue)).collect();
         let behind = tx.query_list(&BEHIND, &args, &issues, read).await?;
         due.extend(behind.into_iter().filter(|one| one.before > 0));
@@ -228,11 +229,11 @@ pub(super) async fn read(
              AND t.window_opened_at = a.window_opened_at \
          WHERE d.id IN (?*)"
     ));
-    // Without their events: a message of many has no room for what each of them said. What was sent before is not told
-    // again by what is still to be sent.
+    // What was sent before is not told again by what is still to be sent.
     static FOLDED: Sql = Sql::new(alert_query!(
-        "NULL",
-        "JOIN deliveries l ON l.id = d.folded_into AND l.state = d.state WHERE d.folded_into IN (?*)"
+        "e.payload",
+        "JOIN deliveries l ON l.id = d.folded_into AND l.state = d.state LEFT JOIN events e ON e.id = a.event \
+         WHERE d.folded_into IN (?*)"
     ));
     let list: Vec<Value<'_>> = leaders.iter().map(|id| Value::from(*id)).collect();
     let read = |row: &Row<'_>| {
@@ -272,6 +273,9 @@ fn alert(row: &Row<'_>) -> Result<Alert, Error> {
         0 => Kind::Closing { peak_per_minute: row.get(17)?, ongoing: row.get(18)? },
         _ => Kind::of_alert(&project, &attributes.location),
     };
+    // What is told is what happened now, not what happened first.
+    let event: Option<Event<'static>> = rows::from_json_or_null(row, 27)?;
+    let attributes = event.as_ref().map_or(attributes, |event| event.attributes.clone());
     Ok(Alert {
         id: row.get(5)?,
         kind,
@@ -291,7 +295,7 @@ fn alert(row: &Row<'_>) -> Result<Alert, Error> {
         regression: rows::from_json_or_null(row, 16)?,
         attributes,
         normalized: rows::from_json(row, 23)?,
-        event: rows::from_json_or_null(row, 27)?,
+        event,
         servers: Vec::new(),
     })
 }

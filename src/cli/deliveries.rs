@@ -8,7 +8,8 @@ use clap::Args;
 use super::{archive, print};
 use crate::alert::{DeliveryState, InsteadOf};
 use crate::archive::DeliveryRow;
-use crate::config::Config;
+use crate::config::{Config, hint};
+use crate::deliver::Channels;
 use crate::server;
 use crate::web::DeliveryView;
 
@@ -80,6 +81,9 @@ pub(super) struct Resend {
 
 impl Resend {
     pub(super) async fn run(self, config: Config) -> Result<ExitCode> {
+        if let Some(channel) = &self.channel {
+            known(channel, &config)?;
+        }
         let (archive, expiry) = (archive(&config).await?, config.deliver.expiry.get());
         if self.all {
             let resent = archive.resend(None, self.channel, expiry, server::now()).await?;
@@ -106,5 +110,15 @@ impl Resend {
                 )
             }
         }
+    }
+}
+
+/// Refuses a channel that the configuration does not have: what is sent again to it would only be buried again.
+fn known(channel: &str, config: &Config) -> Result<()> {
+    let channels = Channels::new(config).map_err(anyhow::Error::msg)?;
+    let names = || channels.iter().map(|one| &**one.name());
+    match names().any(|name| name == channel) {
+        true => Ok(()),
+        false => bail!("there is no channel {channel:?}{}", hint(channel, names())),
     }
 }

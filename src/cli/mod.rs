@@ -24,7 +24,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use tracing_subscriber::filter::EnvFilter;
 
 use crate::archive::Archive;
-use crate::config::{self, Config, LogFormat};
+use crate::config::{self, Config, LogFormat, hint};
 
 /// Self-hosted, real-time error alerts: the same error at most five times, nothing lost silently.
 #[derive(Parser)]
@@ -152,6 +152,13 @@ async fn archive(config: &Config) -> Result<Archive> {
 
 /// What is logged.
 fn log_filter(log: &config::Log) -> Result<EnvFilter> {
+    const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
+    // A word alone that is no level would be taken for a part of the program, and nothing be logged.
+    let is_word = log.level.chars().all(|c| c.is_ascii_alphanumeric());
+    if is_word && !LEVELS.iter().any(|level| level.eq_ignore_ascii_case(&log.level)) {
+        let near = hint(&log.level, LEVELS.into_iter());
+        anyhow::bail!("log.level: {:?} is not a level{near}; known are {}", log.level, LEVELS.join(", "));
+    }
     EnvFilter::try_new(&log.level).map_err(|error| anyhow::anyhow!("log.level: {:?}: {error}", log.level))
 }
 

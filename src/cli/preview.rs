@@ -85,6 +85,7 @@ pub(super) fn supposed(file: &std::path::Path, config: &Config) -> Result<Suppos
     Ok(Supposed {
         project,
         fingerprint: sameness.identify(&event),
+        cause: sameness.cause(&event),
         normalized: sameness.normalize(&event).into_owned(),
         budget: route.policy.budget,
         window: route.policy.window,

@@ -70,7 +70,7 @@ impl Send {
                 serde_json::from_str(&answer).with_context(|| format!("{url} answered {status}, not as a bongsu"))?;
             if status != 202 {
                 let text = |name: &str| answer[name].as_str().unwrap_or_default().to_owned();
-                bail!("{url} answered {status} {}: {} {}", text("title"), text("detail"), text("hint"));
+                bail!("{url} answered {status} {}: {}; {}", text("title"), text("detail"), text("hint"));
             }
             outcomes.extend(answer["outcomes"].as_array_mut().map(std::mem::take).unwrap_or_default());
         }

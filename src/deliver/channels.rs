@@ -253,7 +253,9 @@ impl Channel {
     pub(super) fn letter(&self, delivery: &Delivery) -> Option<Letter> {
         match &self.speech {
             Speech::Email(_) => Some({
-                let message = Message::of_delivery(delivery, &self.style);
+                let mut message = Message::of_delivery(delivery, &self.style);
+                // Whom it mentions is written to, not named.
+                message.mention = None;
                 Letter::of(&message, &post::hex_colour(&delivery.alert))
             }),
             _ => None,

@@ -82,6 +82,9 @@ pub(crate) fn explain(
     let book = channels.book();
     let links = book.links.of(&first, event, Locale::En);
     let in_force = routes.pauses().in_force(event, project, &cause_of, now);
+    // Nobody is told of what is not granted.
+    let is_held_back = route.policy.maintenance_until.is_some_and(|until| now < until);
+    let told = if is_held_back { &[][..] } else { &route.recipients[..] };
     Explanation {
         fingerprint: supposed.fingerprint.to_string(),
         cause: cause.to_string(),
@@ -93,8 +96,8 @@ pub(crate) fn explain(
         in_force: in_force
             .map(|(kind, name, until)| InForce { kind, name: name.to_owned(), until: until.to_string() })
             .collect(),
-        recipients: route.recipients.iter().map(|one| to(one, route.policy.budget)).collect(),
-        messages: messages(channels, &route, supposed, now),
+        recipients: told.iter().map(|one| to(one, route.policy.budget)).collect(),
+        messages: messages(channels, told, supposed, now),
     }
 }
 
@@ -118,10 +121,10 @@ fn to(one: &Recipient, budget: u32) -> To {
 }
 
 /// For each channel the first alert that it is told of, if the budget goes so far.
-fn messages(channels: &Channels, route: &Route, supposed: &Supposed, now: Time) -> Vec<Preview> {
+fn messages(channels: &Channels, told: &[Recipient], supposed: &Supposed, now: Time) -> Vec<Preview> {
     let first = |name: &str| {
-        let mine = route.recipients.iter().filter(|one| *one.channel == *name);
-        mine.map(|one| one.ordinals.0).min().filter(|ordinal| *ordinal <= route.policy.budget)
+        let mine = told.iter().filter(|one| *one.channel == *name);
+        mine.map(|one| one.ordinals.0).min().filter(|ordinal| *ordinal <= supposed.budget)
     };
     let told = channels.iter().filter_map(|channel| Some((channel, first(channel.name())?)));
     told.map(|(channel, ordinal)| preview(channel, &supposed.delivery(Occasion::Alert, ordinal), now)).collect()

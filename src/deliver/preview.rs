@@ -173,7 +173,7 @@ mod tests {
                     Occasion::Ongoing => "still occurring",
                     Occasion::Regression => "Regression",
                     Occasion::Alert => "NullPointerException",
-                    Occasion::Storm => "14 modules",
+                    Occasion::Storm => "5 modules",
                     Occasion::Digest => "5 errors at once",
                 };
                 assert!(seen.contains(said), "{name} by {kind}: {seen}");

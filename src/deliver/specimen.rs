@@ -61,6 +61,8 @@ pub(crate) struct Supposed {
     pub(crate) project: String,
     /// The issue it belongs to.
     pub(crate) fingerprint: Fingerprint,
+    /// The identity of its cause.
+    pub(crate) cause: CauseKey,
     /// The seven as they are compared.
     pub(crate) normalized: Attributes<'static>,
     /// The error.
@@ -82,6 +84,7 @@ impl Supposed {
         Supposed {
             project: "shop".to_owned(),
             fingerprint: Fingerprint(0x9f2c_0000_0000_0000_0000_0000_0000_0001),
+            cause: CauseKey(0x51ab_0000_0000_0000_0000_0000_0000_0001),
             normalized: attributes("/orders/{}/pay"),
             event: event(),
             budget: 5,
@@ -134,7 +137,7 @@ impl Supposed {
             })
             .collect();
         let named: Vec<String> = delivery.told().map(|alert| alert.attributes.module.to_string()).collect();
-        let spread = Spread { modules: 14, errors: 38, since: self.opened_at, named };
+        let spread = Spread { modules: 5, errors: 5, since: self.opened_at, named };
         delivery.spread = Some(spread).filter(|_| occasion == Occasion::Storm);
         delivery
     }
@@ -151,7 +154,7 @@ impl Supposed {
             id: 40 + i64::from(ordinal),
             kind: Kind::Alert,
             fingerprint: self.fingerprint,
-            cause: CauseKey(self.fingerprint.0 >> 64),
+            cause: self.cause,
             project: self.project.clone(),
             window_opened_at: self.opened_at,
             window_ends_at: self.moment(600),

@@ -24,6 +24,8 @@ const CLOSE_EVERY: Duration = Duration::from_secs(1);
 const CLOSED_AT_A_TIME: usize = 200;
 /// How often the archive forgets what is too old.
 pub(crate) const FORGET_EVERY: Duration = Duration::from_secs(60);
+/// How often deliveries to channels that are gone are looked for: what was decided just before a channel was removed is stored after it.
+const ORPHANS_EVERY: Duration = Duration::from_secs(5);
 /// How long one of several servers on an archive may have a configuration that the others have not: a roll-out.
 const ORPHANS_GRACE: Duration = Duration::from_secs(900);
 /// How long one of several servers on an archive does the housekeeping of all before another may.
@@ -66,7 +68,7 @@ impl Janitor {
                 self.every(PUBLISH_EVERY, || self.publish()),
                 self.every(IDENTITIES_EVERY, || self.read_identities()),
                 self.every(FORGET_EVERY, || self.forget()),
-                self.every(FORGET_EVERY, || self.bury_orphans()),
+                self.every(ORPHANS_EVERY, || self.bury_orphans()),
                 self.bury_who_leaves(),
                 self.every(GAUGE_EVERY, || self.read_gauges()),
             )

@@ -74,7 +74,7 @@ impl Reloader {
                 }
                 Err(why) => {
                     self.metrics.count_reload(false);
-                    let error = why.lines().map(str::trim).collect::<Vec<_>>().join("; ");
+                    let error = why.lines().map(str::trim).collect::<Vec<_>>().join("; ").replace(":; ", ": ");
                     tracing::error!(
                         error,
                         "the configuration was read again and refused; the one before stays in force"

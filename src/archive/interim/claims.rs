@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::super::Claim;
 use super::{Interim, State};
-use crate::alert::{Alert, Delivery, OWN_PROJECT, Spread};
+use crate::alert::{Delivery, OWN_PROJECT, Spread};
 use crate::issue::CauseKey;
 use crate::storm::{self, Due, Together};
 use crate::time::Time;
@@ -75,8 +75,7 @@ impl State {
             way.attempts += 1;
             let (attempt, instead_of) = (way.attempts, way.instead_of.clone());
             match &mut delivery {
-                // A message of many has no room for what each of them said.
-                Some(delivery) => delivery.folded.push(Alert { event: None, ..alert.alert() }),
+                Some(delivery) => delivery.folded.push(alert.alert()),
                 None => {
                     delivery = Some(Delivery {
                         id: alert.id(Some(&claim.channel)),

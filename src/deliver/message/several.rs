@@ -4,7 +4,7 @@
 //! not here: which errors are told together (`storm`).
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use super::words::{Digest, Words};
 use super::*;
@@ -41,23 +41,36 @@ pub(super) fn message(delivery: &Delivery, style: &Style) -> Message {
     }
 }
 
-/// The newest alert of each error, the most important first: what is new, what came back, what is frequent.
-fn errors(delivery: &Delivery) -> Vec<&Alert> {
-    let mut errors: Vec<&Alert> = Vec::new();
+/// The newest alert of each error, the most important first: what is fatal, what is new, what came back, what is frequent. It
+/// is new, or came back, when any of its alerts here says so.
+fn errors(delivery: &Delivery) -> Vec<Alert> {
+    let mut errors: Vec<Alert> = Vec::new();
+    let mut nth: HashMap<Fingerprint, usize> = HashMap::new();
     for alert in delivery.told() {
-        match errors.iter_mut().find(|error| error.fingerprint == alert.fingerprint) {
-            Some(error) if error.granted_at <= alert.granted_at => *error = alert,
-            Some(_) => {}
-            None => errors.push(alert),
+        let at = *nth.entry(alert.fingerprint).or_insert(errors.len());
+        let Some(error) = errors.get_mut(at) else {
+            errors.push(alert.clone());
+            continue;
+        };
+        let new = error.new || alert.new;
+        let regression = error.regression.take().or_else(|| alert.regression.clone());
+        if error.granted_at <= alert.granted_at {
+            *error = alert.clone();
         }
+        (error.new, error.regression) = (new, regression);
     }
-    errors.sort_by_key(|error| (!error.new, error.regression.is_none(), Reverse(error.occurrences), error.granted_at));
+    let rank = |error: &Alert| (!is_fatal(error), !error.new, error.regression.is_none(), Reverse(error.occurrences));
+    errors.sort_by_key(|error| (rank(error), error.granted_at));
     errors
+}
+
+fn is_fatal(error: &Alert) -> bool {
+    error.event.as_ref().is_some_and(|event| event.level == Level::Fatal)
 }
 
 struct Several<'a> {
     delivery: &'a Delivery,
-    errors: Vec<&'a Alert>,
+    errors: Vec<Alert>,
     words: &'static Words,
     clock: Clock<'a>,
     style: &'a Style,
@@ -68,6 +81,12 @@ impl Several<'_> {
         self.errors.iter().all(|error| matches!(error.kind, Kind::Closing { .. }))
     }
 
+    /// Errors that go on although their windows ended.
+    fn ongoing(&self) -> u64 {
+        let goes_on = |error: &&Alert| matches!(error.kind, Kind::Closing { ongoing: true, .. });
+        self.errors.iter().filter(goes_on).count() as u64
+    }
+
     /// How far one cause has spread, unless it is over.
     fn spread(&self) -> Option<&Spread> {
         self.delivery.spread.as_ref().filter(|_| self.delivery.kind() == "storm")
@@ -75,7 +94,11 @@ impl Several<'_> {
 
     /// `⛈️ [prod] 14 modules · ConnectException`
     fn title(&self) -> String {
-        let icon = if self.of_closings() { "▫️" } else { "⛈️" };
+        let icon = match (self.of_closings(), self.ongoing()) {
+            (false, _) => "⛈️",
+            (true, 0) => "▫️",
+            (true, _) => "🔥",
+        };
         let environments: BTreeSet<&str> = self.errors.iter().map(|error| &*error.attributes.environment).collect();
         let mut title = icon.to_owned();
         if let [environment] = Vec::from_iter(environments)[..]
@@ -86,7 +109,7 @@ impl Several<'_> {
         let digest = self.digest();
         let what = match self.spread() {
             Some(spread) => format!("{} · {}", (self.words.in_modules)(spread.modules), self.cause()),
-            None if self.of_closings() => (self.words.windows_ended)(digest.errors),
+            None if self.of_closings() => (self.words.windows_ended)(digest.errors, self.ongoing()),
             None => (self.words.at_once)(&digest),
         };
         let _ = write!(title, " {what}");
@@ -119,7 +142,8 @@ impl Several<'_> {
         match self.spread() {
             Some(spread) => {
                 let first = text::line(spread.named.first().map_or("", String::as_str), NAME_CHARS);
-                (self.words.one_cause)(spread.modules, spread.errors, &first, &self.clock.at(spread.since))
+                let told = self.errors.len() as u64;
+                (self.words.one_cause)(spread, told.min(spread.errors), &first, &self.clock.at(spread.since))
             }
             None => (self.words.told_together)(&self.digest()),
         }
@@ -152,7 +176,12 @@ impl Several<'_> {
         };
         let parts = [text::line(module(error), NAME_CHARS), what];
         let named: Vec<&str> = parts.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
-        let mark = if error.new { "🆕" } else { "•" };
+        let mark = match (is_fatal(error), error.new, &error.regression) {
+            (true, ..) => "❗",
+            (_, true, _) => "🆕",
+            (.., Some(_)) => "🔁",
+            _ => "•",
+        };
         format!("{mark} {} ({})", named.join(" · "), (self.words.times)(error.occurrences))
     }
 
@@ -173,7 +202,14 @@ impl Several<'_> {
         let more = if more > 0 { format!(", +{}", thousands(more)) } else { String::new() };
         let mut fields = Fields::default();
         fields.plain(words.modules, &format!("{}{more}", named.join(", ")));
-        fields.plain(words.occurrences, &(words.times)(self.errors.iter().map(|error| error.occurrences).sum()));
+        // Of a storm it would be said of these errors alone, beside how many there are in all.
+        if self.spread().is_none() {
+            fields.plain(words.occurrences, &(words.times)(self.errors.iter().map(|error| error.occurrences).sum()));
+        }
+        let owners: BTreeSet<&str> =
+            self.errors.iter().filter_map(|error| Some(&*self.style.owner_of(error)?.name)).collect();
+        let owners: Vec<&str> = owners.into_iter().take(MENTIONS_MAX).collect();
+        fields.plain(words.owner, &owners.join(", "));
         let alerts = self.errors.iter().map(|error| u64::from(error.ordinal)).sum();
         let held_back = self.errors.iter().map(|error| error.suppressed()).sum();
         if self.of_closings() {

@@ -8,7 +8,7 @@ mod ko;
 
 use std::time::Duration;
 
-use crate::alert::Health;
+use crate::alert::{Health, Spread};
 use crate::config::Locale;
 use crate::issue::Press;
 
@@ -62,14 +62,14 @@ pub(super) struct Words {
     pub(super) modules: &'static str,
     /// A number of modules.
     pub(super) in_modules: fn(u64) -> String,
-    /// One cause: how many modules it broke, how many errors it made, in which module it was seen first, and when.
-    pub(super) one_cause: fn(u64, u64, &str, &str) -> String,
+    /// One cause: how far it has spread, how many of its errors are told, in which module it was seen first, and when.
+    pub(super) one_cause: fn(&Spread, u64, &str, &str) -> String,
     /// Errors that came at once.
     pub(super) at_once: fn(&Digest) -> String,
     /// Why errors are told together.
     pub(super) told_together: fn(&Digest) -> String,
-    /// The ends of so many windows.
-    pub(super) windows_ended: fn(u64) -> String,
+    /// The ends of the windows of so many errors, of which some go on.
+    pub(super) windows_ended: fn(u64, u64) -> String,
     /// Errors besides those that are named.
     pub(super) and_more: fn(u64) -> String,
     pub(super) away_for: &'static str,

@@ -42,13 +42,22 @@ pub(super) const WORDS: Words = Words {
     press,
     modules: "Modules",
     in_modules: |n| counted(n, "module", "modules"),
-    one_cause: |modules, errors, first, at| {
-        let (modules, errors) = (counted(modules, "module", "modules"), counted(errors, "error", "errors"));
-        format!("One cause in {modules}: {errors}, first in {first} at {at}")
+    one_cause: |spread, told, first, at| {
+        let modules = counted(spread.modules, "module", "modules");
+        let errors = counted(spread.errors, "error", "errors");
+        let told = if told < spread.errors { format!(" ({} of them here)", thousands(told)) } else { String::new() };
+        format!("One cause in {modules}: {errors}{told}, first in {first} at {at}")
     },
     at_once,
     told_together,
-    windows_ended: |n| format!("{} ended", counted(n, "window", "windows")),
+    windows_ended: |n, ongoing| {
+        let errors = counted(n, "error", "errors");
+        match ongoing {
+            0 => format!("{errors} · quiet"),
+            _ if ongoing == n => format!("{errors} · still occurring"),
+            _ => format!("{errors} · {} still occurring, {} quiet", thousands(ongoing), thousands(n - ongoing)),
+        }
+    },
     and_more: |n| format!("… and {} more", thousands(n)),
     away_for: "Away for",
     instead_of: "Instead of",

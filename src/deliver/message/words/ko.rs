@@ -42,16 +42,21 @@ pub(super) const WORDS: Words = Words {
     press,
     modules: "모듈",
     in_modules: |n| format!("모듈 {}개", thousands(n)),
-    one_cause: |modules, errors, first, at| {
-        let (modules, errors) = (thousands(modules), thousands(errors));
-        format!("같은 원인으로 모듈 {modules}개에서 에러 {errors}종 발생 · 최초 {first} {at}")
+    one_cause: |spread, told, first, at| {
+        let (modules, errors) = (thousands(spread.modules), thousands(spread.errors));
+        let told = if told < spread.errors { format!("(이번 알림 {}종)", thousands(told)) } else { String::new() };
+        format!("같은 원인으로 모듈 {modules}개에서 에러 {errors}종{told} 발생 · 최초 {first} {at}")
     },
     at_once: |digest| {
         let new = if digest.new == digest.errors { "신규 " } else { "" };
         format!("{new}에러 {}종 동시 발생", thousands(digest.errors))
     },
     told_together,
-    windows_ended: |n| format!("구간 {}개 종료", thousands(n)),
+    windows_ended: |n, ongoing| match ongoing {
+        0 => format!("에러 {}종 진정됨", thousands(n)),
+        _ if ongoing == n => format!("에러 {}종 아직 발생 중", thousands(n)),
+        _ => format!("에러 {}종 아직 발생 중, {}종 진정됨", thousands(ongoing), thousands(n - ongoing)),
+    },
     and_more: |n| format!("… 외 {}종", thousands(n)),
     away_for: "중단 시간",
     instead_of: "대신 알림",
