@@ -143,11 +143,12 @@ struct Message<'a> {
     key: Option<Together>,
 }
 
-/// Without what has to wait for something that is not at hand: being sent, or put off.
+/// Without what has to wait for something that is not at hand (being sent, or put off), or goes in a message of its own.
 fn in_line(due: &[Due]) -> Vec<&Due> {
     let mut ids: HashMap<i64, Vec<i64>> = HashMap::new();
-    due.iter().for_each(|one| ids.entry(one.issue).or_default().push(one.id));
-    due.iter().filter(|one| ids[&one.issue].iter().filter(|id| **id < one.id).count() == one.before).collect()
+    due.iter().filter(|one| !one.leads).for_each(|one| ids.entry(one.issue).or_default().push(one.id));
+    let is_next = |one: &&Due| one.leads || ids[&one.issue].iter().filter(|id| **id < one.id).count() == one.before;
+    due.iter().filter(is_next).collect()
 }
 
 /// What may be told together, in the order of its first.
@@ -218,10 +219,15 @@ fn digest<'a>(
     }
     let at = messages.iter().position(foldable).unwrap_or_default();
     messages.retain(|message| !foldable(message));
+    let is_time = storm.is_none_or(|storm| now >= storm.next_at);
+    if is_time {
+        // What goes into the digest need not be held for a message of its cause.
+        held.clear();
+    }
     let put_off: HashSet<i64> = held.iter().map(|(_, one)| one.id).collect();
     let free = |one: &&Due| one.together.is_some() && !one.leads && !put_off.contains(&one.id);
     let mut of: Vec<&Due> = due.iter().copied().filter(free).collect();
-    if storm.is_some_and(|storm| now < storm.next_at) {
+    if !is_time {
         held.extend(of.into_iter().map(|one| (Together::Digest, one)));
     } else {
         of.truncate(BUNDLE_MAX);
@@ -360,6 +366,23 @@ mod tests {
         assert_eq!(outbox.send(9, after(15)).iter().map(Vec::len).sum::<usize>(), 1);
         outbox.alert(51, 201, after(200));
         assert_eq!(outbox.send(9, after(200)), [[51]]);
+    }
+
+    #[test]
+    fn what_one_cause_piles_up_goes_into_the_digest_when_that_may_be_told() {
+        let mut outbox = Outbox::default();
+        (0..21).for_each(|issue| outbox.alert(issue, 100 + issue as u128, T0));
+        assert_eq!(outbox.send(9, T0).len(), 1);
+        (100..200).for_each(|issue| outbox.alert(issue, 7, after(20)));
+        assert_eq!(outbox.send(9, after(20)).iter().map(Vec::len).collect::<Vec<_>>(), [100]);
+    }
+
+    #[test]
+    fn two_messages_that_failed_wait_for_nothing_of_each_other() {
+        let one = |id, issue, before, leads| Due { id, issue, together: None, before, leads };
+        // Each leads; behind each waits what the other tells, which is not at hand.
+        let plan = plan(&[one(10, 1, 0, true), one(12, 2, 0, true)], &HashMap::new(), &FOLDING, 9, T0);
+        assert_eq!(plan.send, [[10], [12]]);
     }
 
     #[test]

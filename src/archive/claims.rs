@@ -98,7 +98,7 @@ macro_rules! due_query {
         concat!(
             "SELECT d.id, d.issue, i.cause, a.ordinal, i.project, \
                  (SELECT count(*) FROM deliveries e WHERE e.channel = d.channel AND e.issue = d.issue \
-                     AND e.state = 'pending' AND e.id < d.id AND (e.folded_into IS NULL OR e.folded_into <> d.id)), \
+                     AND e.state = 'pending' AND e.id < d.id), \
                  (SELECT count(*) FROM deliveries f WHERE f.folded_into = d.id) \
              FROM deliveries d JOIN issues i ON i.id = d.issue JOIN alerts a ON a.id = d.alert \
              WHERE d.channel = ?1 AND d.state = 'pending' AND d.folded_into IS NULL AND d.due_at <= ?2 AND ",
@@ -112,20 +112,22 @@ macro_rules! due_query {
 async fn due(tx: &mut Tx, claim: &Claim, now: Time) -> Result<Vec<Due>, Error> {
     // Not `NOT EXISTS`: of a table that it does not know yet, PostgreSQL may take that for a join without an index.
     static FIRST: Sql = Sql::new(due_query!(
-        "d.id = (SELECT min(e.id) FROM deliveries e WHERE e.channel = d.channel AND e.issue = d.issue \
-             AND e.state = 'pending' AND (e.folded_into IS NULL OR e.folded_into <> d.id)) \
+        "(d.id = (SELECT min(e.id) FROM deliveries e WHERE e.channel = d.channel AND e.issue = d.issue \
+             AND e.state = 'pending') OR EXISTS (SELECT 1 FROM deliveries f WHERE f.folded_into = d.id)) \
          ORDER BY d.priority, d.due_at, d.id LIMIT ?3"
     ));
     static BEHIND: Sql = Sql::new(due_query!("d.issue IN (?*) ORDER BY d.id LIMIT ?3"));
     let read = |row: &Row<'_>| {
         let (cause, ordinal): (CauseKey, u32) = (row.get(2)?, row.get(3)?);
         let together = if ordinal == 0 { Together::Closings(cause) } else { Together::Alerts(cause) };
+        let leads = row.get::<u64>(6)? > 0;
         Ok(Due {
             id: row.get(0)?,
             issue: row.get(1)?,
             together: (row.text(4)? != Some(OWN_PROJECT)).then_some(together),
-            before: row.get::<u64>(5)? as usize,
-            leads: row.get::<u64>(6)? > 0,
+            // What leads was in order when that was decided; what waits for it may be folded into another.
+            before: if leads { 0 } else { row.get::<u64>(5)? as usize },
+            leads,
         })
     };
     let folds = claim.folding != Folding::NONE;
@@ -254,11 +256,13 @@ pub(super) async fn read(
     };
     let mut claimed = tx.query_list(&LEADERS, &[], &list, read).await?;
     claimed.sort_by_key(|delivery| leaders.iter().position(|id| *id == delivery.id));
-    let read = |row: &Row<'_>| Ok((row.get::<i64>(4)?, row.get::<i64>(0)?, alert(row)?));
+    let read = |row: &Row<'_>| Ok((row.get::<i64>(4)?, row.get::<i64>(0)?, row.get::<Time>(3)?, alert(row)?));
     let mut folded = tx.query_list(&FOLDED, &[], &list, read).await?;
-    folded.sort_by_key(|(_, id, _)| *id);
-    for (leader, _, alert) in folded {
+    folded.sort_by_key(|(_, id, ..)| *id);
+    for (leader, _, expires_at, alert) in folded {
         if let Some(delivery) = claimed.iter_mut().find(|delivery| delivery.id == leader) {
+            // A message is as young as the youngest that it tells.
+            delivery.expires_at = delivery.expires_at.max(expires_at);
             delivery.folded.push(alert);
         }
     }

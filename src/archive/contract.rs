@@ -222,7 +222,7 @@ macro_rules! run_all {
     ($database:expr) => {
         run_all!($database; projects_keys_and_settings_are_kept, issues::a_batch_is_counted_decided_and_read_back, issues::issues_are_found,
             issues::races_grant_the_budget_exactly, issues::the_end_of_a_window_is_told_once, issues::people_decide, outbox::pods_share_the_outbox, outbox::later_alerts_know_the_servers,
-            outbox::claims_are_fenced, outbox::what_fails_is_diverted_once, outbox::what_waits_hides_nothing, outbox::what_leads_is_tried_again, outbox::one_process_holds_a_lease, counts::write_back_is_idempotent, counts::alerts_granted_elsewhere_are_adopted, what_is_too_old_is_forgotten,
+            outbox::claims_are_fenced, outbox::what_fails_is_diverted_once, outbox::what_is_folded_shares_the_fate_of_its_message, outbox::what_waits_hides_nothing, outbox::what_leads_is_tried_again, outbox::one_process_holds_a_lease, counts::write_back_is_idempotent, counts::alerts_granted_elsewhere_are_adopted, what_is_too_old_is_forgotten,
             what_fails_is_undone, many_may_start_at_once, newer_tables_are_refused,
             names::an_issue_goes_on_under_its_new_name, names::what_new_rules_join_or_split_alerts_nobody_again,
             names::several_servers_rename_an_issue_once, names::people_merge_and_unmerge, names::servers_learn_together_what_is_a_parameter,

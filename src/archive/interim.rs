@@ -223,8 +223,14 @@ impl Interim {
     /// Settles what was claimed, with what the same message told.
     pub(crate) fn settle(&self, channel: &Arc<str>, settlement: Settlement, now: Time) {
         let mut state = self.state();
-        for nth in state.claimed.remove(&settlement.id).unwrap_or_default() {
-            state.settle(nth, channel, settlement.clone(), now);
+        let told = state.claimed.remove(&settlement.id).unwrap_or_default();
+        for (place, nth) in told.into_iter().enumerate() {
+            let mut settlement = settlement.clone();
+            if place > 0 && matches!(settlement.end, End::Held { .. }) {
+                // Each of what it would have told waits, or not, for itself.
+                settlement.end = End::Back { due_at: now };
+            }
+            state.settle(nth, channel, settlement, now);
         }
     }
     /// Lets what waits too long for a channel that fails go to its fallback as well, as the archive does. Answers how many

@@ -92,6 +92,8 @@ pub(super) async fn settle(tx: &mut Tx, settlements: &[Settlement], now: Time) -
              unanswered = unanswered - 1 \
          WHERE id = ?1 AND fence = ?2 AND state = 'pending'",
     );
+    static UNFOLD: Sql =
+        Sql::new("UPDATE deliveries SET folded_into = NULL WHERE folded_into = ?1 AND state = 'pending'");
     for Settlement { id, fence, unanswered, end, divert_to } in settlements {
         let known = i64::from(!unanswered);
         let settled = match end {
@@ -105,7 +107,14 @@ pub(super) async fn settle(tx: &mut Tx, settlements: &[Settlement], now: Time) -
             End::Dead { error } => tx.execute(&DEAD, &values![*id, *fence, now, known, error.as_str()]).await?,
             End::Expired => tx.execute(&EXPIRED, &values![*id, *fence, now]).await?,
             End::Back { due_at } => tx.execute(&BACK, &values![*id, *fence, *due_at]).await?,
-            End::Held { due_at, expires_at } => tx.execute(&HELD, &values![*id, *fence, *due_at, *expires_at]).await?,
+            End::Held { due_at, expires_at } => {
+                let settled = tx.execute(&HELD, &values![*id, *fence, *due_at, *expires_at]).await?;
+                if settled == 1 {
+                    // Each of what it would have told waits, or not, for itself.
+                    tx.execute(&UNFOLD, &values![*id]).await?;
+                }
+                settled
+            }
             End::Again { due_at, error, .. } => again(tx, *id, *fence, known, *due_at, error).await?,
         };
         if let Some(to) = divert_to.as_deref().filter(|_| settled == 1) {
@@ -121,16 +130,19 @@ pub(super) async fn settle(tx: &mut Tx, settlements: &[Settlement], now: Time) -
 /// What is folded into deliveries ends as those did.
 async fn settle_folded(tx: &mut Tx, leaders: &[Value<'_>]) -> Result<(), Error> {
     static LEADING: Sql = Sql::new(
-        "SELECT DISTINCT l.id, l.state, l.settled_at, l.error FROM deliveries l JOIN deliveries d ON d.folded_into = l.id \
+        "SELECT DISTINCT l.id, l.state, l.settled_at, l.error, l.unanswered FROM deliveries l JOIN deliveries d ON d.folded_into = l.id \
          WHERE l.state <> 'pending' AND d.state = 'pending' AND l.id IN (?*)",
     );
     static FOLLOW: Sql = Sql::new(
-        "UPDATE deliveries SET state = ?2, settled_at = ?3, error = ?4 WHERE folded_into = ?1 AND state = 'pending'",
+        "UPDATE deliveries SET state = ?2, settled_at = ?3, error = ?4, unanswered = unanswered + ?5 \
+         WHERE folded_into = ?1 AND state = 'pending'",
     );
-    let read =
-        |row: &Row<'_>| Ok((row.get::<i64>(0)?, row.get::<String>(1)?, row.maybe::<Time>(2)?, row.maybe::<String>(3)?));
-    for (leader, state, at, error) in tx.query_list(&LEADING, &[], leaders, read).await? {
-        tx.execute(&FOLLOW, &values![leader, state, at, error]).await?;
+    let read = |row: &Row<'_>| {
+        let (leader, state): (i64, String) = (row.get(0)?, row.get(1)?);
+        Ok((leader, state, row.maybe::<Time>(2)?, row.maybe::<String>(3)?, row.get::<i64>(4)?))
+    };
+    for (leader, state, at, error, unanswered) in tx.query_list(&LEADING, &[], leaders, read).await? {
+        tx.execute(&FOLLOW, &values![leader, state, at, error, unanswered]).await?;
     }
     Ok(())
 }

@@ -14,6 +14,7 @@ use crate::alert::{Alert, Attempt, Delivery, Kind, Posted};
 use crate::archive::Fallback;
 use crate::config::hint;
 use crate::config::{self, ChannelKind, Config, Locale, Secret, Span};
+use crate::storm::Folding;
 use crate::time::Time;
 
 use super::email::{self, Email, Letter};
@@ -210,6 +211,11 @@ impl Channel {
     /// Who gets what this one does not take.
     pub(crate) fn fallback(&self) -> Option<&Fallback> {
         self.fallback.as_ref()
+    }
+
+    /// What is told in one message. In quiet hours nothing is: what has to wait must not keep what must not.
+    pub(crate) fn folding(&self, usual: Folding, now: Time) -> Folding {
+        if self.pauses.is_quiet_for(&self.name, now) { Folding::NONE } else { usual }
     }
 
     /// Until when the channel is quiet and not told of an alert, whenever that was granted. Of bongsu itself it is told.

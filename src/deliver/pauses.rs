@@ -64,6 +64,12 @@ impl Pauses {
         self.quiet.iter().any(|quiet| quiet.hours.end(now).is_some())
     }
 
+    /// Whether the channel is quiet at the moment, for some errors at least.
+    pub(crate) fn is_quiet_for(&self, channel: &str, now: Time) -> bool {
+        let mut here = self.quiet.iter().filter(|quiet| quiet.channels.iter().any(|held| held == channel));
+        here.any(|quiet| quiet.hours.end(now).is_some())
+    }
+
     /// Until when a channel is not to be told of an event; `None`: it may be told now.
     pub(crate) fn quiet_until(&self, channel: &str, event: &Event<'_>, project: &str, now: Time) -> Option<Time> {
         let here = self.quiet.iter().filter(|quiet| quiet.holds(channel, event, project));

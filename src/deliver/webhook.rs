@@ -390,7 +390,7 @@ mod tests {
                     "url": "/orders/1234/pay"
                   },
                   "budget": 5,
-                  "cause": "00000000000000009f2c000000000000",
+                  "cause": "51ab0000000000000000000000000001",
                   "exception": {
                     "frames": [
                       {
@@ -469,7 +469,7 @@ mod tests {
                     "url": "/orders/1234/pay"
                   },
                   "budget": 5,
-                  "cause": "00000000000000009f2c000000000000",
+                  "cause": "51ab0000000000000000000000000001",
                   "exception": null,
                   "fingerprint": "9f2c0000000000000000000000000001",
                   "first_seen": "2026-11-23T05:02:11.000Z",

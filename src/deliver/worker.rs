@@ -198,7 +198,7 @@ impl Worker {
             }
         }
         if sends && desk.ready.is_empty() {
-            desk.ready.extend(self.interim.claim(&self.claim(self.room(desk)), now));
+            desk.ready.extend(self.interim.claim(&self.claim(self.room(desk), now), now));
             self.dispatch(desk, sends, now).await;
             wake_at = wake_at.into_iter().chain(self.interim.next_due(self.channel.name(), now)).min();
         }
@@ -285,12 +285,12 @@ impl Worker {
         }
     }
 
-    fn claim(&self, limit: usize) -> Claim {
+    fn claim(&self, limit: usize, now: Time) -> Claim {
         Claim {
             channel: Arc::clone(self.channel.name()),
             limit,
             lease: self.settings.lease.get(),
-            folding: self.folding,
+            folding: self.channel.folding(self.folding, now),
         }
     }
 
@@ -301,7 +301,7 @@ impl Worker {
         now: Time,
     ) -> Result<(Vec<Delivery>, Option<Time>), crate::archive::Error> {
         let started = Stopwatch::start();
-        let claimed = self.archive.exchange(settled.clone(), self.claim(limit), now).await;
+        let claimed = self.archive.exchange(settled.clone(), self.claim(limit, now), now).await;
         self.metrics.observe_archive("exchange", started);
         if claimed.is_ok() {
             if settled.iter().any(|one| one.divert_to.is_some()) {

@@ -264,3 +264,47 @@ pub(super) async fn what_leads_is_tried_again(url: &str) {
         settle(&archive, &digest[0], again, at(now)).await;
     }
 }
+
+pub(super) async fn what_is_folded_shares_the_fate_of_its_message(url: &str) {
+    let archive = open(url).await;
+    let folding = Folding { span: Duration::from_secs(60), wait: Duration::from_secs(15), above: 1, digest_above: 0 };
+    let together = async |now| {
+        let claim = Claim { folding, ..claim("ops", 9) };
+        archive.exchange(Vec::new(), claim, now).await.unwrap().0
+    };
+    let end = async |delivery: &Delivery, end, unanswered, now| {
+        let (id, fence) = (delivery.id, delivery.fence);
+        let settled = Settlement { id, fence, unanswered, end, divert_to: None };
+        archive.exchange(vec![settled], claim("none", 0), now).await.unwrap();
+    };
+    admit(&archive, 1..=6, 1, T0).await;
+    let first = together(at(1)).await;
+    assert_eq!((first.len(), first[0].folded.len()), (1, 0));
+    settle(&archive, &first[0], End::Delivered { handle: None }, at(1)).await;
+    admit(&archive, [7], 1, at(10)).await;
+    let storm = together(at(16)).await.remove(0);
+    assert_eq!((storm.folded.len(), storm.spread.as_ref().map(|spread| spread.errors)), (5, Some(7)));
+    let youngest = first[0].expires_at.plus(Duration::from_secs(10));
+    assert_eq!(storm.expires_at, youngest, "a message is as young as the youngest that it tells");
+
+    // It fails as a whole, is told again as a whole, and each counts that it may have come before.
+    end(&storm, End::Again { due_at: at(20), asked: false, error: "no answer".into() }, true, at(17)).await;
+    assert_eq!(claimed(&archive, "ops", 9, at(19)).await.len(), 0);
+    let again = together(at(20)).await.remove(0);
+    assert_eq!((again.id, again.attempt, again.folded.len()), (storm.id, 2, 5));
+    end(&again, End::Delivered { handle: None }, false, at(21)).await;
+    let all = archive.deliveries(None, Some("ops".into()), None, 100).await.unwrap().items;
+    let told = all.iter().filter(|one| one.folded_into == Some(storm.id));
+    let told: Vec<_> = told.map(|one| (one.state, one.unanswered)).collect();
+    assert_eq!(told, [(DeliveryState::Delivered, 1); 5]);
+    let detail = archive.issue(storm.folded[0].fingerprint).await.unwrap().unwrap();
+    assert_eq!(detail.together[0].alerts.len(), 6, "listed with each of them");
+
+    // What must wait does not keep the others waiting.
+    admit(&archive, 11..=14, 1, at(300)).await;
+    settle(&archive, &together(at(300)).await.remove(0), End::Delivered { handle: None }, at(300)).await;
+    let storm = together(at(315)).await.remove(0);
+    assert_eq!(storm.folded.len(), 2);
+    end(&storm, End::Held { due_at: at(900), expires_at: at(5_000) }, false, at(315)).await;
+    assert_eq!(claimed(&archive, "ops", 9, at(316)).await.len(), 2);
+}

@@ -75,7 +75,10 @@ impl State {
             way.attempts += 1;
             let (attempt, instead_of) = (way.attempts, way.instead_of.clone());
             match &mut delivery {
-                Some(delivery) => delivery.folded.push(alert.alert()),
+                Some(delivery) => {
+                    delivery.expires_at = delivery.expires_at.max(alert.expires_at);
+                    delivery.folded.push(alert.alert());
+                }
                 None => {
                     delivery = Some(Delivery {
                         id: alert.id(Some(&claim.channel)),
