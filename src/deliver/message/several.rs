@@ -129,7 +129,7 @@ impl Several<'_> {
     }
 
     fn digest(&self) -> Digest {
-        let modules: BTreeSet<&str> = self.errors.iter().map(|error| module(error)).collect();
+        let modules: BTreeSet<&str> = self.errors.iter().map(module).collect();
         Digest {
             errors: self.errors.len() as u64,
             new: self.errors.iter().filter(|error| error.new).count() as u64,
@@ -193,7 +193,7 @@ impl Several<'_> {
                 spread.named.iter().take(MODULES_MAX).map(|module| text::line(module, NAME_CHARS)).collect()
             }
             None => {
-                let all: BTreeSet<&str> = self.errors.iter().map(|error| module(error)).collect();
+                let all: BTreeSet<&str> = self.errors.iter().map(module).collect();
                 all.into_iter().take(MODULES_MAX).map(|module| text::line(module, NAME_CHARS)).collect()
             }
         };
