@@ -121,6 +121,13 @@ impl Supposed {
         if !matches!(occasion, Occasion::Storm | Occasion::Digest) {
             return delivery;
         }
+        if occasion == Occasion::Storm
+            && let Some(root) = delivery.alert.event.as_mut().and_then(|event| event.exceptions.last_mut())
+        {
+            root.kind = "java.net.ConnectException".into();
+            root.value = "Connection refused: db-primary:5432".into();
+            root.frames.clear();
+        }
         let others = ["pay-api", "stock-api", "ship-api", "mail-worker"].into_iter().zip(2_u64..);
         delivery.folded = others
             .map(|(module, nth)| {
