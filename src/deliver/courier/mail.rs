@@ -83,7 +83,7 @@ pub(super) async fn greet(server: &Server, allow_private: bool) -> Result<(), St
     let addresses = addresses(server, allow_private).await.map_err(|failure| failure.to_string())?;
     match connected(server, &addresses).await.map_err(|failure| failure.to_string())? {
         Err(error) => Err(error.to_string()),
-        Ok(mut connection) => {
+        Ok(connection) => {
             part(connection);
             Ok(())
         }
