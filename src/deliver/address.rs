@@ -41,10 +41,12 @@ impl std::error::Error for Refused {}
 
 /// Whether an outgoing request may reach the address.
 pub(crate) fn check(address: IpAddr, allow_private: bool) -> Result<(), Refused> {
-    let why = match unwrapped(address) {
-        IpAddr::V4(v4) => verdict_v4(v4),
-        IpAddr::V6(v6) => verdict_v6(v6),
+    let (own, inner) = match address {
+        IpAddr::V4(v4) => (verdict_v4(v4), None),
+        IpAddr::V6(v6) => (verdict_v6(v6), inside(v6).and_then(verdict_v4)),
     };
+    // The stricter of the two: the inside of a link-local address may be a public one.
+    let why = [own, inner].into_iter().flatten().min_by_key(|why| *why == Why::Private);
     match why {
         None => Ok(()),
         Some(Why::Private) if allow_private => Ok(()),
@@ -53,16 +55,21 @@ pub(crate) fn check(address: IpAddr, allow_private: bool) -> Result<(), Refused>
 }
 
 /// The IPv4 address inside of an IPv6 one, for the formats that carry one: the network would deliver to it.
-fn unwrapped(address: IpAddr) -> IpAddr {
-    let IpAddr::V6(v6) = address else { return address };
-    let s = v6.segments();
-    let v4 = |high: u16, low: u16| IpAddr::V4(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low)));
-    match s {
-        [0, 0, 0, 0, 0, 0xffff, a, b] => v4(a, b),
+fn inside(v6: Ipv6Addr) -> Option<Ipv4Addr> {
+    let v4 = |high: u16, low: u16| Some(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low)));
+    match v6.segments() {
+        // Mapped, and translated without a state (SIIT).
+        [0, 0, 0, 0, 0, 0xffff, a, b] | [0, 0, 0, 0, 0xffff, 0, a, b] => v4(a, b),
+        // NAT64: its prefix, and a network's own (RFC 8215), the address at the end or right behind the prefix (RFC 6052).
         [0x64, 0xff9b, 0, 0, 0, 0, a, b] => v4(a, b),
+        [0x64, 0xff9b, 1, a, b @ 0..=0xff, c, 0, 0] => v4(a, (b << 8) | (c >> 8)),
+        [0x64, 0xff9b, 1, .., a, b] => v4(a, b),
+        // 6to4, Teredo, ISATAP.
         [0x2002, a, b, ..] => v4(a, b),
+        [0x2001, 0, .., a, b] => v4(!a, !b),
+        [.., 0 | 0x200, 0x5efe, a, b] => v4(a, b),
         [0, 0, 0, 0, 0, 0, a, b] if a != 0 => v4(a, b),
-        _ => address,
+        _ => None,
     }
 }
 
@@ -83,8 +90,8 @@ fn verdict_v4(v4: Ipv4Addr) -> Option<Why> {
 
 fn verdict_v6(v6: Ipv6Addr) -> Option<Why> {
     match v6.segments() {
-        // AWS and Google.
-        [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254] | [0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254] => Some(Why::Metadata),
+        // AWS, which has the time and the credentials of containers there too, and Google.
+        [0xfd00, 0xec2, 0, 0, 0, 0, 0, _] | [0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254] => Some(Why::Metadata),
         [0xfe80..=0xfebf, ..] => Some(Why::LinkLocal),
         [0xff00..=0xffff, ..] => Some(Why::NoHost),
         _ if v6.is_unspecified() => Some(Why::NoHost),
@@ -158,6 +165,24 @@ mod tests {
             ("64:ff9b::169.254.169.254", NEVER),
             ("2002:a9fe:a9fe::1", NEVER),
             ("2002:7f00:1::", ALLOWED),
+            ("fd00:ec2::23", NEVER),
+            ("::ffff:0:a9fe:a9fe", NEVER),
+            ("::ffff:0:7f00:1", ALLOWED),
+            ("::ffff:0:808:808", PUBLIC),
+            ("64:ff9b:1::a9fe:a9fe", NEVER),
+            ("64:ff9b:1:7:8:9:a00:1", ALLOWED),
+            ("64:ff9b:1:a9fe:a9:fe00::", NEVER),
+            ("64:ff9b:1::808:808", PUBLIC),
+            ("2001:db8::5efe:a9fe:a9fe", NEVER),
+            ("2001:db8::200:5efe:a9fe:a9fe", NEVER),
+            ("2001:db8::5efe:808:808", PUBLIC),
+            ("fe80::5efe:808:808", NEVER),
+            ("fe80::5efe:a00:1", NEVER),
+            ("fd12:3456::5efe:808:808", ALLOWED),
+            ("fd12:3456::5efe:a9fe:a9fe", NEVER),
+            ("2001:0:4136:e378:8000:63bf:5601:5601", NEVER),
+            ("2001:0:4136:e378:8000:63bf:80ff:fffe", ALLOWED),
+            ("2001:0:4136:e378:8000:63bf:f7f7:f7f7", PUBLIC),
         ];
         for (text, expected) in table {
             let address: IpAddr = text.parse().unwrap();

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use url::Url;
 
 use crate::alert::{Alert, Attempt, Delivery, Kind, Posted};
 use crate::archive::Fallback;
@@ -26,15 +25,12 @@ use super::parcel::{Failure, Parcel, Reply};
 use super::pauses::Pauses;
 use super::post::{self, Post};
 use super::slack_app::SlackApp;
-use super::smtp::Server;
 use super::template::Template;
 use super::webhook::{OWN_HEADERS, Webhook};
-use super::{address, console, courier, judge};
+use super::{address, console, courier, hidden, judge};
 
 /// The channel that there is when none is configured.
 const DEFAULT_NAME: &str = "console";
-/// Shorter parts of a URL are words (`services`, `hook`), not tokens; hiding them would make answers unreadable.
-const TOKEN_CHARS_MIN: usize = 8;
 /// How long something waits for a channel that fails before its fallback gets it: a restart of the far side is shorter.
 const FALLBACK_AFTER: Duration = Duration::from_secs(120);
 
@@ -164,7 +160,7 @@ impl Channel {
                 to: to.into(),
                 after: configured.fallback_after.map_or(FALLBACK_AFTER, Span::get),
             }),
-            hidden: hidden(configured, url.as_ref()),
+            hidden: hidden::of(configured, url.as_ref()),
             pauses: Arc::clone(pauses),
             speech: match configured.kind {
                 ChannelKind::Console => Speech::Console,
@@ -388,32 +384,6 @@ fn headers(configured: &config::Channel) -> Result<Vec<(String, Secret)>, String
         courier::check_header(name, value).map_err(|why| format!("`headers`: {why}"))?;
     }
     Ok(configured.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect())
-}
-
-/// Everything of the configured channel that lets others in, the longest first.
-fn hidden(configured: &config::Channel, url: Option<&Url>) -> Vec<String> {
-    let mut hidden: Vec<String> = configured.headers.values().map(|value| value.expose().to_owned()).collect();
-    let config::Channel { secret, token, signing_secret, routing_key, smtp, .. } = configured;
-    let secrets = [secret, token, signing_secret, routing_key, smtp];
-    hidden.extend(configured.services.iter().map(|service| service.expose().to_owned()));
-    hidden.extend(secrets.into_iter().flatten().map(|secret| secret.expose().to_owned()));
-    if let Some(url) = url {
-        hidden.extend(url.password().map(str::to_owned));
-        hidden.extend(url.path_segments().into_iter().flatten().map(str::to_owned));
-        hidden.extend(url.query_pairs().map(|(_, value)| value.into_owned()));
-        hidden.push(url.path().to_owned());
-        hidden.push(url.to_string());
-    }
-    // A bot's token is a number and the secret.
-    hidden.extend(configured.token.iter().flat_map(|token| token.expose().split(':')).map(str::to_owned));
-    if let Some(server) = configured.smtp.as_ref().and_then(|url| Server::read(url, true).ok()) {
-        hidden.extend(server.login.map(|(_, password)| password.expose().to_owned()));
-    }
-    hidden.extend(configured.url.iter().map(|url| url.expose().to_owned()));
-    hidden.retain(|text| text.chars().count() >= TOKEN_CHARS_MIN);
-    hidden.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then(a.cmp(b)));
-    hidden.dedup();
-    hidden
 }
 
 #[cfg(test)]

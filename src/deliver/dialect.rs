@@ -1,11 +1,12 @@
 //! A dialect: a message as one text, in the markup of a channel that has no better form.
 //!
 //! Promises: within the channel's limit whatever the error says; title, reason and link always, the rest as far as there
-//! is room: what the error says before its facts, its facts before its frames. Deliberately not here: the request
+//! is room: what the error says before its facts, its facts before its frames; the
+//! only links are ours and the operator's. Deliberately not here: the request
 //! around the text.
 
 use super::links::Link;
-use super::markup::{Form, Unit, written};
+use super::markup::{self, Form, Unit, written};
 use super::message::Message;
 
 /// The title, and the reason.
@@ -79,7 +80,16 @@ impl Dialect {
 
     /// Prose from outside.
     pub(crate) fn prose(&self, text: &str, units: usize) -> String {
-        written(text, units, self.unit, self.prose)
+        markup::prose(text, units, self.unit, self.prose)
+    }
+
+    /// Code from outside, which stands as prose where there are no marks for it.
+    fn coded(&self, text: &str, units: usize, (before, after): (&str, &str)) -> String {
+        let text = match before.is_empty() {
+            true => self.prose(text, units),
+            false => written(text, units, self.unit, self.code),
+        };
+        format!("{before}{text}{after}")
     }
 
     /// A bold line.
@@ -106,8 +116,7 @@ impl Dialect {
     /// Parts that end in a new line each, the most important first.
     fn body(&self, message: &Message) -> Vec<String> {
         let units = BLOCK_UNITS.min(self.limit / 2);
-        let block =
-            |text: &str| format!("{}{}{}\n", self.block.0, written(text, units, self.unit, self.code), self.block.1);
+        let block = |text: &str| self.coded(text, units, self.block) + "\n";
         let mut parts = Vec::new();
         if !message.detail.is_empty() {
             parts.push(block(&message.detail));
@@ -115,10 +124,7 @@ impl Dialect {
         for field in &message.fields {
             // A backtick would end what backticks mark.
             let value = match field.code && !(self.span.0 == "`" && field.value.contains('`')) {
-                true => {
-                    let code = written(&field.value, VALUE_UNITS, self.unit, self.code);
-                    format!("{}{code}{}", self.span.0, self.span.1)
-                }
+                true => self.coded(&field.value, VALUE_UNITS, self.span),
                 false => self.prose(&field.value, VALUE_UNITS),
             };
             parts.push(format!("{}{}{}: {value}\n", self.bold.0, field.label, self.bold.1));

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::judge::Fate;
 use super::links::Link;
-use super::markup::{code, markdown, utf16, written};
+use super::markup::{code, markdown, prose, utf16, written};
 use super::parcel::Reply;
 use super::post::{Told, colour};
 
@@ -28,7 +28,7 @@ const INLINE_CHARS: usize = 30;
 pub(crate) fn layout(told: &Told<'_>) -> Value {
     let message = told.message;
     let block = |text: &str, units| format!("\n```\n{}\n```", written(text, units, utf16, code));
-    let mut description = written(&message.why, WHY_UNITS, utf16, markdown);
+    let mut description = prose(&message.why, WHY_UNITS, utf16, markdown);
     if !message.detail.is_empty() {
         description.push_str(&block(&message.detail, DETAIL_UNITS));
     }
@@ -42,14 +42,14 @@ pub(crate) fn layout(told: &Told<'_>) -> Value {
         .map(|field| {
             let value = match field.code && !field.value.contains('`') {
                 true => format!("`{}`", written(&field.value, VALUE_UNITS, utf16, code)),
-                false => written(&field.value, VALUE_UNITS, utf16, markdown),
+                false => prose(&field.value, VALUE_UNITS, utf16, markdown),
             };
             json!({"name": field.label, "value": value, "inline": field.value.chars().count() <= INLINE_CHARS})
         })
         .collect();
     let mut body = json!({
         "embeds": [{
-            "title": written(&message.title, TITLE_UNITS, utf16, markdown),
+            "title": prose(&message.title, TITLE_UNITS, utf16, markdown),
             "url": message.page_and_more().0.url,
             "description": description,
             "color": colour(told.alert),
@@ -69,7 +69,7 @@ pub(crate) fn layout(told: &Told<'_>) -> Value {
 fn links(links: &[Link]) -> String {
     let mut out = String::new();
     for Link { label, url } in links {
-        let link = format!("[{}]({url})", written(label, LABEL_UNITS, utf16, markdown));
+        let link = format!("[{}]({url})", prose(label, LABEL_UNITS, utf16, markdown));
         if out.len() + link.len() > LINKS_UNITS {
             break;
         }

@@ -142,7 +142,7 @@ impl Template {
         }
     }
 
-    /// `None` when a placeholder is empty, or what fills it is too long to be what was meant.
+    /// `None` when a placeholder is empty or would climb out of its path, or what fills it is too long to be what was meant.
     fn filled(&self, alert: &Alert, event: &Event<'_>) -> Option<String> {
         let mut url = String::new();
         for part in &self.parts {
@@ -151,7 +151,8 @@ impl Template {
                 Part::Value(value) => {
                     let said = said(value, alert, event);
                     let said = said.trim();
-                    if said.is_empty() || said.chars().count() > VALUE_CHARS {
+                    // A browser climbs by a segment of dots, however it is written.
+                    if matches!(said, "" | "." | "..") || said.chars().count() > VALUE_CHARS {
                         return None;
                     }
                     encode(said, |byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte), &mut url);
@@ -254,7 +255,7 @@ fn check(parts: &[Part]) -> Result<(), String> {
     }
 }
 
-fn encode(text: &str, stays: impl Fn(u8) -> bool, out: &mut String) {
+pub(super) fn encode(text: &str, stays: impl Fn(u8) -> bool, out: &mut String) {
     for byte in text.bytes() {
         match stays(byte) {
             true => out.push(char::from(byte)),
@@ -324,6 +325,26 @@ mod tests {
                 Code: https://code.example/shop/com.acme.order.DiscountService.apply?issue=9f2c0000000000000000000000000001#%EC%A3%BC%EB%AC%B8%20%231%2Fa
             "#]],
         );
+    }
+
+    #[test]
+    fn what_fills_a_placeholder_cannot_climb_out_of_its_path() {
+        let wiki =
+            links("[[link]]\nlabel = \"Wiki\"\nurl = \"https://wiki.example/hosts/{server}/{tags.page}\"").unwrap();
+        let mut alert = sample::alert(1);
+        let mut filled = |server: &str, page: &str| {
+            let event = alert.event.as_mut().unwrap();
+            event.server = Some(server.to_owned().into());
+            event.tags = vec![("page".into(), page.to_owned().into())];
+            wiki.of(&alert, alert.event.as_ref().unwrap(), Locale::En).pop().map(|link| link.url)
+        };
+        for (server, page) in [("..", "x"), (" .. ", "x"), ("a", ".."), (".", "x"), ("..", "..")] {
+            assert_eq!(filled(server, page), None, "{server} {page}");
+        }
+        for (server, page) in [("...", "a..b"), ("../..", "x"), ("%2e%2e", "..%2f"), ("..\\..", "x")] {
+            let url = filled(server, page).unwrap();
+            assert_eq!(Url::parse(&url).unwrap().as_str(), url, "a browser goes where it says");
+        }
     }
 
     #[test]

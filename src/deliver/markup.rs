@@ -4,6 +4,8 @@
 //! of an escape and a limit holds after escaping. Deliberately not here: what goes where; a channel lays itself out, or
 //! is a `Dialect`.
 
+use std::borrow::Cow;
+
 use super::text;
 
 /// Breaks what a messenger would obey, and is not seen.
@@ -64,6 +66,15 @@ pub(crate) fn written(text: &str, limit: usize, unit: Unit, escape: fn(char) -> 
     out
 }
 
+/// Prose from outside, escaped and cut: messengers make a link of every bare address, and an error has none of its own.
+pub(crate) fn prose(text: &str, limit: usize, unit: Unit, escape: fn(char) -> Form) -> String {
+    let text = match text.contains("://") {
+        true => Cow::Owned(text.replace("://", &format!(":{ZERO_WIDTH_SPACE}//"))),
+        false => Cow::Borrowed(text),
+    };
+    written(&text, limit, unit, escape)
+}
+
 /// Text of a channel without markup, where only a mention rings.
 pub(crate) fn plain(c: char) -> Form {
     if c == '@' { Form::After(ZERO_WIDTH_SPACE) } else { Form::Same }
@@ -115,6 +126,12 @@ mod tests {
         assert_eq!(written("🔥🔥", 3, utf16, plain), "🔥…");
         assert_eq!(written("a*b", 3, chars, markdown), "a…");
         assert_eq!(written("a\"b", 4, json_bytes, plain), "a\"b");
+    }
+
+    #[test]
+    fn a_bare_address_in_prose_is_no_link() {
+        assert_eq!(prose("at https://evil.example/x", 99, chars, plain), "at https:\u{200b}//evil.example/x");
+        assert_eq!(prose("a://b://c", 8, chars, plain), "a:\u{200b}//b:…", "the break is counted");
     }
 
     #[test]

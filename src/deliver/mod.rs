@@ -17,6 +17,7 @@ mod editor;
 mod email;
 mod explain;
 mod google_chat;
+mod hidden;
 mod hours;
 mod jandi;
 mod judge;

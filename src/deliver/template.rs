@@ -2,16 +2,20 @@
 //!
 //! Promises: pure; a template is tried on an alert of every kind when it is compiled, so one that names what is not there,
 //! or makes no JSON where it says so, is refused at the start with its line. What a value says is data wherever JSON or
-//! HTML is made. Work and memory are bounded (the engine's fuel), the output is too. Deliberately not here: addresses and
-//! headers, which stand still; and other files: a template includes none.
+//! HTML is made. Work and memory are bounded, the output is too: by the engine's fuel, by what the source may be, and by a
+//! stack of a known size; what the fuel does not count, lists that are joined to ever longer ones, there is not. Deliberately
+//! not here: addresses and headers, which stand still; and other files: a template includes none.
 
+use std::collections::BTreeSet;
 use std::error::Error as _;
 use std::sync::Arc;
+use std::thread;
 
 use bytes::Bytes;
 use jiff::tz::TimeZone;
-use minijinja::value::Serde;
-use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value};
+use minijinja::machinery::{Instruction, get_compiled_template};
+use minijinja::value::{Kwargs, Serde, ValueKind};
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, State, UndefinedBehavior, Value};
 use serde::Serialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value as Json, json};
@@ -26,6 +30,10 @@ use super::webhook;
 
 /// Instructions, and 64 bytes each of what they make: some 6 MB. A page of text takes a few hundred.
 const FUEL: u64 = 100_000;
+/// A card of every field has 4 kB; the compiler goes one level deeper for every two bytes at worst.
+const SOURCE_BYTES_MAX: usize = 16 << 10;
+/// Enough for the deepest source, and for the deepest value that the fuel lasts for. Only what is used is taken.
+const STACK_BYTES: usize = 64 << 20;
 /// What services take at most lies between 4 kB and some MB; a message that people read has a few kB.
 const OUTPUT_BYTES_MAX: usize = 256 << 10;
 /// The only template of its engine.
@@ -56,6 +64,14 @@ impl Template {
             .file
             .as_ref()
             .map_or_else(|| "`template`".to_owned(), |file| format!("`template` {}", file.display()));
+        if source.text.len() > SOURCE_BYTES_MAX {
+            return Err(format!("{place} has {} bytes; {SOURCE_BYTES_MAX} are the most", source.text.len()));
+        }
+        apart(|| Template::compiled(&place, source, content_type, style))
+            .unwrap_or_else(|why| Err(place.clone() + &why))
+    }
+
+    fn compiled(place: &str, source: &Source, content_type: &str, style: &Style) -> Result<Template, String> {
         let mut engine = Environment::new();
         engine.set_undefined_behavior(UndefinedBehavior::Strict);
         engine.set_fuel(Some(FUEL));
@@ -66,12 +82,16 @@ impl Template {
         let zone = style.zone.clone();
         engine.add_filter("local", move |time: Value, form: Option<String>| local(&zone, &time, form.as_deref()));
         engine.add_filter("in_quotes", |value: Value| in_quotes(&value));
-        engine.add_template_owned(NAME, source.text.clone()).map_err(|why| told(&place, &why))?;
+        engine.add_filter("sum", sum);
+        // It joins lists without any fuel.
+        engine.remove_filter("chain");
+        engine.add_template_owned(NAME, source.text.clone()).map_err(|why| told(place, &why))?;
 
         let trials = trials();
         let tried = |(_, one): &(String, Delivery)| context(one, &Message::of_delivery(one, style), style);
         let contexts: Vec<Map<String, Json>> = trials.iter().map(tried).collect();
         unknown_name(&engine, &source.text, &contexts).map_or(Ok(()), |why| Err(format!("{place}, {why}")))?;
+        joined_lists(&engine, &contexts).map_or(Ok(()), |why| Err(format!("{place}, {why}")))?;
         let mut sometimes: Vec<String> = contexts.iter().flat_map(|context| context.keys().cloned()).collect();
         sometimes.retain(|name| contexts.iter().any(|context| !context.contains_key(name)));
         sometimes.sort_unstable();
@@ -96,7 +116,8 @@ impl Template {
 
     /// The delivery as the template lays it out. The error says why it cannot.
     pub(crate) fn render(&self, delivery: &Delivery, message: &Message, style: &Style) -> Result<Bytes, String> {
-        self.made_of(context(delivery, message, style)).map_err(|why| format!("the template{why}"))
+        let context = context(delivery, message, style);
+        apart(|| self.made_of(context)).unwrap_or_else(Err).map_err(|why| format!("the template{why}"))
     }
 
     fn made_of(&self, mut context: Map<String, Json>) -> Result<Bytes, String> {
@@ -118,6 +139,85 @@ impl Template {
         }
         Ok(Bytes::from(made))
     }
+}
+
+/// On a thread of its own: the engine goes as deep as a source and its values, whatever stack the caller has.
+fn apart<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, String> {
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().name("template".to_owned()).stack_size(STACK_BYTES);
+        let spawned = thread.spawn_scoped(scope, work).map_err(|why| format!(" has no thread: {why}"))?;
+        spawned.join().map_err(|_| " made the engine panic".to_owned())
+    })
+}
+
+/// A `+` that may join lists, with its line: doubled often enough they take all memory, and the fuel does not count them. Also
+/// in branches that no trial takes.
+fn joined_lists(engine: &Environment<'_>, contexts: &[Map<String, Json>]) -> Option<String> {
+    let template = engine.get_template(NAME).ok()?;
+    let code = &get_compiled_template(&template).instructions;
+    let (mut targets, mut own) = (BTreeSet::new(), BTreeSet::new());
+    for instruction in (0..).map_while(|at| code.get(at)) {
+        match instruction {
+            Instruction::Jump(to)
+            | Instruction::JumpIfFalse(to)
+            | Instruction::JumpIfFalseOrPop(to)
+            | Instruction::JumpIfTrueOrPop(to)
+            | Instruction::Iterate(to) => drop(targets.insert(*to)),
+            Instruction::StoreLocal(name) => drop(own.insert(*name)),
+            _ => {}
+        }
+    }
+    let is_number = |name: &str| {
+        let mut values = contexts.iter().filter_map(|context| context.get(name)).peekable();
+        !own.contains(name) && values.peek().is_some() && values.all(|value| value.is_number() || value.is_null())
+    };
+    // What stands right of `+` was made by the instruction before, unless there is another way to here.
+    let may_join =
+        |at: u32| targets.contains(&at) || !code.get(at - 1).is_some_and(|before| is_plain(before, is_number));
+    let at = (1..)
+        .take_while(|at| code.get(*at).is_some())
+        .find(|at| matches!(code.get(*at), Some(Instruction::Add)) && may_join(*at))?;
+    let line = code.get_line(at).unwrap_or(1);
+    Some(format!(
+        "line {line}: `+` joins no lists, so what stands right of it must plainly be a number or a text: write `a + b|int`, and \
+         join texts with `~`"
+    ))
+}
+
+/// Whether the instruction makes a number or a text, whatever it is made of.
+fn is_plain(instruction: &Instruction<'_>, is_number: impl Fn(&str) -> bool) -> bool {
+    match instruction {
+        Instruction::LoadConst(value) => matches!(value.kind(), ValueKind::Number | ValueKind::String),
+        Instruction::Lookup(name) => is_number(name),
+        Instruction::Sub
+        | Instruction::Div
+        | Instruction::IntDiv
+        | Instruction::Rem
+        | Instruction::Pow
+        | Instruction::Neg
+        | Instruction::StringConcat => true,
+        // With an argument some of them give back what they were told.
+        Instruction::ApplyFilter(name, Some(1), _) => {
+            ["int", "float", "length", "count", "abs", "round", "string", "upper", "lower", "trim"].contains(name)
+        }
+        Instruction::ApplyFilter("local" | "in_quotes" | "join", ..) => true,
+        _ => false,
+    }
+}
+
+/// The engine's own, of numbers: beginning with a list it would join lists without any fuel.
+fn sum(
+    state: &State<'_, '_>,
+    values: Value,
+    attribute: Option<&str>,
+    start: Option<Value>,
+    kwargs: Kwargs,
+) -> Result<Value, Error> {
+    let named: Option<Value> = kwargs.peek("start").unwrap_or_default();
+    if start.iter().chain(&named).any(|start| !start.is_none() && !start.is_number()) {
+        return Err(Error::new(ErrorKind::InvalidOperation, "sum: `start` is a number"));
+    }
+    minijinja::filters::sum(state, values, attribute, start, kwargs)
 }
 
 /// How values are written: as JSON, as HTML, or as they are.

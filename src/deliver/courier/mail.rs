@@ -1,7 +1,8 @@
 //! The courier's second way: a mail, by SMTP.
 //!
 //! Promises: the same rule for addresses as over HTTP, at the moment of the connection, while the certificate must be
-//! the name's; one connection a mail. Deliberately not here: the time limit, which is the courier's.
+//! the name's; one connection a mail, and its answer is the one to the mail,
+//! whatever comes of the goodbye. Deliberately not here: the time limit, which is the courier's.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -21,6 +22,8 @@ use super::handed::Handed;
 
 /// One of several addresses that takes longer than this does not answer; the next is tried.
 const CONNECT_MAX: Duration = Duration::from_secs(3);
+/// A server that takes longer to answer a goodbye is left without.
+const GOODBYE_MAX: Duration = Duration::from_secs(1);
 
 /// Hands the mail over, and brings back what the server said.
 pub(super) async fn send(
@@ -41,7 +44,7 @@ pub(super) async fn send(
     };
     match handed_over(&mut connection, &envelope, message, handed).await {
         Ok(answer) => {
-            connection.abort().await;
+            part(connection);
             let body = answer.message().collect::<Vec<_>>().join(" ").into_bytes();
             Ok(Reply { status: answer.code().into(), retry_after: None, body })
         }
@@ -80,11 +83,19 @@ pub(super) async fn greet(server: &Server, allow_private: bool) -> Result<(), St
     let addresses = addresses(server, allow_private).await.map_err(|failure| failure.to_string())?;
     match connected(server, &addresses).await.map_err(|failure| failure.to_string())? {
         Err(error) => Err(error.to_string()),
-        Ok(mut connection) => {
-            connection.abort().await;
+        Ok(connection) => {
+            part(connection);
             Ok(())
         }
     }
+}
+
+/// Says goodbye, which nobody waits for: what the server answered before stands, and one that never answers `QUIT` must
+/// not get the same mail again.
+fn part(mut connection: AsyncSmtpConnection) {
+    tokio::spawn(async move {
+        let _ = tokio::time::timeout(GOODBYE_MAX, connection.abort()).await;
+    });
 }
 
 /// Those of the server's addresses that may be reached.

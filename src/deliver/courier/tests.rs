@@ -138,7 +138,8 @@ fn mail_server(last: &'static str, silent: bool) -> SocketAddr {
             if line == "DATA" {
                 in_message = true;
                 stream.write_all(b"354 go on\r\n").unwrap();
-            } else if !in_message {
+            } else if !in_message || line == "." {
+                in_message = false;
                 stream.write_all(b"250 fine\r\n").unwrap();
             }
         }
@@ -166,6 +167,20 @@ async fn a_mail_may_have_arrived_from_the_end_of_its_data_on() {
     }
     assert!(matches!(failed(".", false).await, Failure::Broken(_)));
     assert_eq!(failed(".", true).await, Failure::Timeout);
+}
+
+/// Otherwise it would get the mail again and again.
+#[tokio::test]
+async fn a_mail_that_was_taken_stays_taken_whatever_the_server_says_to_the_goodbye() {
+    for silent in [false, true] {
+        let smtp = Secret::new(format!("smtp://{}?tls=none", mail_server("QUIT", silent)));
+        let (server, to) = (Server::read(&smtp, true).unwrap(), vec!["kim@mail.example".to_owned()]);
+        let parcel = Parcel::Mail { server, from: "a@mail.example".into(), to, message: "X: y\r\n\r\nz".into() };
+        let reply = courier(true, IMPATIENT).carry(parcel).await;
+        assert_eq!(reply, Ok(Reply { status: 250, retry_after: None, body: b"fine".to_vec() }), "{silent}");
+        let smtp = Secret::new(format!("smtp://{}?tls=none", mail_server("QUIT", silent)));
+        assert_eq!(courier(true, IMPATIENT).greet(&smtp).await, Ok(()), "{silent}");
+    }
 }
 
 #[tokio::test]

@@ -180,6 +180,22 @@ fn text_from_outside_rings_nobody_and_makes_no_link() {
 }
 
 /// However many backticks there are, a block is closed by ours.
+/// Messengers make a link of an address in prose, but none in code.
+#[test]
+fn a_bare_address_in_an_error_is_no_link() {
+    let services = SERVICES.iter().filter(|service| !matches!(service.kind, "teams" | "google-chat" | "pagerduty"));
+    for Service { kind, keys, .. } in services {
+        let body = sample::posted(kind, keys, Locale::En, sample::all("at https://evil.example/x"));
+        let said = texts(&body).join("\n");
+        let marks = if *kind == "telegram" { ["<code>", "<pre>", "</code>", "</pre>"] } else { ["`"; 4] };
+        let said = marks.iter().fold(said, |said, mark| said.replace(mark, "\0"));
+        // Between two marks there is code, and what fences it is followed by an empty text or a line's end.
+        let prose: String = said.split('\0').step_by(2).collect();
+        assert!(prose.contains(":\u{200b}//evil.example"), "{kind}: {body:#}");
+        assert!(!prose.contains("://evil.example"), "{kind}: {body:#}");
+    }
+}
+
 #[test]
 fn a_block_of_code_cannot_be_left() {
     for kind in ["discord", "mattermost"] {

@@ -69,6 +69,60 @@ fn what_cannot_work_is_refused_with_its_line_and_the_nearest_name() {
         `template`, line 1: invalid operation: recursion limit exceeded; tried on "alert""#]].assert_eq(&seen.join("\n"));
 }
 
+/// Each of these took all memory, a minute or the process, or would on an alert that no trial is like.
+#[test]
+fn a_template_that_takes_more_than_its_share_is_refused() {
+    let doubled = |what: &str| {
+        format!(
+            "{{% set ns = namespace() %}}{{% set ns.a = [1] %}}{{% for i in range(60) %}}{{% set ns.a = {what} %}}{{% endfor %}}{{{{ ns.a|length }}}}"
+        )
+    };
+    let templates = [
+        doubled("ns.a + ns.a"),
+        format!("0\n{{% if occurrences > 100 %}}{}{{% endif %}}", doubled("ns.a + ns.a")),
+        doubled("1 + 1 + (ns.a if i else 1)"),
+        doubled("ns.a + ns.a|int(default=ns.a)"),
+        "{% macro m(ordinal) %}{{ [1] + ordinal }}{% endmacro %}{{ m([2]) }}".to_owned(),
+        doubled("ns.a|chain(ns.a)"),
+        doubled("[ns.a, ns.a]|sum(start=[])"),
+        format!("{{{{ kind{} }}}}", "|upper".repeat(12_000)),
+    ];
+    let seen = templates.map(|text| match compiled("text/plain", &text) {
+        Ok(_) => format!("it was taken: {text}"),
+        Err(why) => why,
+    });
+    let joins = "`+` joins no lists, so what stands right of it must plainly be a number or a text: write `a + b|int`, and join texts with `~`";
+    let expected = [
+        format!("`template`, line 1: {joins}"),
+        format!("`template`, line 2: {joins}"),
+        format!("`template`, line 1: {joins}"),
+        format!("`template`, line 1: {joins}"),
+        format!("`template`, line 1: {joins}"),
+        "`template`, line 1: unknown filter: filter chain is unknown; tried on \"alert\"".to_owned(),
+        "`template`, line 1: invalid operation: sum: `start` is a number; tried on \"alert\"".to_owned(),
+        "`template` has 72010 bytes; 16384 are the most".to_owned(),
+    ];
+    assert_eq!(seen, expected);
+}
+
+/// On whatever stack: a test's has 2 MiB, as the server's threads.
+#[test]
+fn the_deepest_source_and_the_deepest_value_have_room() {
+    let alert = sample::alert(1);
+    assert_eq!(made("text/plain", &format!("{{{{ kind{} }}}}", "|e".repeat(8_000)), &alert), "alert");
+    let deeper = "{% for i in range(6000) %}{% set ns.a = [[[[[[ns.a]]]]]] %}{% endfor %}";
+    let nested = format!("{{% set ns = namespace() %}}{{% set ns.a = 1 %}}{deeper}{{{{ ns.a|length }}}}");
+    assert_eq!(made("text/plain", &nested, &alert), "1");
+}
+
+#[test]
+fn numbers_and_texts_are_added() {
+    let text = "{{ 1 + ordinal }} {{ ordinal + 1 }} {{ ordinal + budget }} {{ kind + '!' }} {{ kind + kind|upper }} \
+                {{ 1 + [1, 2]|length + [1, 2]|sum }}{% for f in message.fields %}{% if loop.first %} {{ loop.index + 1 }}{% endif %}{% endfor %}";
+    let text = text.replace(" + [1, 2]|sum", " + [1, 2]|sum|int");
+    assert_eq!(made("text/plain", &text, &sample::alert(2)), "3 3 7 alert! alertALERT 6 2");
+}
+
 const CARD: &str = r#"{
   "text": "[{{ attributes.environment|in_quotes }}] {{ message.title|in_quotes }}",
   "at": {{ last_seen|local("%H:%M") }},
