@@ -54,25 +54,23 @@ pub(crate) struct SlackDoor {
 struct Payload {
     #[serde(rename = "type")]
     kind: String,
-    #[serde(default)]
-    user: User,
-    #[serde(default)]
-    actions: Vec<Pressed>,
+    user: Option<User>,
+    actions: Option<Vec<Pressed>>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct User {
-    id: String,
-    username: String,
-    name: String,
+    id: Option<String>,
+    username: Option<String>,
+    name: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Pressed {
-    action_id: String,
-    value: String,
+    action_id: Option<String>,
+    value: Option<String>,
 }
 
 impl SlackDoor {
@@ -113,7 +111,7 @@ impl SlackDoor {
         let signed = Signed {
             signature: Sha256::digest(mac).into(),
             expires_at: now.max(sent_at).plus(REMEMBERED),
-            by: payload.user.shown(),
+            by: payload.user.as_ref().map_or_else(String::new, User::shown),
             note: "Slack".to_owned(),
             actions: actions.clone(),
         };
@@ -136,8 +134,8 @@ impl SlackDoor {
 impl User {
     /// The name, fit to be stored.
     fn shown(&self) -> String {
-        let names = [&self.username, &self.name, &self.id];
-        let name = names.into_iter().find(|name| !name.trim().is_empty()).map_or("", |name| name.trim());
+        let mut names = [&self.username, &self.name, &self.id].into_iter().flatten();
+        let name = names.find(|name| !name.trim().is_empty()).map_or("", |name| name.trim());
         name.chars().filter(|c| !c.is_control()).take(NAME_CHARS_MAX).collect()
     }
 }
@@ -219,10 +217,12 @@ fn actions(payload: &Payload, now: Time) -> Result<Vec<(Fingerprint, Action)>, P
     if payload.kind != "block_actions" {
         return Ok(Vec::new());
     }
-    let known = payload.actions.iter().take(PRESSES_MAX).filter_map(|one| Some((Press::named(&one.action_id)?, one)));
+    let pressed = payload.actions.iter().flatten().take(PRESSES_MAX);
+    let known = pressed.filter_map(|one| Some((Press::named(one.action_id.as_deref()?)?, one)));
     known
         .map(|(press, one)| {
-            let fingerprint = one.value.parse().map_err(|why| bad(format!("the value of {}: {why}", press.name())))?;
+            let value = one.value.as_deref().unwrap_or_default();
+            let fingerprint = value.parse().map_err(|why| bad(format!("the value of {}: {why}", press.name())))?;
             Ok((fingerprint, press.action(now)))
         })
         .collect()
@@ -298,6 +298,17 @@ mod tests {
         );
         assert_eq!(read(&action("somebody.else", "x")), Ok(Vec::new()));
         assert_eq!(read(r#"{"type":"view_submission"}"#), Ok(Vec::new()));
+        for unknown in [
+            r#"{"type":"block_actions","user":null,"actions":[{"action_id":"somebody.else","value":null}]}"#,
+            r#"{"type":"block_actions","user":{"id":"U1","username":null,"name":null},"actions":[{"action_id":null}]}"#,
+            r#"{"type":"view_closed","user":null,"actions":null}"#,
+        ] {
+            assert_eq!(read(unknown), Ok(Vec::new()), "{unknown}");
+        }
+        assert_eq!(
+            read(r#"{"type":"block_actions","actions":[{"action_id":"bongsu.resolve","value":null}]}"#),
+            Err(400)
+        );
         assert_eq!(read(&action("bongsu.resolve", "x")), Err(400));
         assert_eq!(read("[]"), Err(400));
         assert_eq!(payload(b"a=b").map(|_| ()).unwrap_err().status, 400);
