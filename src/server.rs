@@ -164,8 +164,6 @@ impl Server {
         let (web_settings, told) = watch::channel(web::Settings { token, expiry, slack: web::slack_secrets(config) });
         let (seen, canary) = watch::channel(Canary::default());
         let own = web::Own { key: keys::hash(&home.key), canary };
-        let slack = SlackDoor::new(archive.clone(), Arc::clone(&river), told.clone(), pressed, now);
-        let web = Web::new(archive.clone(), Arc::clone(&river), told, own, read_timeout, Arc::clone(&granted), now);
         let ingest = Ingest::new(
             Arc::clone(&river),
             Arc::clone(&keys),
@@ -173,6 +171,8 @@ impl Server {
             normalize::location::of_frames,
             now,
         );
+        let slack = SlackDoor::new(archive.clone(), Arc::clone(&river), told.clone(), ingest.bodies(), pressed, now);
+        let web = Web::new(archive.clone(), Arc::clone(&river), told, own, read_timeout, Arc::clone(&granted), now);
         let limits = config.limits.clone();
         let read = Arc::new(move |text: &str| native::one(text, &limits, now()).map_err(|reject| reject.detail));
         let app = ingest
