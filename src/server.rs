@@ -274,6 +274,14 @@ impl Server {
     }
 }
 
+/// Whether a server could go by the configuration: all that is compiled at the start, with nothing opened.
+///
+/// # Errors
+/// What cannot be used of it.
+pub(crate) fn fit(config: &Config) -> Result<(), String> {
+    Orders::new(config.clone(), None).map(drop)
+}
+
 /// Where this server reaches itself: at the address that it listens on, or at its host's own when that is any.
 fn own_doors(listener: &TcpListener, config: &Config) -> Result<Home> {
     let mut address = listener.local_addr()?;
