@@ -164,8 +164,6 @@ impl Server {
         let (web_settings, told) = watch::channel(web::Settings { token, expiry, slack: web::slack_secrets(config) });
         let (seen, canary) = watch::channel(Canary::default());
         let own = web::Own { key: keys::hash(&home.key), canary };
-        let slack = SlackDoor::new(archive.clone(), Arc::clone(&river), told.clone(), pressed, now);
-        let web = Web::new(archive.clone(), Arc::clone(&river), told, own, read_timeout, Arc::clone(&granted), now);
         let ingest = Ingest::new(
             Arc::clone(&river),
             Arc::clone(&keys),
@@ -173,6 +171,8 @@ impl Server {
             normalize::location::of_frames,
             now,
         );
+        let slack = SlackDoor::new(archive.clone(), Arc::clone(&river), told.clone(), ingest.bodies(), pressed, now);
+        let web = Web::new(archive.clone(), Arc::clone(&river), told, own, read_timeout, Arc::clone(&granted), now);
         let limits = config.limits.clone();
         let read = Arc::new(move |text: &str| native::one(text, &limits, now()).map_err(|reject| reject.detail));
         let app = ingest
@@ -272,6 +272,14 @@ impl Server {
         tokio::time::timeout(RECORD_MAX, async { while recording.join_next().await.is_some() {} }).await.ok();
         tracing::info!("stopped");
     }
+}
+
+/// Whether a server could go by the configuration: all that is compiled at the start, with nothing opened.
+///
+/// # Errors
+/// What cannot be used of it.
+pub(crate) fn fit(config: &Config) -> Result<(), String> {
+    Orders::new(config.clone(), None).map(drop)
 }
 
 /// Where this server reaches itself: at the address that it listens on, or at its host's own when that is any.

@@ -9,7 +9,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::sql::{Row, Sql, Tx, values};
+use super::sql::{Row, Sql, Tx, Value, values};
 use super::{Error, claims, rows, standing};
 use crate::alert::{Posted, Progress, Stage};
 use crate::issue::{Action, Decided, Fingerprint, Issue, Standing, State};
@@ -225,6 +225,8 @@ pub(crate) struct Signed {
     pub(crate) expires_at: Time,
     /// What is to be done.
     pub(crate) actions: Vec<(Fingerprint, Action)>,
+    /// Where it was asked for: what none of these channels was told of is as if it were not there.
+    pub(crate) channels: Vec<Arc<str>>,
     /// Who decided.
     pub(crate) by: String,
     /// In which words.
@@ -242,9 +244,25 @@ pub(super) async fn act_once(tx: &mut Tx, signed: &Signed, now: Time) -> Result<
     }
     let mut issues = Vec::with_capacity(signed.actions.len());
     for (fingerprint, action) in &signed.actions {
+        if !was_told(tx, *fingerprint, &signed.channels).await? {
+            continue;
+        }
         issues.extend(standing::act(tx, *fingerprint, action, &signed.by, &signed.note, now).await?);
     }
     Ok(Some(issues))
+}
+
+/// Whether an alert of the issue went, or is to go, to one of the channels.
+async fn was_told(tx: &mut Tx, fingerprint: Fingerprint, channels: &[Arc<str>]) -> Result<bool, Error> {
+    static TOLD: Sql = Sql::new(
+        "SELECT d.id FROM alerts a JOIN deliveries d ON d.alert = a.id WHERE a.issue IN \
+             (SELECT i.id FROM issues i WHERE i.fingerprint = ?1 \
+              UNION SELECT f.issue FROM former_fingerprints f WHERE f.fingerprint = ?2) \
+         AND d.channel IN (?*) LIMIT 1",
+    );
+    let list: Vec<Value<'_>> = channels.iter().map(|channel| Value::from(&**channel)).collect();
+    let told = tx.query_list(&TOLD, &values![fingerprint, fingerprint], &list, |row| row.get::<i64>(0)).await?;
+    Ok(!told.is_empty())
 }
 
 /// Forgets signatures whose time is over, and threads of windows that ended before a moment. Answers how many rows the

@@ -102,7 +102,7 @@ fn configuration(config: &Config, file: Option<PathBuf>) -> Vec<Finding> {
     let file = file.map_or_else(|| "the defaults (no file)".to_owned(), |file| file.display().to_string());
     let mut findings = vec![Finding::of("configuration", Ok(file))];
     let compiled = |what: &str, result: Result<(), String>| Finding::of(what, result.map(|()| "good".to_owned()));
-    findings.push(compiled("channels", Channels::new(config).map(drop)));
+    findings.push(compiled("channels", Channels::new(config).map(drop)).with(not_only(config)));
     findings.push(compiled("routes", Routes::new(config).map(drop)));
     findings.push(compiled("rules of sameness", Sameness::new(&config.sameness).map(drop)));
     findings.push(compiled("scrub rules", Scrubber::new(&config.scrub).map(drop)));
@@ -110,7 +110,31 @@ fn configuration(config: &Config, file: Option<PathBuf>) -> Vec<Finding> {
     if config.cache.url.is_some() {
         findings.push(cache_url(config));
     }
+    // What is wrong so far would be said twice.
+    if findings.iter().all(|finding| finding.good) {
+        findings.push(compiled("all that a server goes by", server::fit(config)));
+    }
     findings
+}
+
+/// Channels that are meant for something else, and get every alert besides.
+fn not_only(config: &Config) -> Vec<String> {
+    if !config.route.is_empty() {
+        return Vec::new();
+    }
+    let meant = |name: &str| {
+        let stands_in = config.channel.iter().find(|channel| channel.fallback.as_deref() == Some(name));
+        let fallback = stands_in.map(|channel| format!("the fallback of {:?}", channel.name));
+        fallback.or_else(|| (config.watch.channel.as_deref() == Some(name)).then(|| "watch.channel".to_owned()))
+    };
+    let of = |channel: &Channel| {
+        let (name, meant) = (&channel.name, meant(&channel.name)?);
+        Some(format!(
+            "{name:?} is {meant}, and gets every alert as well, since there is no [[route]]: add one that names the other \
+             channels, if it is meant for that alone"
+        ))
+    };
+    config.channel.iter().filter_map(of).collect()
 }
 
 fn cache_url(config: &Config) -> Finding {
@@ -211,4 +235,41 @@ async fn greet(courier: &Courier, channel: &Channel) -> Result<String, String> {
     let app = SlackApp::of(channel)?;
     let hidden: Vec<String> = channel.token.iter().map(|token| token.expose().to_owned()).collect();
     app.greeted(&courier.carry(app.greeting()).await, &hidden).map(|said| format!("{said} (nothing was sent)"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::from_toml;
+
+    #[test]
+    fn a_fallback_and_the_canary_s_channel_get_everything_unless_there_are_routes() {
+        let channels = ["ops", "mail", "canaries"].map(|name| {
+            let fallback = if name == "ops" { "fallback = \"mail\"\n" } else { "" };
+            format!("[[channel]]\nname = \"{name}\"\ntype = \"console\"\n{fallback}")
+        });
+        let toml = format!("{}[watch]\nchannel = \"canaries\"\n", channels.concat());
+        let warnings = |toml: &str| {
+            let findings = configuration(&from_toml(toml).unwrap(), None);
+            assert!(findings.iter().all(|finding| finding.good));
+            findings.into_iter().flat_map(|finding| finding.warnings).collect::<Vec<_>>()
+        };
+        let said = warnings(&toml);
+        assert_eq!(said.len(), 2, "{said:?}");
+        assert!(said[0].starts_with("\"mail\" is the fallback of \"ops\", and gets every alert"), "{said:?}");
+        assert!(said[1].starts_with("\"canaries\" is watch.channel, and gets every alert"), "{said:?}");
+        assert!(warnings(&format!("{toml}[[route]]\nchannels = [\"ops\"]\n")).is_empty());
+    }
+
+    #[test]
+    fn what_a_server_refuses_is_not_good() {
+        for (heartbeat, good) in
+            [("ftp://x", false), ("http://169.254.1.1/x", false), ("https://beats.example/x", true)]
+        {
+            let config = from_toml(&format!("[watch]\nheartbeat = \"{heartbeat}\"\n")).unwrap();
+            let findings = configuration(&config, None);
+            assert_eq!(findings.iter().all(|finding| finding.good), good, "{heartbeat}");
+            assert_eq!(findings.last().unwrap().detail.contains("watch.heartbeat"), !good, "{heartbeat}");
+        }
+    }
 }

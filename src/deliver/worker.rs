@@ -1,6 +1,7 @@
 //! The outbox worker of one channel: claims what is due, sends it, settles how it ended.
 //!
-//! Promises: of one issue the alerts go in order; a channel that answers `Retry-After` is left alone until then; what
+//! Promises: of one issue the alerts go in order; a channel that answers `Retry-After` is left alone until then, or until
+//! just before the alert expires; what
 //! could not be sent is tried again until it expires, and then lies in the dead letters with its reason; while a channel is
 //! quiet nothing is sent to it and nothing expires. Failures to
 //! deliver are logged and counted, never sent in as events: the notifier cannot feed itself. Alerts that were granted while
@@ -384,7 +385,7 @@ impl Worker {
         let started = Stopwatch::start();
         let brought = self.courier.carry(self.composed(delivery, now)).await;
         let now = (self.now)();
-        let attempt = self.channel.judge(&brought, now);
+        let attempt = in_time(self.channel.judge(&brought, now), delivery.expires_at, self.settings.timeout.get(), now);
         if let Some(pacer) = &self.pacer {
             pacer.heed(&attempt, now).await;
         }
@@ -421,5 +422,40 @@ impl Worker {
         }
         tracing::warn!(channel, delivery = id, tries, again_at = %due_at, %error, "an alert could not be sent; trying again");
         End::Again { due_at, asked: not_before.is_some(), error }
+    }
+}
+
+/// Patience that is asked for ends a try's time before the alert expires: somebody may be there after all, and later it is
+/// of no use. That last try's own answer is taken as it is.
+fn in_time(attempt: Attempt, expires_at: Time, timeout: Duration, now: Time) -> Attempt {
+    let last_try_at = expires_at.minus(timeout);
+    match attempt {
+        Attempt::Failed { error, not_before: Some(asked) } if asked >= expires_at && now < last_try_at => {
+            Attempt::Failed { error, not_before: Some(last_try_at) }
+        }
+        attempt => attempt,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patience_ends_before_the_alert_does_and_once() {
+        let failed =
+            |not_before: Option<i64>| Attempt::Failed { error: "x".to_owned(), not_before: not_before.map(Time) };
+        let (expires_at, timeout) = (Time(60_000), Duration::from_secs(10));
+        for (now, asked, expected) in [
+            (0, Some(30_000), Some(30_000)),
+            (0, Some(59_999), Some(59_999)),
+            (0, Some(60_000), Some(50_000)),
+            (49_999, Some(3_600_000), Some(50_000)),
+            (50_000, Some(3_600_000), Some(3_600_000)),
+            (0, None, None),
+        ] {
+            assert_eq!(in_time(failed(asked), expires_at, timeout, Time(now)), failed(expected), "{now} {asked:?}");
+        }
+        assert_eq!(in_time(Attempt::Delivered, expires_at, timeout, Time(0)), Attempt::Delivered);
     }
 }

@@ -22,6 +22,8 @@ pub(crate) struct Bodies {
     held: Arc<Semaphore>,
     body_bytes: usize,
     timeout: Duration,
+    /// Which keys set these, for people.
+    keys: [&'static str; 2],
 }
 
 /// A share of the bytes that the server holds at a time, given back when dropped.
@@ -35,7 +37,13 @@ impl Bodies {
     /// `held_bytes`: what all requests may hold together; `body_bytes`: what one may send.
     pub(crate) fn new(held_bytes: usize, body_bytes: usize, timeout: Duration) -> Bodies {
         let units = held_bytes.div_ceil(UNIT_BYTES).min(Semaphore::MAX_PERMITS);
-        Bodies { held: Arc::new(Semaphore::new(units)), body_bytes, timeout }
+        let keys = [" (limits.body_bytes)", " (limits.read_timeout)"];
+        Bodies { held: Arc::new(Semaphore::new(units)), body_bytes, timeout, keys }
+    }
+
+    /// The same share of memory, for a door whose requests are smaller and faster.
+    pub(crate) fn smaller(&self, body_bytes: usize, timeout: Duration) -> Bodies {
+        Bodies { held: Arc::clone(&self.held), body_bytes, timeout, keys: [""; 2] }
     }
 
     /// Holds a share for so many bytes more. Units are counted over the whole of it: a body that comes byte by byte
@@ -71,7 +79,7 @@ impl Bodies {
             return Err(self.too_large());
         }
         tokio::time::timeout(self.timeout, self.read_frames(body)).await.unwrap_or_else(|_| {
-            let detail = format!("the body was not complete within {:?} (limits.read_timeout)", self.timeout);
+            let detail = format!("the body was not complete within {:?}{}", self.timeout, self.keys[1]);
             Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "body too slow", detail))
         })
     }
@@ -104,7 +112,7 @@ impl Bodies {
     }
 
     fn too_large(&self) -> Problem {
-        let detail = format!("the body is larger than {} bytes (limits.body_bytes)", self.body_bytes);
+        let detail = format!("the body is larger than {} bytes{}", self.body_bytes, self.keys[0]);
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body too large", detail)
             .hint("send smaller batches, or compress them")
     }
@@ -124,5 +132,20 @@ mod tests {
         assert_eq!(bodies.hold(&mut held, 1).unwrap_err().status, 429);
         drop(held);
         bodies.hold(&mut Held::default(), 4 * UNIT_BYTES).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_smaller_door_has_a_limit_of_its_own_and_no_memory_of_its_own() {
+        let bodies = Bodies::new(4 * UNIT_BYTES, usize::MAX, Duration::from_secs(60));
+        let door = bodies.smaller(2 * UNIT_BYTES, Duration::from_secs(60));
+        let read = async |bytes: usize| door.read(&HeaderMap::new(), Body::from(vec![0; bytes])).await;
+        let status = |problem: Problem| problem.status;
+        assert_eq!(read(2 * UNIT_BYTES + 1).await.map(drop).map_err(status), Err(413));
+        let (_, first) = read(2 * UNIT_BYTES).await.map_err(status).unwrap();
+        let (_, second) = read(2 * UNIT_BYTES).await.map_err(status).unwrap();
+        assert_eq!(bodies.hold(&mut Held::default(), 1).map_err(status), Err(429), "the others have no room left");
+        assert_eq!(read(1).await.map(drop).map_err(status), Err(429));
+        drop((first, second));
+        assert!(read(1).await.is_ok());
     }
 }

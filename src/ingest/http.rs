@@ -57,6 +57,11 @@ impl Ingest {
         Ingest { metrics: Arc::clone(&river.metrics), river, keys, limits, bodies, pick, now }
     }
 
+    /// What bounds the bodies of all doors.
+    pub(crate) fn bodies(&self) -> &Bodies {
+        &self.bodies
+    }
+
     async fn project(&self, key: Option<&str>) -> Result<Arc<KnownProject>, Problem> {
         let found = match key {
             None => Err("there is no key"),

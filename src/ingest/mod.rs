@@ -17,4 +17,5 @@ pub(crate) mod native;
 pub(crate) mod sentry;
 mod stacktrace;
 
+pub(crate) use body::Bodies;
 pub(crate) use http::Ingest;

@@ -1,6 +1,7 @@
 //! The reload: a running server goes by another configuration.
 //!
-//! Promises: a configuration that cannot be used changes nothing and is said to be refused, in one line. One that can takes
+//! Promises: a configuration that cannot be used, or that looks like a file cut short, changes nothing and is said to be
+//! refused, in one line. One that can be used takes
 //! effect as a whole, without a request or a delivery being lost: windows, budgets and the outbox are the archive's, and
 //! only what is compiled is replaced. What is fixed at the start (`config/fixed.rs`) is named. Deliberately not here: when
 //! to read and from where; whoever runs the server knows.
@@ -86,6 +87,7 @@ impl Reloader {
 
     async fn reload(&mut self, config: Config) -> Result<(), String> {
         let before = Arc::clone(&self.orders.borrow());
+        cut_short(&config, &before.config)?;
         // Also what does not take effect must be fit for the next start.
         Orders::new(config.clone(), Some(&before))?;
         let (config, waiting) = config.continuing(&before.config);
@@ -116,5 +118,43 @@ impl Reloader {
         }
         self.orders.send_replace(orders);
         Ok(())
+    }
+}
+
+/// A file that was emptied, or is half written, may well be good TOML: it would turn every client away and tell nobody.
+fn cut_short(config: &Config, before: &Config) -> Result<(), String> {
+    let lost = |key: &str| {
+        Err(format!(
+            "it has no [[{key}]], where there were some: is the file cut short? If it is meant, start the server anew"
+        ))
+    };
+    if config.channel.is_empty() && !before.channel.is_empty() {
+        return lost("channel");
+    }
+    if config.project.is_empty() && !before.project.is_empty() {
+        return lost("project");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cut_short;
+    use crate::config::from_toml;
+
+    #[test]
+    fn a_file_that_lost_all_its_channels_or_projects_is_cut_short() {
+        const PROJECT: &str = "[[project]]\nname = \"shop\"\nkey = \"0123456789abcdef0123456789abcdef\"\n";
+        const CHANNEL: &str = "[[channel]]\nname = \"out\"\ntype = \"console\"\n";
+        let both = format!("{PROJECT}{CHANNEL}");
+        let lost = |after: &str, before: &str| {
+            cut_short(&from_toml(after).unwrap(), &from_toml(before).unwrap()).err().unwrap_or_default()
+        };
+        assert!(lost("", &both).contains("no [[channel]]"));
+        assert!(lost(PROJECT, &both).contains("no [[channel]]"));
+        assert!(lost(CHANNEL, &both).contains("no [[project]]"));
+        for (after, before) in [(&*both, &*both), (&both, ""), ("", ""), (CHANNEL, CHANNEL), (&both, PROJECT)] {
+            assert_eq!(lost(after, before), "", "{before:?} → {after:?}");
+        }
     }
 }

@@ -38,8 +38,8 @@ pub(crate) struct Settings {
     pub(crate) token: KeyHash,
     /// How long a delivery that is sent again is worth sending.
     pub(crate) expiry: Duration,
-    /// What the configured Slack apps sign with.
-    pub(crate) slack: Vec<Secret>,
+    /// What the configured Slack apps sign with, and the channel of each.
+    pub(crate) slack: Vec<(Secret, Arc<str>)>,
 }
 
 /// What the server knows of itself.

@@ -1,8 +1,9 @@
 //! The door through which Slack tells that somebody pressed a button.
 //!
 //! Promises: nothing is done unless the request is signed with a configured app's secret, at most five minutes ago, and came
-//! for the first time, over all servers; what is done is durable before it is answered. Deliberately not here: how the message
-//! shows it; the channel's editor is told to look.
+//! for the first time, over all servers; an app acts only on what its channels were told of; what is done is durable before it is
+//! answered. A stranger's body is held within the bounds of all bodies. Deliberately not here: how the message shows it; the
+//! channel's editor is told to look.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,10 +19,11 @@ use sha2::{Digest, Sha256};
 use tokio::sync::{Notify, watch};
 
 use super::Settings;
-use super::api::{bad, body_within, no_issue, unavailable};
+use super::api::{bad, no_issue, unavailable};
 use crate::archive::{Archive, Signed};
 use crate::config::{ChannelKind, Config, Secret};
 use crate::http::Problem;
+use crate::ingest::Bodies;
 use crate::issue::{Action, Fingerprint, Press};
 use crate::river::River;
 use crate::time::Time;
@@ -44,6 +46,7 @@ pub(crate) struct SlackDoor {
     river: Arc<River>,
     /// Which apps are configured.
     settings: watch::Receiver<Settings>,
+    bodies: Bodies,
     /// Notified when somebody decided something.
     pressed: Arc<Notify>,
     now: fn() -> Time,
@@ -54,37 +57,37 @@ pub(crate) struct SlackDoor {
 struct Payload {
     #[serde(rename = "type")]
     kind: String,
-    #[serde(default)]
-    user: User,
-    #[serde(default)]
-    actions: Vec<Pressed>,
+    user: Option<User>,
+    actions: Option<Vec<Pressed>>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct User {
-    id: String,
-    username: String,
-    name: String,
+    id: Option<String>,
+    username: Option<String>,
+    name: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Pressed {
-    action_id: String,
-    value: String,
+    action_id: Option<String>,
+    value: Option<String>,
 }
 
 impl SlackDoor {
-    /// The door to the configured apps.
+    /// The door to the configured apps. `bodies`: what bounds those of all doors.
     pub(crate) fn new(
         archive: Archive,
         river: Arc<River>,
         settings: watch::Receiver<Settings>,
+        bodies: &Bodies,
         pressed: Arc<Notify>,
         now: fn() -> Time,
     ) -> SlackDoor {
-        SlackDoor { archive, river, settings, pressed, now }
+        let bodies = bodies.smaller(BODY_BYTES_MAX, ANSWER_MAX);
+        SlackDoor { archive, river, settings, bodies, pressed, now }
     }
 
     /// The door.
@@ -100,9 +103,14 @@ impl SlackDoor {
         let now = (self.now)();
         let sent_at =
             sent_at(timestamp, now).ok_or_else(|| unsigned("the timestamp is more than five minutes away"))?;
-        let body = body_within(body, BODY_BYTES_MAX, ANSWER_MAX).await?;
         let mac = mac_of(signature).ok_or_else(|| unsigned("the signature is not `v0=` and 64 hexadecimal digits"))?;
-        if !self.settings.borrow().slack.iter().any(|secret| signs(secret, timestamp, &body, &mac)) {
+        if self.settings.borrow().slack.is_empty() {
+            return Err(unsigned("no configured app signs anything"));
+        }
+        // Anybody may send this: it counts among the bodies that all may hold together.
+        let (body, _held) = self.bodies.read(headers, body).await?;
+        let channels = self.signers(timestamp, &body, &mac);
+        if channels.is_empty() {
             return Err(unsigned("no configured app's secret makes this signature"));
         }
         let payload = payload(&body)?;
@@ -113,9 +121,10 @@ impl SlackDoor {
         let signed = Signed {
             signature: Sha256::digest(mac).into(),
             expires_at: now.max(sent_at).plus(REMEMBERED),
-            by: payload.user.shown(),
+            by: payload.user.as_ref().map_or_else(String::new, User::shown),
             note: "Slack".to_owned(),
             actions: actions.clone(),
+            channels,
         };
         let issues = self.archive.act_once(signed, now).await.map_err(unavailable)?.ok_or_else(|| {
             Problem::new(
@@ -131,13 +140,20 @@ impl SlackDoor {
             _ => Ok(()),
         }
     }
+
+    /// The channels of the apps that make this signature.
+    fn signers(&self, timestamp: &str, body: &[u8], mac: &[u8; 32]) -> Vec<Arc<str>> {
+        let settings = self.settings.borrow();
+        let signers = settings.slack.iter().filter(|(secret, _)| signs(secret, timestamp, body, mac));
+        signers.map(|(_, channel)| Arc::clone(channel)).collect()
+    }
 }
 
 impl User {
     /// The name, fit to be stored.
     fn shown(&self) -> String {
-        let names = [&self.username, &self.name, &self.id];
-        let name = names.into_iter().find(|name| !name.trim().is_empty()).map_or("", |name| name.trim());
+        let mut names = [&self.username, &self.name, &self.id].into_iter().flatten();
+        let name = names.find(|name| !name.trim().is_empty()).map_or("", |name| name.trim());
         name.chars().filter(|c| !c.is_control()).take(NAME_CHARS_MAX).collect()
     }
 }
@@ -149,9 +165,10 @@ impl User {
         (status = 200, description = "Done, or nothing that is known here"),
         (status = 400, description = "No payload could be read", body = Problem),
         (status = 401, description = "Not signed with a configured app's secret in the last five minutes", body = Problem),
-        (status = 404, description = "The issue is gone", body = Problem),
+        (status = 404, description = "The issue is gone, or the app's channels were not told of it", body = Problem),
         (status = 409, description = "The request came before", body = Problem),
         (status = 413, description = "Over a limit", body = Problem),
+        (status = 429, description = "Too much at a time", body = Problem),
         (status = 503, description = "The archive does not answer", body = Problem)
     ))]
 pub(super) async fn interactions(
@@ -168,10 +185,10 @@ pub(super) async fn interactions(
     }
 }
 
-/// What the configured apps sign with.
-pub(crate) fn slack_secrets(config: &Config) -> Vec<Secret> {
+/// What the configured apps sign with, and the channel of each.
+pub(crate) fn slack_secrets(config: &Config) -> Vec<(Secret, Arc<str>)> {
     let apps = config.channel.iter().filter(|channel| channel.kind == ChannelKind::SlackApp);
-    apps.filter_map(|app| app.signing_secret.clone()).collect()
+    apps.filter_map(|app| Some((app.signing_secret.clone()?, app.name.as_str().into()))).collect()
 }
 
 fn unsigned(why: &str) -> Problem {
@@ -219,10 +236,12 @@ fn actions(payload: &Payload, now: Time) -> Result<Vec<(Fingerprint, Action)>, P
     if payload.kind != "block_actions" {
         return Ok(Vec::new());
     }
-    let known = payload.actions.iter().take(PRESSES_MAX).filter_map(|one| Some((Press::named(&one.action_id)?, one)));
+    let pressed = payload.actions.iter().flatten().take(PRESSES_MAX);
+    let known = pressed.filter_map(|one| Some((Press::named(one.action_id.as_deref()?)?, one)));
     known
         .map(|(press, one)| {
-            let fingerprint = one.value.parse().map_err(|why| bad(format!("the value of {}: {why}", press.name())))?;
+            let value = one.value.as_deref().unwrap_or_default();
+            let fingerprint = value.parse().map_err(|why| bad(format!("the value of {}: {why}", press.name())))?;
             Ok((fingerprint, press.action(now)))
         })
         .collect()
@@ -298,6 +317,17 @@ mod tests {
         );
         assert_eq!(read(&action("somebody.else", "x")), Ok(Vec::new()));
         assert_eq!(read(r#"{"type":"view_submission"}"#), Ok(Vec::new()));
+        for unknown in [
+            r#"{"type":"block_actions","user":null,"actions":[{"action_id":"somebody.else","value":null}]}"#,
+            r#"{"type":"block_actions","user":{"id":"U1","username":null,"name":null},"actions":[{"action_id":null}]}"#,
+            r#"{"type":"view_closed","user":null,"actions":null}"#,
+        ] {
+            assert_eq!(read(unknown), Ok(Vec::new()), "{unknown}");
+        }
+        assert_eq!(
+            read(r#"{"type":"block_actions","actions":[{"action_id":"bongsu.resolve","value":null}]}"#),
+            Err(400)
+        );
         assert_eq!(read(&action("bongsu.resolve", "x")), Err(400));
         assert_eq!(read("[]"), Err(400));
         assert_eq!(payload(b"a=b").map(|_| ()).unwrap_err().status, 400);

@@ -454,3 +454,19 @@ async fn what_people_decide_holds_at_once_by_the_api_and_by_the_command_line() {
     let issue = server.api(&format!("/api/v1/issues/{fingerprint}")).await;
     assert_eq!((&issue["occurrences"], &issue["alerts"]), (&json!(13), &json!(6)));
 }
+
+#[tokio::test]
+async fn patience_beyond_the_expiry_ends_with_one_more_try_before_it() {
+    for (works, expected) in [(true, "delivered"), (false, "dead")] {
+        let too_many = || Reaction::Answer(429, vec![("retry-after", "3000".to_owned())], "slow down".to_owned());
+        let sink = Sink::reacting(move |n, _| if n == 1 && works { Reaction::status(200) } else { too_many() }).await;
+        let deliver = "[deliver]\nexpiry = \"2s\"\ntimeout = \"1s\"\nlease = \"2s\"\nbackoff_first = \"10ms\"\n";
+        let server = Server::start(&format!("{deliver}{}", sink.as_channel())).await;
+        server.send(&json!({ "detail": "refused", "location": "a.B.c" })).await;
+        wait_until("the end", async || {
+            server.api(&format!("/api/v1/deliveries?state={expected}")).await["items"].as_array().unwrap().len() == 1
+        })
+        .await;
+        assert_eq!(sink.count(), 2, "{expected}");
+    }
+}

@@ -308,6 +308,17 @@ async fn what_is_fixed_at_the_start_is_named_and_keys_and_token_are_not() {
     reload(&server, &sink.as_channel()).await;
     assert_eq!((send(OTHER).await, send(KEY).await), (401, 202));
 
+    // An emptied file is good TOML.
+    let line = reload(&server, "").await;
+    assert!(line.contains("refused") && line.contains("no [[channel]], where there were some"), "{line}");
+    assert_eq!(send(KEY).await, 202);
+    let before = said(&server).len();
+    std::fs::write(server.config_file(), "").unwrap();
+    server.hang_up();
+    wait_for("the reload", || said(&server).len() > before).await;
+    assert!(said(&server).pop().unwrap().contains("refused"));
+    assert_eq!(send(KEY).await, 202, "nobody is turned away");
+
     let token = "another-token-for-tests-of-32-characters";
     server.configure_with_token(token, &sink.as_channel());
     let before = said(&server).len();

@@ -402,6 +402,31 @@ async fn a_press_changes_the_issue_and_the_message_and_a_forged_one_nothing() {
 }
 
 #[tokio::test]
+async fn an_app_acts_only_on_what_its_channel_was_told_of_and_holds_no_more_than_all_may() {
+    const OTHER: &str = "e6b19c573432dcc6b075501d51b51bb8";
+    let slack = Slack::start().await;
+    let (ops, limits) = (slack.channel(), "body_bytes = 4096\ndecoded_bytes = 4096\nheld_bytes = 8192\n");
+    let other = ops.replace("\"ops\"", "\"other\"").replace(SECRET, OTHER);
+    let server = Server::start(&format!("[limits]\n{limits}{ops}{other}[[route]]\nchannels = [\"ops\"]\n")).await;
+    server.send(&error()).await;
+    wait_for("the message", || slack.count() == 1).await;
+    let fingerprint = issue(&server).await["fingerprint"].as_str().unwrap().to_owned();
+    let press = |secret| Press::of("bongsu.mute_hour", &fingerprint, secret, now_s());
+    let (status, body) = press(OTHER).send(&server).await;
+    assert!(status == 404 && body.contains("there is no issue"), "{status} {body}");
+    assert_eq!(issue(&server).await["state"], "open");
+    assert_eq!(press(SECRET).send(&server).await.0, 200);
+    assert_eq!(issue(&server).await["state"], "muted");
+
+    // A stranger's.
+    let long = Press { body: "x".repeat(20_000), ..press("nobody's") };
+    let (status, body) = long.send(&server).await;
+    assert!(status == 429 && body.contains("limits.held_bytes"), "{status} {body}");
+    let malformed = Press { signature: "v0=".to_owned(), ..long };
+    assert_eq!(malformed.send(&server).await.0, 401, "nothing of it is read");
+}
+
+#[tokio::test]
 async fn a_thread_goes_on_after_a_crash_and_begins_anew_when_people_delete_it() {
     let slack = Slack::start().await;
     let mut server = Server::start(&slack.channel()).await;

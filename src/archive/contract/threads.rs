@@ -128,6 +128,7 @@ pub(super) async fn a_signed_request_is_taken_once(url: &str) {
         actions: vec![(Fingerprint(1), action), (Fingerprint(77), Action::Resolve)],
         by: "kim".to_owned(),
         note: "Slack".to_owned(),
+        channels: vec!["ops".into(), "else".into()],
     };
     let taken: Vec<_> = (0..8)
         .map(|nth| {
@@ -143,6 +144,9 @@ pub(super) async fn a_signed_request_is_taken_once(url: &str) {
     assert_eq!(done[0].len(), 1, "the other issue is not there");
     assert_eq!((&done[0][0].standing.state, done[0][0].revision), (&State::Acknowledged, 2));
     assert!(pods[1].act_once(signed(2, Action::Reopen), at(2)).await.unwrap().is_some(), "another press is another");
+    let stranger = Signed { channels: vec!["else".into()], ..signed(3, Action::Resolve) };
+    assert_eq!(pods[0].act_once(stranger, at(2)).await.unwrap().map(|issues| issues.len()), Some(0), "not told of it");
+    assert_eq!(detail(&pods[0], 1).await.issue.standing.state, State::Open);
     let forget = async |now| pods[0].forget(Keep(config::Retention::default()), now).await.unwrap();
     forget(at(1_200)).await;
     assert!(pods[1].act_once(signed(2, Action::Resolve), at(1_200)).await.unwrap().is_none(), "it is remembered");
