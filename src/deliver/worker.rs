@@ -156,7 +156,8 @@ impl Worker {
                         done.into_iter().for_each(|done| desk.note(done));
                     }
                 }
-                delivery = fresh.recv(), if listens && !fresh.is_closed() => desk.ready.extend(delivery),
+                // Also what came just before its sender went.
+                delivery = fresh.recv(), if listens && !(fresh.is_closed() && fresh.is_empty()) => desk.ready.extend(delivery),
                 () = granted, if sends => {}
                 () = self.sleep_until(wake_at), if wake_at.is_some() => {}
                 _ = call.changed(), if called != Call::Stop => {}
