@@ -21,9 +21,9 @@ use crate::time::Time;
 /// How soon a channel on which another process is claiming is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// Issues with something due that are looked at together: as many as two full digests hold, and so many more of theirs.
-const DUE_AT_A_TIME: usize = 1_000;
+pub(super) const DUE_AT_A_TIME: usize = 1_000;
 /// Modules that a message may name.
-const MODULES_NAMED: usize = 10;
+pub(super) const MODULES_NAMED: usize = 10;
 
 /// A wish for work.
 pub(crate) struct Claim {

@@ -37,13 +37,7 @@ impl List {
             print::json(&page.items.into_iter().map(DeliveryView::from).collect::<Vec<_>>());
             return Ok(ExitCode::SUCCESS);
         }
-        if page.items.is_empty() {
-            print::error("no deliveries");
-        }
-        page.items.iter().for_each(|delivery| print::line(&row(delivery)));
-        if page.next.is_some() {
-            print::error(&format!("and more; --limit {} shows further ones", u32::from(self.limit) * 5));
-        }
+        print::page(&page, "deliveries", self.limit, row);
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -62,13 +62,7 @@ impl List {
             print::json(&page.items.into_iter().map(IssueView::from).collect::<Vec<_>>());
             return Ok(ExitCode::SUCCESS);
         }
-        if page.items.is_empty() {
-            print::error("no issues");
-        }
-        page.items.iter().for_each(|issue| print::line(&row(issue)));
-        if page.next.is_some() {
-            print::error(&format!("and more; --limit {} shows further ones", u32::from(self.limit) * 5));
-        }
+        print::page(&page, "issues", self.limit, row);
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -2,6 +2,8 @@
 
 use std::io::{IsTerminal, Write};
 
+use crate::archive::Page;
+
 /// Writes a line to standard output. A reader that has gone away (`| head`) ends the process quietly.
 pub(super) fn line(text: &str) {
     let mut out = std::io::stdout().lock();
@@ -13,6 +15,17 @@ pub(super) fn line(text: &str) {
 /// Writes a value as JSON, for machines.
 pub(super) fn json(value: &impl serde::Serialize) {
     line(&serde_json::to_string_pretty(value).expect("our values always serialise"));
+}
+
+/// Writes the rows of a page, or that there are no `what`, and how to see further ones than `limit`.
+pub(super) fn page<T>(page: &Page<T>, what: &str, limit: u16, row: impl Fn(&T) -> String) {
+    if page.items.is_empty() {
+        error(&format!("no {what}"));
+    }
+    page.items.iter().for_each(|item| line(&row(item)));
+    if page.next.is_some() {
+        error(&format!("and more; --limit {} shows further ones", u32::from(limit) * 5));
+    }
 }
 
 /// Writes a line to standard error.

@@ -166,7 +166,7 @@ impl Crew {
         let (to, fresh) = mpsc::channel(Worker::ahead(deliver).max(1));
         let (call, called) = watch::channel(Call::Work);
         let courier = if Arc::ptr_eq(channel, &self.own.0) { &self.own.1 } else { &orders.courier };
-        let worker = self.post.worker(channel, courier, orders);
+        let worker = self.post.worker(channel, courier, knows.folding, orders);
         if channel.edits() {
             self.tasks.spawn(self.post.editor(channel, orders).run(called.clone()));
         }
@@ -217,7 +217,7 @@ impl Post {
         }
     }
 
-    fn worker(&self, channel: &Arc<Channel>, courier: &Courier, orders: &Orders) -> Arc<Worker> {
+    fn worker(&self, channel: &Arc<Channel>, courier: &Courier, folding: Folding, orders: &Orders) -> Arc<Worker> {
         Arc::new(Worker {
             pacer: self.pacer(channel, orders),
             channel: Arc::clone(channel),
@@ -225,7 +225,7 @@ impl Post {
             interim: Arc::clone(&self.interim),
             courier: courier.clone(),
             settings: orders.config.deliver.clone(),
-            folding: Folding::of(&orders.config, channel.name()),
+            folding,
             metrics: Arc::clone(&self.metrics),
             granted: Arc::clone(&self.granted),
             now,

@@ -5,16 +5,12 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::super::Claim;
+use super::super::claims::{DUE_AT_A_TIME, MODULES_NAMED};
 use super::{Interim, State};
 use crate::alert::{Delivery, OWN_PROJECT, Spread};
 use crate::issue::CauseKey;
 use crate::storm::{self, Due, Together};
 use crate::time::Time;
-
-/// Modules that a message may name.
-const MODULES_NAMED: usize = 10;
-/// Alerts that are looked at together.
-const DUE_AT_A_TIME: usize = 1_000;
 
 impl Interim {
     /// Claims what is due on a channel, the longest waiting first.
